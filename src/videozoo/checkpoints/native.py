@@ -1,0 +1,272 @@
+"""Our own checkpoint: one .safetensors file with the weights and all that is needed to use them.
+
+The file's metadata says which model it is, its config, its preprocessing and its label names, so
+nobody has to find those again. Safetensors holds no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from videozoo.checkpoints.strict import compare_shapes, is_head
+from videozoo.errors import VideozooError
+
+FORMAT = "videozoo-1"
+_EXTRA = "extra."
+
+
+@dataclass(frozen=True)
+class NativeCheckpoint:
+    """A model's weights and what they mean.
+
+    Attributes:
+        model: name as in videozoo.models.MODELS.
+        state_dict: the weights, on the CPU.
+        config: numbers the model was built from (JSON values).
+        preprocessing: how videos become its input (JSON values).
+        labels: the name of each class, or None.
+        extra: further tensors (the eigenvalues of NeXtVLAD's un-whitening).
+    """
+
+    model: str
+    state_dict: dict[str, Tensor]
+    config: dict[str, Any]
+    preprocessing: dict[str, Any]
+    labels: list[str] | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NativeHeader:
+    """What a checkpoint says about itself; its tensors are not read.
+
+    Attributes:
+        model, config, preprocessing, labels: as in NativeCheckpoint.
+        shapes: of the weights.
+    """
+
+    model: str
+    config: dict[str, Any]
+    preprocessing: dict[str, Any]
+    labels: list[str] | None
+    shapes: dict[str, tuple[int, ...]]
+
+
+def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
+    """Writes a checkpoint; a file of that name is replaced at once or stays whole.
+
+    Raises:
+        VideozooError: the name does not end in .safetensors.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise VideozooError(f"{path}: a checkpoint's name ends in .safetensors")
+    tensors = dict(checkpoint.state_dict)
+    tensors |= {_EXTRA + key: value for key, value in checkpoint.extra.items()}
+    metadata = {
+        "format": FORMAT,
+        "model": checkpoint.model,
+        "config": json.dumps(checkpoint.config),
+        "preprocessing": json.dumps(checkpoint.preprocessing),
+        "labels": json.dumps(checkpoint.labels),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        # Each tensor gets memory of its own: the format stores no views.
+        own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        save_file(own, temporary, metadata)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_native(path: Path | str) -> NativeCheckpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
+    """
+    header = read_native_header(path)
+    tensors = read_safetensors(path)
+    return NativeCheckpoint(
+        model=header.model,
+        state_dict={k: v for k, v in tensors.items() if not k.startswith(_EXTRA)},
+        config=header.config,
+        preprocessing=header.preprocessing,
+        labels=header.labels,
+        extra={k.removeprefix(_EXTRA): v for k, v in tensors.items() if k.startswith(_EXTRA)},
+    )
+
+
+def read_native_header(path: Path | str) -> NativeHeader:
+    """Reads what a checkpoint says about itself.
+
+    Raises:
+        VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
+    """
+    metadata, shapes = _read_header(path)
+    if metadata.get("format") != FORMAT:
+        raise VideozooError(
+            f"{path}: is no videozoo checkpoint (its format is {metadata.get('format')!r}, "
+            f"not '{FORMAT}')"
+        )
+    try:
+        return NativeHeader(
+            model=metadata["model"],
+            config=json.loads(metadata["config"]),
+            preprocessing=json.loads(metadata["preprocessing"]),
+            labels=json.loads(metadata["labels"]),
+            shapes={k: s for k, s in shapes.items() if not k.startswith(_EXTRA)},
+        )
+    except (KeyError, json.JSONDecodeError) as error:
+        raise VideozooError(f"{path}: the checkpoint's description is damaged ({error})") from error
+
+
+def read_safetensors(path: Path | str) -> dict[str, Tensor]:
+    """Reads all tensors of any .safetensors file.
+
+    Raises:
+        VideozooError: there is no such file or it is damaged.
+    """
+    _read_header(path)
+    with safe_open(path, "pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
+
+
+def check_state_dict(
+    model_state: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str
+) -> None:
+    """Checks that a state dict fits a model, before it is loaded.
+
+    Counters of batch norms (`num_batches_tracked`) may be missing or surplus: nothing reads them.
+
+    Args:
+        model_state: the model's own state dict.
+        given: the weights.
+        what: begins the sentence: the file.
+
+    Raises:
+        VideozooError: weights are missing, surplus or wrongly shaped.
+    """
+    compare_shapes(
+        _shapes_of(model_state),
+        _shapes_of(given),
+        what=what,
+        head={key for key in model_state if is_head(key)},
+    )
+
+
+def _shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of a state dict, batch norms' counters left out."""
+    return {
+        key: tuple(value.shape)
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+def kind_of(path: Path | str) -> str:
+    """Says what a checkpoint is, by its content.
+
+    Returns:
+        "native": ours. "fluid": a folder of Fluid variables or a .tar.gz of one. "torch": a bare
+        PyTorch state dict (.pth, .pt, or .safetensors without our description).
+
+    Raises:
+        VideozooError: there is no such file or folder, or it is none of these.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return "fluid"
+    if not path.exists():
+        raise VideozooError(f"{path}: there is no such checkpoint")
+    start = _first_bytes(path)
+    if start[:2] == b"\x1f\x8b":
+        return "fluid"
+    # torch.save writes a zip file, or (before PyTorch 1.6) a pickle.
+    if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":
+        return "torch"
+    if start[8:9] == b"{":
+        return "native" if _read_header(path)[0].get("format") == FORMAT else "torch"
+    raise VideozooError(
+        f"{path}: is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
+        "of one, and .pth or .pt files"
+    )
+
+
+def sha256_of_weights(path: Path | str) -> str:
+    """Returns the SHA-256 of a checkpoint in hex: of the file, or of a folder's names and bytes.
+
+    Raises:
+        VideozooError: there is no such file or folder.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(f for f in path.rglob("*") if f.is_file()):
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(file.stat().st_size.to_bytes(8, "little"))
+            for block in _blocks(file):
+                digest.update(block)
+    elif path.is_file():
+        for block in _blocks(path):
+            digest.update(block)
+    else:
+        raise VideozooError(f"{path}: there is no such checkpoint")
+    return digest.hexdigest()
+
+
+def read_torch_file(path: Path | str) -> Any:
+    """Reads what is in a .pth, .pt or .safetensors file, tensors and plain values only.
+
+    Raises:
+        VideozooError: the file is damaged or wants to run code when it is read.
+    """
+    if _first_bytes(path)[8:9] == b"{":
+        return read_safetensors(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen kinds for damaged files
+        reason = str(error).strip().partition("\n")[0]
+        raise VideozooError(
+            f"{path}: is damaged or holds more than weights ({reason}); save its state dict alone"
+        ) from error
+
+
+def _first_bytes(path: Path | str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(9)
+
+
+def _read_header(path: Path | str) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """Returns the metadata and shapes of a .safetensors file."""
+    if not Path(path).is_file():
+        raise VideozooError(f"{path}: there is no such checkpoint")
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, shapes
+    except SafetensorError as error:
+        raise VideozooError(
+            f"{path}: is no sound .safetensors file ({error}); copy it again"
+        ) from error
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            yield block

@@ -1,0 +1,121 @@
+"""Options that commands share, and the original's freedom in writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from videozoo.errors import VideozooError
+
+YES = {"true", "yes", "on", "1", "t", "y"}
+NO = {"false", "no", "off", "0", "f", "n"}
+
+
+def parse_switch(value: str | None, flag: str) -> bool | None:
+    """Reads True or False, as words or digits; None was not given.
+
+    Raises:
+        VideozooError: it is neither.
+    """
+    if value is None:
+        return None
+    if value.lower() in YES:
+        return True
+    if value.lower() in NO:
+        return False
+    raise VideozooError(f"{flag} {value}: give True or False")
+
+
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model-name",
+        help="AttentionCluster, AttentionLSTM, NEXTVLAD, STNET or TSN, in any case."
+        " (default: the weights' model, else AttentionCluster)",
+        show_default=False,
+    ),
+]
+ConfigPath = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help="Config file. (default: the weights' own config, else the one that comes with the"
+        " model)",
+        show_default=False,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Override a config key, such as TRAIN.epoch=10; may be repeated.",
+        show_default=False,
+    ),
+]
+# A word and no switch, since `--use-gpu False` must mean False.
+UseGpu = Annotated[
+    str | None,
+    typer.Option(
+        "--use-gpu",
+        metavar="TRUE|FALSE",
+        help="Use a GPU where there is one. (default: the config's use_gpu)",
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, help="Override the config's batch_size (all devices)."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="Checkpoint: .safetensors, or a Fluid folder or .tar.gz."),
+]
+FileList = Annotated[
+    str | None,
+    typer.Option("--filelist", help="List file, folder, csv or glob instead of the config's."),
+]
+LogInterval = Annotated[
+    int, typer.Option("--log-interval", min=1, help="Steps between two lines of progress.")
+]
+NoPyreader = Annotated[bool, typer.Option("--no-use-pyreader", hidden=True)]
+NoMemoryOptimize = Annotated[bool, typer.Option("--no-memory-optimize", hidden=True)]
+NoParallel = Annotated[bool, typer.Option("--no-parallel", hidden=True)]
+
+
+def say_no_effect(**flags: bool) -> None:
+    """Says once that flags of the original's Fluid days do nothing."""
+    given = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value]
+    if given:
+        verb = "does" if len(given) == 1 else "do"
+        typer.echo(f"{', '.join(given)} {verb} nothing here: accepted for old scripts", err=True)
+
+
+def expand(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Spells options out: unambiguous prefixes and underscores mean the option they begin.
+
+    Args:
+        arguments: what was typed behind the command.
+        options: the command's options, such as --epoch-num.
+
+    Raises:
+        VideozooError: a prefix begins several options.
+    """
+    expanded: list[str] = []
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            return [*expanded, *arguments[place:]]
+        if not name.startswith("--") or name in options:
+            expanded.append(argument)
+            continue
+        spelled = name.replace("_", "-")
+        fitting = [o for o in options if o.startswith(spelled)]
+        if spelled in fitting:
+            fitting = [spelled]
+        if len(fitting) > 1:
+            raise VideozooError(f"{name} may mean {' or '.join(sorted(fitting))}: spell it out")
+        expanded.append((fitting[0] if fitting else name) + equals + value)
+    return expanded

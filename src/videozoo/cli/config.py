@@ -1,0 +1,71 @@
+"""videozoo config: what a config means, and where each value came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videozoo.cli import arguments as args
+
+
+def config(
+    file: Annotated[
+        str | None,
+        typer.Argument(help="Config file or native checkpoint. (default: the model's own)"),
+    ] = None,
+    model_name: args.ModelName = None,
+    set_: args.Set = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="List the model's keys with their meaning instead.")
+    ] = False,
+) -> None:
+    """Print a config with every value resolved, and where each came from."""
+    from rich.console import Console
+
+    from videozoo.cli.doors import DEFAULT_MODEL, open_experiment
+    from videozoo.config import MODES, canonical_model_name, guess_model
+
+    console = Console()
+    if model_name is None and file is not None and not file.endswith(".safetensors"):
+        model_name = guess_model(Path(file))
+    if keys:
+        _print_keys(canonical_model_name(model_name or DEFAULT_MODEL), console)
+        return
+    is_weights = file is not None and file.endswith(".safetensors")
+    experiment = open_experiment(
+        model_name,
+        None if is_weights else file,
+        weights=file if is_weights else None,
+        overrides=set_ or (),
+    )
+    console.print(f"# {experiment.model}, from {experiment.source}", highlight=False)
+    for mode in MODES:
+        console.print(f"\n[{mode}]", highlight=False, markup=False)
+        settings = experiment[mode].model_dump()
+        width = max(len(f"{key} = {value!r}") for key, value in settings.items())
+        for key, value in settings.items():
+            line = f"{key} = {value!r}"
+            console.print(
+                f"{line:<{min(width, 60)}}  # {experiment.origins[mode][key]}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+
+
+def _print_keys(model: str, console: object) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from videozoo.settings import SETTINGS
+
+    assert isinstance(console, Console)
+    table = Table(title=f"the keys of {model}")
+    for column in ("key", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for key, field in SETTINGS[model].model_fields.items():
+        default = "required" if field.is_required() else repr(field.default)
+        table.add_row(key, default, field.description or "")
+    console.print(table)

@@ -1,0 +1,50 @@
+"""videozoo convert: checkpoints from and to the original library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videozoo.cli import arguments as args
+
+
+def convert(
+    source: Annotated[
+        str, typer.Argument(help="Checkpoint: .safetensors, or a Fluid folder or .tar.gz.")
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(help="To write: NAME.safetensors; otherwise a Fluid folder, or a .tar.gz."),
+    ],
+    model_name: args.ModelName = None,
+    config: args.ConfigPath = None,
+    set_: args.Set = None,
+    label_file: Annotated[
+        str | None, typer.Option("--label-file", help="Class names to store with the weights.")
+    ] = None,
+) -> None:
+    """Convert a checkpoint: Fluid to native with labels and preprocessing, or native to Fluid."""
+    from videozoo.cli.doors import open_experiment
+    from videozoo.errors import VideozooError
+    from videozoo.predict.samples import check_class_names, read_label_file
+    from videozoo.predict.weights import export_fluid, load_weights, save_weights
+
+    experiment = open_experiment(model_name, config, weights=source, overrides=set_ or ())
+    if Path(target).exists():
+        raise VideozooError(f"{target}: exists already; give another name or remove it")
+    loaded = load_weights(Path(source), experiment)
+    settings = experiment["INFER"]
+    labels = loaded.labels
+    names = label_file or settings.labels
+    if names is not None:
+        labels = read_label_file(names)
+        check_class_names(labels, settings)
+    if target.endswith(".safetensors"):
+        save_weights(Path(target), loaded.classifier, experiment, labels)
+    else:
+        export_fluid(Path(target), loaded)
+    named = f"{len(labels)} class names" if labels else "no class names (give --label-file)"
+    native = f", {named}" if target.endswith(".safetensors") else ""
+    typer.echo(f"{source} -> {target}: {experiment.model}{native}")

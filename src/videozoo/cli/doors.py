@@ -1,0 +1,257 @@
+"""The doors that commands share: everything named is checked before work starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from videozoo.config import (
+    Experiment,
+    canonical_model_name,
+    load_experiment,
+    parse_overrides,
+)
+from videozoo.errors import Faults, VideozooError
+
+if TYPE_CHECKING:
+    import torch
+
+    from videozoo.predict.evaluate import Report
+    from videozoo.predict.samples import Samples
+    from videozoo.predict.weights import LoadedWeights
+
+DEFAULT_MODEL = "AttentionCluster"
+Flags = Mapping[tuple[str, str], tuple[Any, str]]
+
+
+def flags_of(mode: str, **values: tuple[Any, str] | None) -> dict[tuple[str, str], tuple[Any, str]]:
+    """Returns the flags that were given, as config.resolve takes them.
+
+    Args:
+        mode: the section that the flags change.
+        **values: (value, flag) by config key; a value of None was not given.
+    """
+    return {
+        (mode, key): value
+        for key, value in values.items()
+        if value is not None and value[0] is not None
+    }
+
+
+def open_experiment(
+    model_name: str | None,
+    config: str | None,
+    *,
+    weights: str | None = None,
+    overrides: Sequence[str] = (),
+    flags: Flags | None = None,
+) -> Experiment:
+    """Returns the config that a command runs with.
+
+    It is the file given; without one the native checkpoint's own; else the model's bundled file.
+
+    Raises:
+        VideozooError: model, config, overrides or checkpoint have faults.
+    """
+    name = canonical_model_name(model_name) if model_name is not None else None
+    if config is None and weights is not None and Path(weights).is_file():
+        from videozoo.checkpoints.native import kind_of
+
+        if kind_of(Path(weights)) == "native":
+            from videozoo.predict.weights import experiment_of
+
+            experiment = experiment_of(
+                Path(weights), overrides=parse_overrides(overrides), flags=flags
+            )
+            if name not in (None, experiment.model):
+                raise VideozooError(
+                    f"{weights}: holds weights of {experiment.model}, not of {name}"
+                )
+            return experiment
+    return load_experiment(name or DEFAULT_MODEL, config, overrides=overrides, flags=flags)
+
+
+def open_weights(weights: str | None, experiment: Experiment) -> LoadedWeights:
+    """Loads the weights that test and infer use.
+
+    Raises:
+        VideozooError: none are given, or they do not fit.
+    """
+    if weights is None:
+        raise VideozooError(
+            f"no weights of {experiment.model} are given; give --weights a checkpoint of yours"
+            " (.safetensors) or a checkpoint folder or .tar.gz of the original library"
+        )
+    from videozoo.predict.weights import load_weights
+
+    return load_weights(Path(weights), experiment)
+
+
+def open_list(
+    experiment: Experiment,
+    mode: str,
+    *,
+    augment: bool = False,
+    labelled: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> Samples:
+    """Opens the samples of a mode's filelist.
+
+    Raises:
+        VideozooError: there is no filelist, or it has faults.
+    """
+    from videozoo.predict.samples import open_samples
+
+    settings = experiment[mode]
+    if settings.filelist is None:
+        raise VideozooError(
+            f"{experiment.source}: [{mode}] filelist is missing; give it in the config, or"
+            f" --set {mode}.filelist=PATH"
+        )
+    return open_samples(
+        settings, settings.filelist, augment=augment, labelled=labelled, class_names=class_names
+    )
+
+
+def open_trained(
+    weights: str | None, experiment: Experiment, spec: str | Sequence[str] | None, mode: str
+) -> tuple[LoadedWeights, Samples, list[str] | None]:
+    """Opens what test and infer need, naming every fault found.
+
+    Args:
+        weights: the checkpoint.
+        experiment: the config.
+        spec: the samples; None: the config's filelist.
+        mode: TEST or INFER.
+
+    Returns:
+        The weights, the samples, and the class names.
+
+    Raises:
+        VideozooError: lists all faults.
+    """
+    from videozoo.predict.samples import check_class_names, open_samples
+
+    faults = Faults()
+    loaded: LoadedWeights | None = None
+    samples: Samples | None = None
+    settings = experiment[mode]
+    with faults.noting():
+        loaded = open_weights(weights, experiment)
+    names = loaded.labels if loaded is not None else None
+    with faults.noting():
+        if spec is None:
+            samples = open_list(experiment, mode, labelled=mode == "TEST", class_names=names)
+        else:
+            samples = open_samples(settings, spec, labelled=mode == "TEST", class_names=names)
+    faults.raise_if_any()
+    assert loaded is not None
+    assert samples is not None
+    labels = samples.class_names or loaded.labels
+    check_class_names(labels, settings)
+    return loaded, samples, labels
+
+
+def choose_device(use_gpu: bool, console: Console) -> torch.device:
+    """Returns the device of this process; says once where a GPU was wanted and there is none."""
+    from videozoo.predict.devices import choose_device as choose
+
+    device, sentence = choose(use_gpu, rank=int(os.environ.get("LOCAL_RANK", "0")))
+    if sentence and is_first_process():
+        console.print(sentence, highlight=False)
+    return device
+
+
+def is_first_process() -> bool:
+    """Tells whether this is the process that speaks and writes."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+@contextmanager
+def processes(device: torch.device) -> Iterator[None]:
+    """Joins the processes that torchrun has started, if it has, for the time of the block."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    import torch.distributed as dist
+
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]:
+    """Gives a report function that shows progress: a bar, or lines where there is no terminal."""
+    start = time.perf_counter()
+    if not is_first_process():
+        yield lambda done, total: None
+        return
+    if not console.is_terminal:
+        calls = 0
+
+        def line(done: int, total: int) -> None:
+            nonlocal calls
+            calls += 1
+            if calls % log_interval == 0 or done == total:
+                speed = done / (time.perf_counter() - start)
+                console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
+
+        yield line
+        return
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[speed]}"),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("", total=None, speed="")
+
+    def move(done: int, total: int) -> None:
+        speed = done / (time.perf_counter() - start)
+        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
+
+    with bar:
+        yield move
+
+
+def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:
+    """Returns how scores were made: model, weights, frames, sizes, decoder and versions."""
+    import torch
+
+    from videozoo import __version__
+    from videozoo.predict.inputs import describe_preprocessing
+
+    settings = experiment[mode]
+    made: dict[str, Any] = {
+        "model": experiment.model,
+        "config": experiment.source,
+        "weights": str(loaded.path),
+        "weights_sha256": loaded.sha256,
+        "num_classes": settings.num_classes,
+        "precision": settings.precision,
+        **describe_preprocessing(settings),
+    }
+    if not settings.FEATURES:
+        from videozoo.data.clips.video import decoder_version
+
+        made["decoder"] = decoder_version()
+    made["versions"] = {
+        "videozoo": __version__,
+        "torch": torch.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    return made

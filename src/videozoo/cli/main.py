@@ -1,0 +1,79 @@
+"""The command `videozoo` and the original's three doors.
+
+Nothing heavy is imported here: torch comes with the command that needs it, lightning with train.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.main import get_command
+
+from videozoo.cli import config, convert, demo, doctor, infer, scan, test, train
+from videozoo.cli.arguments import expand
+from videozoo.errors import VideozooError
+
+app = typer.Typer(
+    name="videozoo",
+    help="Video classification: train, test and use five models on clips and YouTube-8M features.",
+    epilog="First try: videozoo demo. Your own videos, a folder a class: videozoo train FOLDER.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("test")(test.test)
+app.command("infer")(infer.infer)
+app.command("convert")(convert.convert)
+app.command("config")(config.config)
+app.command("scan")(scan.scan)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+    traceback: bool = typer.Option(False, "--traceback", help="Show tracebacks of errors."),
+) -> None:
+    if version:
+        from videozoo import __version__
+
+        typer.echo(f"videozoo {__version__}")
+        raise typer.Exit
+    if traceback:
+        os.environ["VIDEOZOO_TRACEBACK"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; faults of the user's end in one sentence and exit code 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = get_command(app)
+    try:
+        names = getattr(command, "commands", {})
+        place = next((i for i, word in enumerate(given) if not word.startswith("-")), None)
+        if place is not None and given[place] in names:
+            options = [o for p in names[given[place]].params for o in (*p.opts, *p.secondary_opts)]
+            given[place + 1 :] = expand(given[place + 1 :], [o for o in options if o[:2] == "--"])
+        command(args=given, prog_name="videozoo")
+    except VideozooError as error:
+        if os.environ.get("VIDEOZOO_TRACEBACK"):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone (videozoo ... | head).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def door(command: str) -> None:
+    """Runs one command with the arguments of the script: train.py, test.py, infer.py."""
+    main([command, *sys.argv[1:]])

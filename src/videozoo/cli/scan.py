@@ -1,0 +1,83 @@
+"""videozoo scan: which listed samples cannot be used, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from videozoo.cli import arguments as args
+
+if TYPE_CHECKING:
+    from videozoo.data.loader import SampleSource
+
+HEADER = ("index", "sample", "status", "reason")
+
+
+def scan(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Videos, shards, folders or globs. (default: the config's list)"),
+    ] = None,
+    model_name: args.ModelName = None,
+    config: args.ConfigPath = None,
+    mode: Annotated[
+        str, typer.Option("--mode", help="Whose list and keys: train, valid, test or infer.")
+    ] = "train",
+    filelist: args.FileList = None,
+    out: Annotated[str, typer.Option("--out", help="The csv to write.")] = "scan.csv",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes. (default: the cores)")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Read all samples again, not only those left.")
+    ] = False,
+    set_: args.Set = None,
+) -> None:
+    """Read every listed sample and write which cannot be used, and why, as a csv.
+
+    A scan that was stopped goes on where it was. Exit code 1 where samples cannot be used.
+    """
+    from rich.console import Console
+
+    from videozoo.cli import doors
+    from videozoo.cli.test import print_unreadable
+    from videozoo.config import MODES
+    from videozoo.errors import VideozooError, did_you_mean
+    from videozoo.predict.samples import open_samples
+    from videozoo.reports.scan import scan_samples
+
+    section = mode.upper()
+    if section not in MODES:
+        raise VideozooError(
+            f"--mode {mode}: unknown{did_you_mean(mode, [m.lower() for m in MODES])}"
+        )
+    if model_name is None and config is None and paths and not _looks_like_shards(paths):
+        model_name = "TSN"
+    console = Console()
+    experiment = doors.open_experiment(
+        model_name,
+        config,
+        overrides=set_ or (),
+        flags=doors.flags_of(section, filelist=(filelist, "--filelist")),
+    )
+    if paths:
+        samples = open_samples(experiment[section], paths, labelled=False)
+    else:
+        samples = doors.open_list(experiment, section, labelled=section != "INFER")
+    source: SampleSource = samples.source
+    with doors.progress(console, "scan", 10) as report:
+        found = scan_samples(source, Path(out), workers=workers, restart=restart, report=report)
+    bad = [(name, reason) for name, reason in found if reason]
+    print_unreadable(bad, console, most=20)
+    console.print(
+        f"{len(found) - len(bad)} of {len(found)} samples can be used; written to {out}",
+        highlight=False,
+    )
+    if bad:
+        raise typer.Exit(1)
+
+
+def _looks_like_shards(paths: list[str]) -> bool:
+    return any(path.endswith(".tfrecord") for path in paths)

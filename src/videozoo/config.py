@@ -1,0 +1,294 @@
+"""Config files: the INI files of the original become typed settings here, and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from videozoo.errors import Faults, VideozooError, did_you_mean
+from videozoo.settings import SETTINGS, Settings
+
+MODES = ("TRAIN", "VALID", "TEST", "INFER")
+SECTIONS = ("MODEL", *MODES)
+CONFIG_FILES = {
+    "AttentionCluster": "attention_cluster.txt",
+    "AttentionLSTM": "attention_lstm.txt",
+    "NEXTVLAD": "nextvlad.txt",
+    "STNET": "stnet.txt",
+    "TSN": "tsn.txt",
+}
+
+Values = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment: a model and its settings in the four modes.
+
+    Attributes:
+        model: the model's name, spelled as in MODELS.
+        source: where the config came from.
+        modes: settings of TRAIN, VALID, TEST and INFER.
+        origins: for each mode and key, where its value came from.
+    """
+
+    model: str
+    source: str
+    modes: Mapping[str, Settings]
+    origins: Mapping[str, Mapping[str, str]]
+
+    def __getitem__(self, mode: str) -> Settings:
+        return self.modes[mode]
+
+    def as_dict(self) -> Values:
+        """Returns the plain values of every mode, as native checkpoints keep them."""
+        return {mode: settings.model_dump() for mode, settings in self.modes.items()}
+
+
+def canonical_model_name(name: str) -> str:
+    """Returns the model name as MODELS spells it, whatever case was typed.
+
+    Raises:
+        VideozooError: there is no such model.
+    """
+    spelled = {known.lower(): known for known in SETTINGS}
+    if name.lower() not in spelled:
+        raise VideozooError(
+            f"unknown model '{name}'{did_you_mean(name, SETTINGS)}"
+            f" (the models are {', '.join(SETTINGS)})"
+        )
+    return spelled[name.lower()]
+
+
+def bundled_config(model: str) -> Path:
+    """Returns the path of the config that comes with videozoo for a model."""
+    return Path(str(resources.files("videozoo") / "configs" / CONFIG_FILES[model]))
+
+
+def guess_model(path: Path) -> str | None:
+    """Returns the model that a config file is for, by its `name` key or its file name.
+
+    Raises:
+        VideozooError: the file cannot be read.
+    """
+    names = [model for model, file in CONFIG_FILES.items() if file == path.name]
+    if path.is_file():
+        name = read_config(path).get("MODEL", {}).get("name")
+        if isinstance(name, str):
+            return canonical_model_name(name)
+    return names[0] if names else None
+
+
+def find_config(path: str | None, model: str) -> Path:
+    """Returns the config file to read: the path given, or the one that comes with the model.
+
+    A path such as configs/tsn.txt that does not exist here means the bundled file of that name, so
+    that the original's commands work where videozoo is installed as a package.
+    """
+    if path is None:
+        return bundled_config(model)
+    given = Path(path)
+    if (
+        not given.exists()
+        and given.parent.name == "configs"
+        and given.name in CONFIG_FILES.values()
+    ):
+        return bundled_config(model).with_name(given.name)
+    return given
+
+
+def parse_value(text: str) -> Any:
+    """Reads one Python literal.
+
+    Raises:
+        ValueError: the text is no literal.
+    """
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError(text) from error
+
+
+def read_config(path: Path) -> Values:
+    """Reads the sections of a config file as they stand, every value a Python literal.
+
+    Raises:
+        VideozooError: the file is missing, is no INI file, or has values that are no literals.
+    """
+    parser = configparser.RawConfigParser(strict=True)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            parser.read_file(file)
+    except FileNotFoundError:
+        raise VideozooError(f"{path}: no such config file") from None
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        raise VideozooError(f"{path}: not a readable config file: {error}") from None
+    faults = Faults()
+    values: Values = {}
+    for section in parser.sections():
+        if section.upper() not in SECTIONS:
+            faults.add(f"{path}: unknown section [{section}]{did_you_mean(section, SECTIONS)}")
+            continue
+        target = values.setdefault(section.upper(), {})
+        for key, text in parser.items(section):
+            try:
+                target[key] = parse_value(text)
+            except ValueError:
+                faults.add(
+                    f"{path}: [{section}] {key} = {text} is not a Python literal;"
+                    " put quotes around words and paths"
+                )
+    faults.raise_if_any()
+    return values
+
+
+def parse_overrides(settings: Sequence[str]) -> dict[tuple[str, str], Any]:
+    """Reads `SECTION.key=value` settings; a value that is no literal is taken as a string.
+
+    Raises:
+        VideozooError: a setting has another form or an unknown section.
+    """
+    overrides: dict[tuple[str, str], Any] = {}
+    faults = Faults()
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot and key):
+            faults.add(f"--set {setting}: write it as SECTION.key=value, such as TRAIN.epoch=10")
+        elif section.upper() not in SECTIONS:
+            faults.add(f"--set {setting}: unknown section{did_you_mean(section, SECTIONS)}")
+        else:
+            try:
+                value = parse_value(text)
+            except ValueError:
+                value = text
+            overrides[section.upper(), key.strip().lower()] = value
+    faults.raise_if_any()
+    return overrides
+
+
+def resolve(
+    model: str,
+    values: Values,
+    *,
+    source: str,
+    overrides: Mapping[tuple[str, str], Any] | None = None,
+    flags: Mapping[tuple[str, str], tuple[Any, str]] | None = None,
+) -> Experiment:
+    """Merges defaults, file, --set and flags (in this order) into typed settings.
+
+    Args:
+        model: the model's name.
+        values: the sections of the file.
+        source: what the values are called in messages.
+        overrides: what --set gave, by (section, key).
+        flags: what other flags gave: (value, flag) by (section, key).
+
+    Raises:
+        VideozooError: lists every unknown or ill-typed key.
+    """
+    layers: list[tuple[str, str, Any, str]] = []  # section, key, value, origin
+    for section, keys in values.items():
+        layers += [(section, key, value, f"{source} [{section}]") for key, value in keys.items()]
+    for (section, key), value in (overrides or {}).items():
+        layers.append((section, key, value, f"--set {section}.{key}"))
+    for (section, key), (value, flag) in (flags or {}).items():
+        layers.append((section, key, value, flag))
+
+    cls = SETTINGS[model]
+    faults = Faults()
+    known = dict(cls.model_fields)
+    modes: dict[str, Settings] = {}
+    origins: dict[str, dict[str, str]] = {}
+    for section, key, _, origin in layers:
+        if key not in known:
+            where = origin if origin.startswith("-") else f"{source}: [{section}] {key}"
+            faults.add(f"{where}: {model} has no such key{did_you_mean(key, known)}")
+    faults.raise_if_any()
+    seen: set[str] = set()
+    for mode in MODES:
+        merged: dict[str, Any] = {}
+        origin_of: dict[str, str] = {}
+        # A mode's own value stands above MODEL's, but what was typed stands above both.
+        for typed in (False, True):
+            for wanted in ("MODEL", mode):
+                for section, key, value, origin in layers:
+                    if section == wanted and origin.startswith("-") == typed:
+                        merged[key], origin_of[key] = value, origin
+        try:
+            modes[mode] = cls.model_validate(merged)
+        except ValidationError as error:
+            for message in _sentences(error, origin_of, source, mode):
+                if message not in seen:
+                    seen.add(message)
+                    faults.add(message)
+        origins[mode] = {key: origin_of.get(key, "default") for key in known}
+    faults.raise_if_any()
+    return Experiment(model=model, source=source, modes=modes, origins=origins)
+
+
+def _sentences(
+    error: ValidationError, origins: dict[str, str], source: str, mode: str
+) -> list[str]:
+    """Returns one sentence for each fault, whichever of a union's branches reported it."""
+    sentences: dict[str, str] = {}
+    for fault in error.errors():
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            key = str(fault["loc"][0])
+            sentences[key] = f"{source}: {key} is missing; give it in [MODEL]"
+        elif not fault["loc"]:
+            sentences[text] = f"{source}: [{mode}] {text}"
+        else:
+            key = str(fault["loc"][0])
+            text = text[0].lower() + text[1:]
+            typed = origins[key].startswith("--set")
+            name = origins[key] if typed else f"{origins[key]} {key}"
+            before = f"{sentences[key]}, or " if key in sentences else f"{name}: "
+            given = "" if key in sentences else f" (it is {fault['input']!r})"
+            sentences[key] = f"{before}{text}{given}"
+    return list(sentences.values())
+
+
+def load_experiment(
+    model: str,
+    path: str | None,
+    *,
+    overrides: Sequence[str] = (),
+    flags: Mapping[tuple[str, str], tuple[Any, str]] | None = None,
+) -> Experiment:
+    """Reads the config of a model: `path`, or the bundled one.
+
+    Raises:
+        VideozooError: the model is unknown or the config has faults; all are listed.
+    """
+    name = canonical_model_name(model)
+    file = find_config(path, name)
+    return resolve(
+        name,
+        read_config(file),
+        source=str(file) if path is not None else file.name,
+        overrides=parse_overrides(overrides),
+        flags=flags,
+    )
+
+
+def experiment_from_dict(
+    model: str,
+    values: Values,
+    *,
+    source: str,
+    overrides: Mapping[tuple[str, str], Any] | None = None,
+    flags: Mapping[tuple[str, str], tuple[Any, str]] | None = None,
+) -> Experiment:
+    """Returns the experiment that a native checkpoint holds (see Experiment.as_dict)."""
+    return resolve(
+        canonical_model_name(model), values, source=source, overrides=overrides, flags=flags
+    )

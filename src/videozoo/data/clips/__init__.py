@@ -1,0 +1,1 @@
+"""Video clips: lists of them, decoding, and the source of samples."""

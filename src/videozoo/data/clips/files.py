@@ -1,0 +1,74 @@
+"""Finds clip files on disk."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from videozoo.errors import VideozooError
+
+PICKLE_SUFFIXES = (".pkl", ".pickle")
+VIDEO_SUFFIXES = tuple(
+    [".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+)
+CLIP_SUFFIXES = VIDEO_SUFFIXES + PICKLE_SUFFIXES
+
+
+def find_clips(folder: Path) -> list[Path]:
+    """Returns all videos and pickles of a folder and its sub-folders, sorted by path.
+
+    Clips are known by the ends of their names. Hidden files and folders are left out; links are
+    followed, into each folder once.
+    """
+    clips: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        identity = os.stat(place)
+        if (identity.st_dev, identity.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((identity.st_dev, identity.st_ino))
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        clips += [Path(place, n) for n in names if _is_clip(n)]
+    return sorted(clips)
+
+
+def _is_clip(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(CLIP_SUFFIXES)
+
+
+def expand_paths(paths: Sequence[str]) -> list[Path]:
+    """Returns the clip files that a command line names.
+
+    Args:
+        paths: files (of any ending), folders (all clips inside, sorted) and patterns such as
+            `clips/*.mp4` (`**` crosses folders).
+
+    Returns:
+        The files in the order given, each once.
+
+    Raises:
+        VideozooError: one of the paths leads to no clip.
+    """
+    found: dict[Path, None] = {}
+    for text in paths:
+        path = Path(text).expanduser()
+        places = [path] if path.exists() else [Path(p) for p in sorted(_matches(path))]
+        clips = [clip for place in places for clip in _clips_at(place, named=place == path)]
+        if not clips:
+            what = "holds no video" if path.is_dir() else "no such file, folder or pattern"
+            raise VideozooError(f"{text}: {what}")
+        found.update(dict.fromkeys(clips))
+    return list(found)
+
+
+def _matches(pattern: Path) -> list[str]:
+    return glob.glob(str(pattern), recursive=True)
+
+
+def _clips_at(place: Path, *, named: bool) -> list[Path]:
+    if place.is_dir():
+        return find_clips(place)
+    return [place] if named or _is_clip(place.name) else []

@@ -1,0 +1,99 @@
+"""Kinetics pickles: (video id, label, [JPEG bytes, ...]), as the original's converter wrote them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from videozoo.data.unpickle import load_pickle
+from videozoo.errors import SampleError
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PickledClip:
+    """The content of one Kinetics pickle.
+
+    Attributes:
+        path: the file.
+        video: the id of the video.
+        label: the class; None where the pickle names none.
+        frames: the compressed images, in order; at least one.
+    """
+
+    path: Path
+    video: str
+    label: int | None
+    frames: Sequence[bytes]
+
+    def read_frames(
+        self,
+        choose: Callable[[int], Int64Array],
+        *,
+        each: Callable[[Image.Image], Image.Image] | None = None,
+    ) -> list[Image.Image]:
+        """Decodes the chosen frames.
+
+        Args:
+            choose: answers the number n of frames with the wanted indices, each in 0..n-1.
+            each: is applied to every wanted frame once, such as a resize.
+
+        Returns:
+            RGB images in the order of the flattened indices.
+
+        Raises:
+            SampleError: an image is damaged.
+        """
+        wanted = np.asarray(choose(len(self.frames))).ravel().tolist()
+        images = {}
+        for index in sorted(set(wanted)):
+            image = self._decode(index)
+            images[index] = each(image) if each else image
+        return [images[index] for index in wanted]
+
+    def _decode(self, index: int) -> Image.Image:
+        try:
+            with Image.open(io.BytesIO(self.frames[index]), formats=("JPEG", "PNG")) as image:
+                return image.convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise SampleError(f"{self.path}: frame {index} is a damaged image ({error})") from error
+
+
+def load_clip(path: Path) -> PickledClip:
+    """Reads a Kinetics pickle of Python 2 or 3, without decoding its images.
+
+    Raises:
+        SampleError: the file cannot be read, or holds something else.
+    """
+    record = load_pickle(path, what=str(path))
+    if not isinstance(record, (tuple, list)) or len(record) != 3:
+        raise SampleError(f"{path}: is no Kinetics pickle: (video id, label, images) is expected")
+    video, label, frames = record
+    if isinstance(frames, np.ndarray):
+        frames = frames.tolist()
+    if not isinstance(frames, (list, tuple)) or not all(isinstance(f, bytes) for f in frames):
+        raise SampleError(f"{path}: its third part must be a list of JPEG images in bytes")
+    if not frames:
+        raise SampleError(f"{path}: holds no frames")
+    return PickledClip(path, _text(video), _label(label, path), frames)
+
+
+def _text(video: object) -> str:
+    return video.decode("utf-8", "replace") if isinstance(video, bytes) else str(video)
+
+
+def _label(label: object, path: Path) -> int | None:
+    if label is None:
+        return None
+    if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+        return int(label)
+    if isinstance(label, np.ndarray) and label.size == 1 and label.dtype.kind in "iu":
+        return int(label.reshape(()))
+    raise SampleError(f"{path}: its label must be a class number, not {label!r:.80}")

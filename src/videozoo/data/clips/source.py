@@ -1,0 +1,143 @@
+"""The clips of a list as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from videozoo.data.batches import Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
+from videozoo.data.clips.files import PICKLE_SUFFIXES
+from videozoo.data.clips.listing import ClipEntry
+from videozoo.data.clips.pickles import load_clip
+from videozoo.data.clips.video import read_frames
+from videozoo.data.sampling import segment_frames
+from videozoo.data.transforms import (
+    center_crop,
+    random_crop_flip,
+    resize_short_side,
+    stack_frames,
+)
+from videozoo.errors import SampleError
+
+
+class ClipSource:
+    """Videos and Kinetics pickles, by number, in the order of the list.
+
+    Args:
+        entries: the files and their labels.
+        num_classes: K; labels must lie in 0..K-1.
+        seg_num: T, the segments that a video is cut into.
+        seglen: frames taken of each segment.
+        short_size: pixels that a frame's short side is resized to.
+        target_size: pixels of the sides of the square crop.
+        resize: what becomes of the other side, see `resize_short_side`.
+        augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
+        labelled: give labels; False leaves them out unchecked, as infer has no use for them.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[ClipEntry],
+        *,
+        num_classes: int,
+        seg_num: int,
+        seglen: int,
+        short_size: int,
+        target_size: int,
+        resize: str = "4:3",
+        augment: bool = False,
+        labelled: bool = True,
+    ) -> None:
+        self.entries = entries
+        self.num_classes = num_classes
+        self.seg_num = seg_num
+        self.seglen = seglen
+        self.short_size = short_size
+        self.target_size = target_size
+        self.resize: str = resize
+        self.augment = augment
+        self.labelled = labelled
+
+    def __len__(self) -> int:
+        """Returns how many clips are listed."""
+        return len(self.entries)
+
+    def name(self, index: int) -> str:
+        """Returns what a clip is called in reports: its path as listed."""
+        return self.entries[index].video
+
+    def read(self, index: int, rng: np.random.Generator | None) -> ClipSample:
+        """Reads one clip.
+
+        Args:
+            index: its place in the list.
+            rng: draws frames, crop and flip where this source augments; None takes the middle.
+
+        Returns:
+            The sample; its clip is uint8 [T, seglen * 3, target_size, target_size].
+
+        Raises:
+            SampleError: the file cannot be read, or its label is out of range.
+        """
+        entry = self.entries[index]
+        draw = rng if self.augment else None
+        if entry.path.suffix.lower() in PICKLE_SUFFIXES:
+            pickled = load_clip(entry.path)
+            label = pickled.label if entry.label is None else entry.label
+            video = pickled.video
+            read: Callable[..., list[Image.Image]] = pickled.read_frames
+        else:
+            label, video = entry.label, entry.video
+            read = partial(read_frames, entry.path)
+        label = self._checked_label(label, entry) if self.labelled else None
+        try:
+            frames = read(
+                lambda n: segment_frames(n, seg_num=self.seg_num, seglen=self.seglen, rng=draw),
+                each=lambda image: resize_short_side(image, self.short_size, self.resize),
+            )
+            clip = stack_frames(self._crop(frames, draw), self.seglen)  # [T, seglen*3, H, W]
+        except SampleError as error:
+            raise _with_path(error, entry) from error
+        return ClipSample(video, clip, label)
+
+    def _crop(
+        self, frames: list[Image.Image], draw: np.random.Generator | None
+    ) -> list[Image.Image]:
+        if draw is not None:
+            return random_crop_flip(frames, self.target_size, draw)
+        return [center_crop(frame, self.target_size) for frame in frames]
+
+    def _checked_label(self, label: int | None, entry: ClipEntry) -> int | None:
+        if label is None or 0 <= label < self.num_classes:
+            return label
+        hint = "; it looks 1-based" if label == self.num_classes else ""
+        raise SampleError(
+            f"{entry.video}: label {label} is out of range 0..{self.num_classes - 1}{hint}"
+        )
+
+    def placeholder(self) -> ClipSample:
+        """Returns a black clip without a label, for a batch in which no sample can be read."""
+        side = self.target_size
+        zeros = np.zeros((self.seg_num, self.seglen * 3, side, side), dtype=np.uint8)
+        return ClipSample("", zeros, None)
+
+    def collate(
+        self,
+        samples: Sequence[ClipSample],
+        *,
+        unreadable: Sequence[Unreadable] = (),
+        chunk: Chunk | None = None,
+        weight: float = 1.0,
+    ) -> ClipBatch:
+        """Makes a batch of samples, see `collate_clips`."""
+        return collate_clips(samples, unreadable=unreadable, chunk=chunk, weight=weight)
+
+
+def _with_path(error: SampleError, entry: ClipEntry) -> SampleError:
+    """Returns the fault with the path of the file in front, where it is not named yet."""
+    if str(entry.path) in str(error):
+        return error
+    return SampleError(f"{entry.path}: {error}")

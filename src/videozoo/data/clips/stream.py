@@ -1,0 +1,214 @@
+"""One video stream of one file: its packets, its decoder, its frames as upright RGB images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.sidedata.sidedata import SideData, Type
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream as AvVideoStream
+from PIL import Image
+
+from videozoo.errors import SampleError
+
+# Compressed packets up to this many bytes stay in memory between finding out which frames there are
+# and decoding some of them; a longer file is read a second time.
+_KEPT_BYTES = 32 * 2**20
+
+
+class DecodingError(SampleError):
+    """The file cannot be read (any further)."""
+
+
+class VideoStream:
+    """The best video stream of a file.
+
+    The decoder runs in this thread alone: the processes that read samples are the parallelism.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        codec: FFmpeg's name of the codec, such as "h264".
+        container: FFmpeg's name of the file format.
+
+    Raises:
+        DecodingError: there is no such file, it is no video, or no decoder for it is built in.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept: list[Packet[AvVideoStream]] | None = None
+        self._reformatter = VideoReformatter()
+        if not path.is_file():
+            raise DecodingError(f"{path}: no such file")
+        if not path.stat().st_size:
+            raise DecodingError(f"{path}: the file is empty")
+        self._open()
+        self._fresh = True
+        context = self._stream.codec_context
+        self.codec: str = context.codec.canonical_name
+        self.container: str = self._container.format.name
+
+    def _open(self) -> None:
+        with self._faults("cannot be opened as a video"):
+            # "file:" keeps names with a colon from being taken for the address of a server; the
+            # white list keeps play lists from sending the reader anywhere.
+            self._container = av.open(
+                "file:" + os.fspath(self.path),
+                metadata_errors="ignore",
+                options={"protocol_whitelist": "file"},
+            )
+        try:
+            self._stream = self._best_stream()
+            with self._faults("no decoder for it is built in"):
+                self._stream.codec_context.thread_count = 1
+                self._stream.codec_context.thread_type = "NONE"
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _best_stream(self) -> AvVideoStream:
+        pictures = [
+            s for s in self._container.streams.video if s.disposition & Disposition.attached_pic
+        ]
+        videos = [s for s in self._container.streams.video if s not in pictures]
+        if not videos:
+            raise DecodingError(f"{self.path}: has no video stream")
+        best = self._container.streams.best("video")
+        stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+        if stream.codec_context is None:
+            raise DecodingError(f"{self.path}: no decoder for its video is built in")
+        return stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._container.close()
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise DecodingError(f"{self.path}: {what}: {reason}") from error
+
+    @property
+    def extradata(self) -> bytes | None:
+        """The codec's configuration record."""
+        return self._stream.codec_context.extradata
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second on average, as the file says."""
+        return float(self._stream.average_rate) if self._stream.average_rate else None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, as the file says."""
+        return self._container.duration / av.time_base if self._container.duration else None
+
+    def packets(self) -> Iterator[Packet[AvVideoStream]]:
+        """Yields all packets that hold something, from the first on, in the order of decoding.
+
+        Raises:
+            DecodingError: the file breaks off.
+        """
+        if self._kept is not None:
+            yield from self._kept
+            return
+        if not self._fresh:
+            self._container.close()
+            self._open()
+        self._fresh = False
+        kept: list[Packet[AvVideoStream]] | None = []
+        kept_bytes = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            with self._faults("cannot be read to its end"):
+                packet = next(packets, None)
+            if packet is None:
+                break
+            if not packet.size:
+                continue  # the one that ends the stream; to a decoder it would mean just that
+            kept_bytes += packet.size
+            if kept_bytes > _KEPT_BYTES:
+                kept = None
+            if kept is not None:
+                kept.append(packet)
+            yield packet
+        self._kept = kept
+
+    def decode(
+        self, packet: Packet[AvVideoStream] | None, *, quick: bool = False
+    ) -> list[VideoFrame]:
+        """Decodes one packet and returns the frames that are ready, in the order of display.
+
+        Args:
+            packet: None says that there are no more: what is still held back comes.
+            quick: the packet's own frame is not wanted: leave it out where no other needs it.
+
+        Raises:
+            DecodingError: the packet is damaged.
+        """
+        context = self._stream.codec_context
+        context.skip_frame = "NONREF" if quick else "DEFAULT"
+        with self._faults("cannot be decoded"):
+            return context.decode(packet)
+
+    def restart(self) -> None:
+        """Makes the decoder forget all it has seen."""
+        self._stream.codec_context.flush_buffers()
+
+    def image(self, frame: VideoFrame) -> Image.Image:
+        """Returns a frame as an RGB image, upright.
+
+        Colours are converted with the frame's own matrix and range (where it names none: ITU-R
+        BT.601, limited); the display matrix of the file turns and mirrors it.
+
+        Raises:
+            DecodingError: the frame's pixel format cannot be converted.
+        """
+        with self._faults("a frame cannot be converted to RGB"):
+            rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            image = Image.fromarray(np.ascontiguousarray(rgb))  # [H, W, 3]
+        for side in cast("Iterable[SideData]", frame.side_data):
+            if side.type == Type.DISPLAYMATRIX:
+                return upright(image, bytes(side))
+        return image
+
+
+def upright(image: Image.Image, matrix: bytes) -> Image.Image:
+    """Turns and mirrors an image as a display matrix says, to the nearest right angle.
+
+    Args:
+        image: as stored.
+        matrix: nine int32 (ISO/IEC 14496-12, section 8.2.2): a stored pixel (p, q) is shown at
+            x = a p + c q + x0, y = b p + d q + y0, with a, b, c, d the entries 0, 1, 3, 4.
+    """
+    a, b, _, c, d = np.frombuffer(matrix, dtype="=i4")[:5].tolist()
+    if abs(b) > abs(a):
+        image = image.transpose(Image.Transpose.TRANSPOSE)  # x is q and y is p from here on
+        a, d = c, b
+    if a < 0:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if d < 0:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return image

@@ -1,0 +1,107 @@
+"""Which frames a video has, found from its packets without decoding them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from videozoo.data.clips.bitstream import packet_facts, unit_length_size
+from videozoo.data.clips.stream import DecodingError, VideoStream
+
+# Containers that store the time at which each frame is shown. Others (AVI, streams) only guess it,
+# and their guesses look sane.
+_TIMED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+
+
+@dataclass(frozen=True)
+class Access:
+    """A packet with which decoding may begin.
+
+    Attributes:
+        packet: its number in the order of decoding.
+        first: the first frame that it gives. All earlier packets give earlier frames only.
+    """
+
+    packet: int
+    first: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of a video in the order of display.
+
+    Attributes:
+        times: when each frame is shown, ascending, in the stream's own units.
+        accesses: where decoding may begin, ascending; the first is packet 0.
+    """
+
+    times: list[int]
+    accesses: list[Access]
+
+    def access_for(self, frame: int) -> int:
+        """Returns the number of the last access from which `frame` can be decoded."""
+        return bisect_right(self.accesses, frame, key=lambda a: a.first) - 1
+
+
+class _Packet(NamedTuple):
+    time: int
+    shown: bool
+    access: bool
+
+
+def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
+    """Walks through the packets of a stream.
+
+    Returns:
+        The timeline, or None where packets do not tell for sure which frames decoding will give;
+        and the number of frames that there seem to be.
+    """
+    length_size = unit_length_size(stream.codec, stream.extradata)
+    packets = []
+    seeming = 0
+    plain = stream.container in _TIMED
+    try:
+        for packet in stream.packets():
+            facts = packet_facts(
+                stream.codec,
+                bytes(packet),
+                is_key=packet.is_keyframe,
+                unit_length_size=length_size,
+            )
+            seeming += not packet.is_discard
+            if packet.pts is None or packet.is_corrupt or facts is None:
+                plain = False
+            else:
+                shown = facts.shown and not packet.is_discard
+                packets.append(_Packet(packet.pts, shown, facts.access))
+    except DecodingError:
+        plain = False  # decoding comes to the same place and ends there
+    return (_timeline(packets) if plain else None), seeming
+
+
+def _timeline(packets: list[_Packet]) -> Timeline | None:
+    times = sorted(p.time for p in packets if p.shown)
+    if not times or len(set(times)) != len(times):
+        return None
+    accesses = _accesses(packets, times)
+    return Timeline(times, accesses) if accesses and accesses[0].packet == 0 else None
+
+
+def _accesses(packets: list[_Packet], times: list[int]) -> list[Access]:
+    """Finds the packets that split the video in two, both in decoding and in display.
+
+    After an open group of pictures begins, frames are shown that lean on what lies before it: a
+    cut there gives them wrong or not at all.
+    """
+    accesses = []
+    given = 0  # frames of the packets so far
+    latest = times[0]  # the last of them in display
+    for number, packet in enumerate(packets):
+        split = given < len(times) and (given == 0 or latest == times[given - 1])
+        if packet.access and split and packet.time <= times[given]:
+            accesses.append(Access(number, given))
+        if packet.shown:
+            given += 1
+            latest = max(latest, packet.time)
+    return accesses

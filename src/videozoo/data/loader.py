@@ -1,0 +1,128 @@
+"""From a source of samples to batches, in this process or in workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from videozoo.data.batches import Batch, Chunk, Unreadable
+from videozoo.data.samplers import StepSampler
+from videozoo.errors import SampleError
+
+
+class SampleSource(Protocol):
+    """A list of samples with random access: YouTube8MSource, ClipSource, or your own."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Returns what a sample is called in reports."""
+        ...
+
+    def read(self, index: int, rng: np.random.Generator | None) -> Any:
+        """Reads one sample; `rng` draws in training and is None in test.
+
+        Raises:
+            SampleError: the sample cannot be read; the message is the reason.
+        """
+        ...
+
+    def placeholder(self) -> Any:
+        """Returns a sample that stands in a batch where none can be read."""
+        ...
+
+    def collate(
+        self,
+        samples: Sequence[Any],
+        *,
+        unreadable: Sequence[Unreadable] = (),
+        chunk: Chunk | None = None,
+        weight: float = 1.0,
+    ) -> Batch:
+        """Makes a batch of samples."""
+        ...
+
+
+class ChunkReader(Dataset[Batch]):
+    """Reads one chunk at a time: `reader[chunk]` is a batch.
+
+    What cannot be read is left out and named in `batch.unreadable`. A chunk of which nothing is
+    left becomes one placeholder of weight zero, so that every process goes through the model.
+
+    Args:
+        source: the samples.
+        training: draw frames, crops and flips from (seed, epoch, index); otherwise none is drawn.
+        seed: see training.
+    """
+
+    def __init__(self, source: SampleSource, *, training: bool, seed: int = 0) -> None:
+        self.source = source
+        self.training = training
+        self.seed = seed
+
+    def __getitem__(self, chunk: Chunk) -> Batch:
+        samples, unreadable = [], []
+        for index in chunk.indices:
+            rng = (
+                np.random.default_rng([self.seed, chunk.epoch, 1 + index])
+                if self.training
+                else None
+            )
+            try:
+                samples.append(self.source.read(index, rng))
+            except SampleError as error:
+                unreadable.append(Unreadable(index, self.source.name(index), str(error)))
+        if samples:
+            return self.source.collate(samples, unreadable=unreadable, chunk=chunk)
+        return self.source.collate(
+            [self.source.placeholder()], unreadable=unreadable, chunk=chunk, weight=0.0
+        )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _one_thread(_: int) -> None:
+    # Workers are the parallelism; torch and BLAS threads inside them only get in each other's way.
+    torch.set_num_threads(1)
+
+
+def make_loader(
+    source: SampleSource,
+    sampler: StepSampler,
+    *,
+    training: bool,
+    num_workers: int | None,
+    seed: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[Batch]:
+    """Returns the batches of a sampler's chunks, in their order.
+
+    Args:
+        source: the samples.
+        sampler: which samples when.
+        training: see ChunkReader.
+        num_workers: reader processes; None: the cores of this machine, at most 8, and none where
+            the list is too short to gain from them.
+        seed: see ChunkReader.
+        pin_memory: put batches into page-locked memory, for copies to a GPU.
+    """
+    if num_workers is None:
+        num_workers = min(os.cpu_count() or 1, 8, len(sampler) // 2)
+    return DataLoader(
+        ChunkReader(source, training=training, seed=seed),
+        sampler=sampler,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        num_workers=num_workers,
+        worker_init_fn=_one_thread,
+        persistent_workers=num_workers > 0,
+        pin_memory=pin_memory,
+        prefetch_factor=2 if num_workers else None,
+    )

@@ -1,0 +1,99 @@
+"""Writes the demo's clips: real mp4 files, H.264 picture and AAC sound."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from videozoo.demo.scenes import CLASSES, FRAME_RATE, SOUND_RATE, Scene, draw_scene
+
+# Every frame is coded by itself with one quantiser, so that decoding a clip and decoding its
+# reversal give the same frames: prediction from earlier frames would leave trails that point
+# into the past and show the direction of time in a single frame.
+_X264 = {"preset": "veryfast", "qp": "22", "threads": "1", "x264-params": "keyint=1"}
+
+
+@dataclass(frozen=True)
+class DemoClips:
+    """What make_clips wrote.
+
+    Attributes:
+        names: the classes, sorted: a label is an index into them.
+        train: path and label of each training clip, sorted by path.
+        test: the same of the test clips.
+    """
+
+    names: tuple[str, ...]
+    train: tuple[tuple[Path, int], ...]
+    test: tuple[tuple[Path, int], ...]
+
+
+def make_clips(
+    folder: Path,
+    *,
+    per_class_train: int = 80,
+    per_class_test: int = 30,
+    frames: int = 30,
+    seed: int = 0,
+    workers: int = 2,
+) -> DemoClips:
+    """Writes the clips folder/train/CLASS/NAME.mp4 and folder/test/CLASS/NAME.mp4.
+
+    Clip i of a class and clip i of its time twin are each other's reversal.
+
+    Args:
+        folder: made where it is missing; files of the same names are replaced.
+        per_class_train: training clips of each class.
+        per_class_test: test clips of each class.
+        frames: frames of a clip, FRAME_RATE a second.
+        seed: the key of all random draws; train and test never share any.
+        workers: threads (drawing and encoding leave Python's lock for most of the time).
+    """
+    names = tuple(sorted(CLASSES))
+    wanted: list[list[tuple[Path, int]]] = []
+    jobs: list[tuple[Path, str, tuple[int, ...]]] = []
+    for part, (split, count) in enumerate((("train", per_class_train), ("test", per_class_test))):
+        clips = []
+        for label, name in enumerate(names):
+            place = folder / split / name
+            place.mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                path = place / f"{name.replace(' ', '_')}_{i:03d}.mp4"
+                clips.append((path, label))
+                jobs.append((path, name, (seed, part, i)))
+        wanted.append(clips)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda job: write_clip(job[0], draw_scene(job[1], seed=job[2], frames=frames)), jobs))
+    return DemoClips(names=names, train=tuple(wanted[0]), test=tuple(wanted[1]))
+
+
+def write_clip(path: Path, scene: Scene) -> None:
+    """Writes one scene as an mp4 file: H.264 at FRAME_RATE, mono AAC at SOUND_RATE.
+
+    Raises:
+        av.error.FFmpegError: FFmpeg could not encode or write.
+        OSError: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    with av.open(str(temporary), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=FRAME_RATE, options=dict(_X264))
+        video.height, video.width = scene.frames.shape[1:3]
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        for i, pixels in enumerate(scene.frames):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = i, Fraction(1, FRAME_RATE)
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        samples = np.clip(scene.sound, -1, 1)[None]  # [1, samples]
+        sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        sound.sample_rate, sound.pts, sound.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    os.replace(temporary, path)

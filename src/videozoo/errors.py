@@ -1,0 +1,60 @@
+"""What is said to people when something of theirs is wrong: one clear sentence, exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+
+class VideozooError(Exception):
+    """Something the user gave is wrong.
+
+    The message is a sentence for people: which file, which record or key, what is wrong, what to
+    do. The command line prints it without a traceback and exits with code 2.
+    """
+
+
+class SampleError(VideozooError):
+    """One sample cannot be read; the message is the reason.
+
+    Training skips and counts such a sample, test and infer list it with its reason.
+    """
+
+
+class Faults:
+    """Collects every fault found at the doors, so that all are named and not the first alone."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def add(self, message: str) -> None:
+        """Notes one fault."""
+        self.messages.append(message)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Notes the VideozooError that the block raises, if any, and goes on behind the block."""
+        try:
+            yield
+        except VideozooError as error:
+            self.add(str(error))
+
+    def raise_if_any(self) -> None:
+        """Raises one VideozooError that lists all faults noted so far.
+
+        Raises:
+            VideozooError: at least one fault was noted.
+        """
+        if len(self.messages) == 1:
+            raise VideozooError(self.messages[0])
+        if self.messages:
+            lines = "".join(f"\n  {i}. {m}" for i, m in enumerate(self.messages, 1))
+            raise VideozooError(f"{len(self.messages)} things are wrong:{lines}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean 'x'?` for the nearest known word, or an empty string."""
+    lowered = {k.lower(): k for k in known}
+    near = get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.5)
+    return f"; did you mean '{lowered[near[0]]}'?" if near else ""

@@ -1,0 +1,86 @@
+"""Layers that several models share: Fluid's dropout, forgiving batch norms, masks by length."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FluidDropout(nn.Module):
+    """Dropout as PaddlePaddle Fluid did it: masks in training, scales by (1 - p) in test.
+
+    PyTorch's dropout rescales in training instead. The published weights were trained with this
+    kind, so with PyTorch's their scores would be wrong.
+    """
+
+    def __init__(self, *, p: float) -> None:
+        super().__init__()
+        if not 0.0 <= p < 1.0:
+            raise ValueError(f"a drop rate lies in [0, 1), not {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drops values of a float tensor of any shape (training) or scales them (test)."""
+        if self.p == 0.0:
+            return x
+        if not self.training:
+            return x * (1.0 - self.p)
+        return x * torch.empty_like(x).bernoulli_(1.0 - self.p)
+
+    def extra_repr(self) -> str:
+        """Shows the drop rate when the module is printed."""
+        return f"p={self.p}"
+
+
+def _stored_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor) -> Tensor:
+    return F.batch_norm(
+        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+    )
+
+
+# A variance of one value is no variance: PyTorch raises there, and a last batch of one video would
+# end a training run. These three use (and leave alone) the running statistics in that case.
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch norm over [N, C] or [N, C, L]; with one value a channel it uses running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises x; the shape stays."""
+        if self.training and x.numel() <= x.shape[1]:
+            return _stored_norm(self, x)
+        return super().forward(x)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over [N, C, H, W]; with one value a channel it uses running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises x; the shape stays."""
+        if self.training and x.numel() <= x.shape[1]:
+            return _stored_norm(self, x)
+        return super().forward(x)
+
+
+class BatchNorm3d(nn.BatchNorm3d):
+    """Batch norm over [N, C, T, H, W]; with one value a channel it uses running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises x; the shape stays."""
+        if self.training and x.numel() <= x.shape[1]:
+            return _stored_norm(self, x)
+        return super().forward(x)
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Says which frames of a padded batch are real.
+
+    Args:
+        lengths: int64 [B], the number of real frames of each video.
+        frames: L, the frames of the padded batch.
+
+    Returns:
+        bool [B, L], True at real frames.
+    """
+    return torch.arange(frames, device=lengths.device) < lengths[:, None]  # [B, L]

@@ -1,0 +1,55 @@
+"""TSN: an image network on a few frames spread over the video, its features averaged.
+
+L. Wang, Y. Xiong, Z. Wang, Y. Qiao, D. Lin, X. Tang, L. Van Gool: "Temporal Segment Networks:
+Towards Good Practices for Deep Action Recognition", ECCV 2016, section 3.1. As in the published
+weights, the segments' features are averaged before the classifier and there is no dropout.
+
+Shapes: B videos, T segments of one frame, H x W pixels, C trunk channels, K classes.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from torch import Tensor, nn
+
+from videozoo.models.resnet import ResNet
+
+
+class TSN(nn.Module):
+    """A ResNet on every frame, the mean over segments, a linear classifier.
+
+    The published model has 50 layers and 400 classes.
+
+    Args:
+        num_classes: K.
+        num_layers: of the ResNet: 18, 34, 50, 101 or 152.
+    """
+
+    def __init__(self, *, num_classes: int, num_layers: int = 50) -> None:
+        super().__init__()
+        self.backbone = ResNet(num_layers=num_layers)
+        self.fc = nn.Linear(self.backbone.stage_channels[3], num_classes)
+        bound = 1.0 / sqrt(2048)
+        nn.init.uniform_(self.fc.weight, -bound, bound)
+        nn.init.zeros_(self.fc.bias)
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """Describes frames by their pooled trunk features: float [N, 3, H, W] -> [N, C]."""
+        x = self.backbone(frames)  # [N, C, H/32, W/32]
+        out: Tensor = x.mean(dim=(2, 3))  # [N, C]
+        return out
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Classifies clips.
+
+        Args:
+            clips: float [B, T, 3, H, W], normalised.
+
+        Returns:
+            Logits, float [B, K]; their softmax gives the scores.
+        """
+        x = self.embed(clips.flatten(0, 1))  # [B * T, C]
+        x = x.view(clips.shape[0], clips.shape[1], -1).mean(dim=1)  # [B, C]
+        logits: Tensor = self.fc(x)  # [B, K]
+        return logits

@@ -1,0 +1,154 @@
+"""Opens what a config or a command line names as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from videozoo.data.loader import SampleSource
+from videozoo.errors import VideozooError
+from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A source of samples and the class names that came with it.
+
+    Attributes:
+        source: the samples.
+        class_names: one a class; None where neither the data nor label_file names them.
+    """
+
+    source: SampleSource
+    class_names: list[str] | None
+
+
+def open_samples(
+    settings: Settings,
+    spec: str | Sequence[str],
+    *,
+    augment: bool = False,
+    labelled: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> Samples:
+    """Opens a list file, folder, csv or glob; or several paths.
+
+    Args:
+        settings: of the mode that reads.
+        spec: what to open; a sequence means videos or shards without labels.
+        augment: draw frames, crops and flips (training).
+        labelled: every sample needs a label.
+        class_names: known from elsewhere, such as a checkpoint; label_file of the settings wins.
+
+    Raises:
+        VideozooError: something is missing, or the class names do not fit num_classes.
+    """
+    names = list(class_names) if class_names is not None else None
+    if settings.labels is not None:
+        names = read_label_file(settings.labels)
+    if isinstance(settings, FeatureSettings):
+        samples = Samples(_feature_source(settings, spec, augment=augment), names)
+    else:
+        assert isinstance(settings, ClipSettings)
+        samples = _clip_samples(settings, spec, augment, labelled, names)
+    check_class_names(samples.class_names, settings)
+    return samples
+
+
+def check_class_names(names: Sequence[str] | None, settings: Settings) -> None:
+    """Checks that there is one name a class.
+
+    Raises:
+        VideozooError: there are more or fewer names than num_classes.
+    """
+    if names is not None and len(names) != settings.num_classes:
+        where = settings.labels or "the data"
+        raise VideozooError(
+            f"{where} names {len(names)} classes, but num_classes is {settings.num_classes};"
+            f" give --set MODEL.num_classes={len(names)} or another label file"
+        )
+
+
+def read_label_file(path: str) -> list[str]:
+    """Reads class names: a name a line, or a csv with the columns Index and Name (YouTube-8M's).
+
+    Raises:
+        VideozooError: the file is missing or its indices are not 0, 1, 2, ...
+    """
+    import csv
+
+    file = Path(path)
+    if not file.is_file():
+        raise VideozooError(f"label_file {path}: no such file")
+    text = file.read_text(encoding="utf-8-sig")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise VideozooError(f"label_file {path}: is empty")
+    header = [column.strip().lower() for column in lines[0].split(",")]
+    if not {"index", "name"} <= set(header):
+        return lines
+    names: dict[int, str] = {}
+    for row in csv.DictReader(text.splitlines()):
+        cells = {str(key).strip().lower(): value for key, value in row.items()}
+        try:
+            names[int(cells["index"])] = cells["name"] or f"class {int(cells['index'])}"
+        except ValueError:
+            raise VideozooError(
+                f"label_file {path}: index '{cells['index']}' is no number"
+            ) from None
+    if sorted(names) != list(range(len(names))):
+        raise VideozooError(f"label_file {path}: the indices are not 0 to {len(names) - 1}")
+    return [names[i] for i in range(len(names))]
+
+
+def _feature_source(
+    settings: FeatureSettings, spec: str | Sequence[str], *, augment: bool
+) -> SampleSource:
+    from videozoo.data.youtube8m.frames import sample_cluster_frames
+    from videozoo.data.youtube8m.shards import list_shards
+    from videozoo.data.youtube8m.source import YouTube8MSource
+
+    specs = [spec] if isinstance(spec, str) else list(spec)
+    shards = [shard for one in specs for shard in list_shards(one)]
+    frames = None
+    if isinstance(settings, AttentionClusterSettings):
+        frames = partial(sample_cluster_frames, seg_num=settings.seg_num)
+    return YouTube8MSource(
+        shards,
+        feature_names=settings.feature_names,
+        feature_dims=settings.feature_dims,
+        num_classes=settings.num_classes,
+        frames=frames,
+    )
+
+
+def _clip_samples(
+    settings: ClipSettings,
+    spec: str | Sequence[str],
+    augment: bool,
+    labelled: bool,
+    names: list[str] | None,
+) -> Samples:
+    from videozoo.data.clips.listing import ClipEntry, expand_paths, read_listing
+    from videozoo.data.clips.source import ClipSource
+
+    if isinstance(spec, str):
+        folder = Path(settings.video_folder) if settings.video_folder else None
+        listing = read_listing(spec, class_names=names, video_folder=folder, labelled=labelled)
+        entries, names = listing.entries, names or listing.class_names
+    else:
+        entries = [ClipEntry(path, None, str(path)) for path in expand_paths(spec)]
+    source = ClipSource(
+        entries,
+        num_classes=settings.num_classes,
+        seg_num=settings.seg_num,
+        seglen=settings.seglen,
+        short_size=settings.short_size,
+        target_size=settings.target_size,
+        resize=settings.resize,
+        augment=augment,
+        flip=settings.flip,
+    )
+    return Samples(source, names)

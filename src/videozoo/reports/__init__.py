@@ -1,0 +1,1 @@
+"""What commands leave behind: result files and tables."""

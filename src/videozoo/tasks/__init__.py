@@ -1,0 +1,1 @@
+"""What training means: losses, optimizers, schedules, and the run around them."""

@@ -1,0 +1,272 @@
+"""What happens around the steps: progress, curves, validation, checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from videozoo.data.batches import Batch
+from videozoo.tasks.state import Position
+from videozoo.tasks.task import VideoTask
+
+CURVE_COLUMNS = ("step", "epoch", "split", "metric", "value")
+
+
+class Curves:
+    """Curves as a csv (step, epoch, split, metric, value) and for TensorBoard.
+
+    Only values that a resumed run repeats exactly go into the csv: no times.
+
+    Args:
+        path: of the csv.
+        board: the TensorBoard logger.
+        after_step: rows behind this step are removed: the resumed run writes them again.
+    """
+
+    def __init__(self, path: Path, board: TensorBoardLogger, *, after_step: int) -> None:
+        self.path = path
+        self.board = board
+        rows: list[list[str]] = []
+        if after_step and path.is_file():
+            with path.open(newline="") as file:
+                rows = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= after_step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        with temporary.open("w", newline="") as file:
+            csv.writer(file).writerows([list(CURVE_COLUMNS), *rows])
+        os.replace(temporary, path)
+
+    def add(self, values: dict[str, float], *, step: int, epoch: int, split: str) -> None:
+        """Adds one row a value."""
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            for name, value in values.items():
+                writer.writerow([step, epoch + 1, split, name, repr(value)])
+        self.board.log_metrics({f"{split}/{name}": v for name, v in values.items()}, step=step)
+
+
+class StepReport(L.Callback):
+    """The progress bar, or lines where there is no terminal; and the training curves.
+
+    Args:
+        epochs: of the whole training.
+        steps: of an epoch.
+        position: updated with every step.
+        curves: None in processes other than the first.
+        log_interval: steps between two lines and two points of the curves.
+    """
+
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        steps: int,
+        position: Position,
+        curves: Curves | None,
+        log_interval: int,
+        console: Console,
+    ) -> None:
+        self.epochs, self.steps = epochs, steps
+        self.position = position
+        self.curves = curves
+        self.log_interval = log_interval
+        self.console = console
+        self.waited = 0.0
+        self.waited_in_all = self.worked_in_all = 0.0
+        self.videos_of_step = 0
+        self._idle_since: float | None = None
+        self._interval_start = time.perf_counter()
+        self._interval_videos = 0
+        self._bar: Progress | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begins a bar for the epoch."""
+        self._idle_since = None
+        if self.curves is None or not self.console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=self.console,
+            transient=True,
+        )
+        epoch = f"{trainer.current_epoch + 1}/{self.epochs}"
+        self._bar.add_task("", total=self.steps, completed=self.position.step, epoch=epoch, text="")
+        self._bar.start()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Counts the time since the last chunk as waiting for data."""
+        now = time.perf_counter()
+        if self._idle_since is not None:
+            self.waited += now - self._idle_since
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Moves the position; reports each log_interval."""
+        assert isinstance(pl_module, VideoTask)
+        assert batch.chunk is not None
+        position = self.position
+        for unreadable in batch.unreadable:
+            position.unreadable[unreadable.video] = unreadable.reason
+        self._idle_since = time.perf_counter()
+        if not batch.chunk.last:
+            return
+        position.step += 1
+        position.steps_done = pl_module.steps_done
+        position.videos += batch.chunk.step_size
+        self._interval_videos += batch.chunk.step_size
+        if position.steps_done % self.log_interval == 0 or position.step == self.steps:
+            self._report(trainer.current_epoch, pl_module)
+        elif self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=position.step)
+
+    def _report(self, epoch: int, task: VideoTask) -> None:
+        now = time.perf_counter()
+        seconds = now - self._interval_start
+        speed = self._interval_videos / seconds
+        waiting = self.waited / seconds
+        self.waited_in_all += self.waited
+        self.worked_in_all += seconds
+        self._interval_start, self._interval_videos, self.waited = now, 0, 0.0
+        if self.curves is None:
+            return
+        step = self.position.steps_done
+        values = {"loss": task.last_loss, "learning_rate": task.rate}
+        self.curves.add(values, step=step, epoch=epoch, split="train")
+        speeds = {"videos_per_second": speed, "waiting_for_data": waiting}
+        self.curves.board.log_metrics(speeds, step=step)
+        lost = len(self.position.unreadable)
+        text = (
+            f"loss {task.last_loss:.4f}  rate {task.rate:.3g}  {speed:.3g} videos/s"
+            f"  waiting for data {waiting:.0%}" + (f"  unreadable {lost}" if lost else "")
+        )
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.position.step, text=text)
+        else:
+            self.console.print(
+                f"epoch {epoch + 1}/{self.epochs}  step {self.position.step}/{self.steps}  {text}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Ends the epoch's bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class EpochEnd(L.Callback):
+    """After an epoch: moves the position to the next, validates, saves.
+
+    Args:
+        position: of the training.
+        validate: returns the metrics by name; None: there is no validation list.
+        valid_interval: epochs between two validations.
+        monitor: the metric whose highest value is best.
+        save: writes a checkpoint under the names given.
+        save_interval: epochs between two checkpoints that stay.
+        epochs: of the whole training; the last epoch validates and saves in any case.
+    """
+
+    def __init__(
+        self,
+        *,
+        position: Position,
+        validate: Callable[[int], dict[str, float]] | None,
+        valid_interval: int,
+        monitor: str,
+        save: Callable[[list[str]], None],
+        save_interval: int,
+        epochs: int,
+        meter: StepReport,
+    ) -> None:
+        self.position = position
+        self.validate = validate
+        self.valid_interval = valid_interval
+        self.monitor = monitor
+        self.save = save
+        self.save_interval = save_interval
+        self.epochs = epochs
+        self.meter = meter
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Validates and saves."""
+        epoch = trainer.current_epoch
+        final = epoch + 1 == self.epochs
+        self.position.epoch, self.position.step = epoch + 1, 0
+        names = ["last"]
+        if (epoch + 1) % self.save_interval == 0 or final:
+            names.append(f"epoch{epoch + 1}")
+        if self.validate is not None and ((epoch + 1) % self.valid_interval == 0 or final):
+            score = self.validate(epoch)[self.monitor]
+            if self.position.best is None or score > self.position.best:
+                self.position.best = score
+                names.append("best")
+        self.save(names)
+        # Validation and saving are not time between two lines of the progress.
+        self.meter._interval_start = time.perf_counter()
+
+
+class SaveWithin(L.Callback):
+    """Saves within an epoch: every N steps, or every N minutes.
+
+    Args:
+        position: of the training.
+        save: writes a checkpoint under the names given.
+        steps: N steps; None: never.
+        minutes: N minutes; None: never.
+    """
+
+    def __init__(
+        self,
+        *,
+        position: Position,
+        save: Callable[[list[str]], None],
+        steps: int | None,
+        minutes: float | None,
+    ) -> None:
+        self.position = position
+        self.save = save
+        self.steps = steps
+        self.minutes = minutes
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Saves after a step where it is time to."""
+        assert batch.chunk is not None
+        if not batch.chunk.last:
+            return
+        due = self.steps is not None and self.position.steps_done % self.steps == 0
+        if self.minutes is not None and time.monotonic() - self._saved_at >= 60 * self.minutes:
+            due = True
+        if due:
+            self.save(["last"])
+            self._saved_at = time.monotonic()

@@ -1,0 +1,94 @@
+"""Training state: what a run needs beside the weights to go on exactly where it was saved.
+
+`X.safetensors` holds the weights for use, `X.state` beside it what training goes on from: the
+weights again, the optimizer, the position in the epoch, the best score so far and the samples that
+could not be read. One file holds it all, so that a kill between two writes cannot mix two saves.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from videozoo.errors import VideozooError
+
+
+@dataclass
+class Position:
+    """Where training stands.
+
+    Attributes:
+        epoch: the epoch under way, from 0.
+        step: its next step, from 0.
+        steps_done: steps since the beginning.
+        best: the best validation score so far.
+        videos: videos trained on since the beginning.
+        unreadable: reason by sample of what could not be read so far.
+        fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    steps_done: int = 0
+    best: float | None = None
+    videos: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+
+def state_path(weights: Path) -> Path:
+    """Returns the state file that belongs to a weights file."""
+    return weights.with_suffix(".state")
+
+
+@dataclass
+class TrainingState:
+    """All that a run goes on from: position, weights and the optimizer's state."""
+
+    position: Position
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Writes the state to a temporary name and renames it."""
+    values = {
+        "position": asdict(state.position),
+        "model": state.model,
+        "optimizer": state.optimizer,
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_state(weights: Path) -> TrainingState:
+    """Reads the state beside a weights file; runs no code that the file may carry.
+
+    Raises:
+        VideozooError: the state is missing or unreadable.
+    """
+    path = state_path(weights)
+    if not path.is_file():
+        raise VideozooError(
+            f"--resume {weights}: there is no {path.name} beside it, so there is no training to go"
+            f" on with; to start a new one from these weights give --pretrain {weights}"
+        )
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return TrainingState(Position(**saved["position"]), saved["model"], saved["optimizer"])
+    except Exception as error:  # torch.load fails in many ways; each means an unusable file
+        raise VideozooError(
+            f"{path}: cannot be read as a training state ({error}); resume from another one"
+        ) from error

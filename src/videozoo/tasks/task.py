@@ -1,0 +1,193 @@
+"""What training a model means, for all models: chunks in, one optimizer step a batch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import lightning as L
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.optim import Optimizer
+
+from videozoo.data.batches import Batch
+from videozoo.errors import VideozooError
+from videozoo.predict.evaluate import process_place, video_losses
+from videozoo.predict.inputs import Classifier
+
+SMALLEST_BUCKET = 16 * 2**20
+
+
+class VideoTask(L.LightningModule):
+    """Trains a classifier on chunks; the subclasses say with which loss, optimizer and schedule.
+
+    A step's batch comes in chunks (see StepSampler). Their gradients add up, over the chunks and
+    over the processes, and are divided by the number of videos that were really read: a sample that
+    could not be read has no share in the mean, and a process without a chunk adds nothing.
+
+    Attributes:
+        steps_done: optimizer steps since the beginning of training, over resumed runs too.
+        last_loss: the loss of the last step: mean over its videos, or their sum (loss_is_sum).
+
+    Args:
+        classifier: preprocessing and model.
+        learning_rate: at the start.
+        seed: decides dropout, together with the step.
+    """
+
+    loss_is_sum = False
+    """The loss is the sum over the batch, not the mean."""
+
+    def __init__(self, *, classifier: Classifier, learning_rate: float, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.classifier = classifier
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self.steps_done = 0
+        self.last_loss = float("nan")
+        self.say: Callable[[str], None] = print
+        self._parts = 1  # out of memory doubles it: a chunk goes through the model in parts
+        self._step_batches: list[Batch] = []
+        self._loss = torch.zeros(())
+        self._videos = 0.0
+
+    @abstractmethod
+    def configure_optimizers(self) -> Optimizer:
+        """Returns the optimizer."""
+
+    @abstractmethod
+    def rate_factor(self, step: int) -> float:
+        """Returns the factor of the learning rate after `step` steps."""
+
+    def clip(self) -> None:
+        """Clips gradients before the step, where the model's recipe does."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return self.learning_rate * self.rate_factor(self.steps_done)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Leaves the batch on the host: training_step moves the part it works on."""
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds a chunk's gradients; after a step's last chunk, steps."""
+        assert batch.chunk is not None
+        self._step_batches.append(batch)
+        number = len(self._step_batches) - 1
+        if number == 0:
+            self._begin_step()
+        try:
+            self._add_gradients(batch, number)
+        except torch.OutOfMemoryError:
+            self._halve_and_repeat()
+        if batch.chunk.last:
+            self._finish_step(batch.chunk.step_size)
+
+    def _begin_step(self) -> None:
+        self.zero_grad(set_to_none=True)
+        self._loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        self._videos = 0.0
+
+    def _add_gradients(self, batch: Batch, number: int) -> None:
+        assert batch.chunk is not None
+        rank, _ = process_place()
+        # What dropout draws depends on (seed, step, chunk, process) alone, so that a resumed run
+        # draws what a run never stopped would have drawn.
+        key = [self.seed, self.steps_done, number, rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
+        videos = float(batch.weights.sum())
+        if videos == 0:
+            return
+        scale = 1.0 if self.loss_is_sum else 1.0 / batch.chunk.step_size
+        size = -(-len(batch) // self._parts)
+        for start in range(0, len(batch), size):
+            part = batch.part(start, start + size).to(self.device)
+            losses = video_losses(part, self.classifier(part)) * part.weights  # [B]
+            (losses.sum() * scale).backward()  # type: ignore[no-untyped-call]
+            self._loss += losses.detach().sum().double()
+        self._videos += videos
+
+    def _halve_and_repeat(self) -> None:
+        """Halves the parts and repeats this step's chunks from the first one.
+
+        The gradients so far may hold part of the failed backward pass, so they start anew.
+        """
+        largest = max(len(batch) for batch in self._step_batches)
+        while True:
+            if self._parts >= largest:
+                raise VideozooError(
+                    "out of memory with a single video; use a smaller model or clip"
+                )
+            self._parts *= 2
+            self.say(
+                f"out of memory: going on with {-(-largest // self._parts)} videos at once"
+                " (micro_batch); batch norms see these smaller groups"
+            )
+            self._begin_step()
+            try:
+                for number, batch in enumerate(self._step_batches):
+                    self._add_gradients(batch, number)
+                return
+            except torch.OutOfMemoryError:
+                continue
+
+    def _finish_step(self, step_size: int) -> None:
+        self._step_batches.clear()
+        videos = self._sum_over_processes()
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        if videos > 0:
+            if not self.loss_is_sum and videos != step_size:
+                self._scale_gradients(step_size / videos)
+            self.clip()
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate
+            optimizer.step()
+        self.last_loss = float(self._loss) / (1.0 if self.loss_is_sum else max(videos, 1.0))
+        if not np.isfinite(self.last_loss):
+            raise VideozooError(
+                f"the loss is {self.last_loss} at step {self.steps_done}: training has diverged;"
+                " resume from an earlier checkpoint with a smaller learning rate"
+            )
+        self.steps_done += 1
+
+    def _gradients(self) -> list[Tensor]:
+        gradients = []
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
+        return gradients
+
+    def _scale_gradients(self, factor: float) -> None:
+        torch._foreach_mul_(self._gradients(), factor)
+
+    def _sum_over_processes(self) -> float:
+        """Adds up gradients, losses and counts of all processes; returns the videos of the step."""
+        _, world = process_place()
+        if world == 1:
+            return self._videos
+        totals = torch.stack([self._loss, self._loss.new_tensor(self._videos)])
+        dist.all_reduce(totals)
+        self._loss, self._videos = totals[0], float(totals[1])
+        bucket: list[Tensor] = []
+        gradients = self._gradients()
+        for i, gradient in enumerate(gradients):
+            bucket.append(gradient)
+            if sum(g.numel() for g in bucket) >= SMALLEST_BUCKET or i == len(gradients) - 1:
+                flat = torch.cat([g.flatten() for g in bucket])
+                dist.all_reduce(flat)
+                parts = torch.split(flat, [g.numel() for g in bucket])
+                torch._foreach_copy_(
+                    bucket, [p.view_as(g) for p, g in zip(parts, bucket, strict=True)]
+                )
+                bucket = []
+        return self._videos

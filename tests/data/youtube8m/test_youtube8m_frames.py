@@ -1,0 +1,49 @@
+"""AttentionCluster's choice of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from videozoo.data.youtube8m.frames import cluster_frames, sample_cluster_frames
+
+
+@pytest.mark.parametrize(
+    ("n", "seg_num", "r", "expected"),
+    [
+        (10, 4, 0.5, [1, 3, 6, 8]),
+        (10, 4, 0.0, [0, 2, 5, 7]),
+        (10, 4, 0.999, [2, 4, 7, 9]),
+        (3, 4, 0.5, [0, 1, 1, 2]),
+        (1, 3, 0.5, [0, 0, 0]),
+        (4, 4, 0.5, [0, 1, 2, 3]),
+        (5, 1, 0.5, [2]),
+        (2, 5, 0.5, [0, 0, 1, 1, 1]),
+        (10, 4, [0.0, 0.5, 0.9, 0.1], [0, 3, 7, 7]),
+    ],
+)
+def test_table(n: int, seg_num: int, r: float | list[float], expected: list[int]) -> None:
+    assert cluster_frames(n, seg_num, np.array(r)).tolist() == expected
+
+
+@pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 299, 300])
+@pytest.mark.parametrize("r", [0.0, 0.25, 0.5, 0.75])
+def test_is_the_originals_formula(n: int, r: float) -> None:
+    expected = [min(n - 1, int((i + r) * n / 100)) for i in range(100)]
+    found = cluster_frames(n, 100, r)
+    assert found.dtype == np.int64
+    assert found.tolist() == expected
+
+
+def test_without_a_generator_the_middles_are_taken() -> None:
+    np.testing.assert_array_equal(
+        sample_cluster_frames(37, None, seg_num=10), cluster_frames(37, 10, 0.5)
+    )
+
+
+def test_a_generator_draws_once_a_part() -> None:
+    found = sample_cluster_frames(3000, np.random.default_rng(5), seg_num=10)
+    draws = np.random.default_rng(5).random(10)
+    np.testing.assert_array_equal(found, cluster_frames(3000, 10, draws))
+    assert (found // 300).tolist() == list(range(10)), "each frame lies in its own part"
+    assert len(set((found % 300).tolist())) == 10, "each part has a draw of its own"

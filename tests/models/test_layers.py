@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from videozoo.models.layers import BatchNorm1d, BatchNorm2d, BatchNorm3d, FluidDropout, frame_mask
+
+
+def test_dropout_masks_without_rescaling_in_training() -> None:
+    torch.manual_seed(0)
+    y = FluidDropout(p=0.25)(torch.full((100, 100), 3.0))
+    assert set(y.unique().tolist()) == {0.0, 3.0}
+    assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_dropout_scales_in_test() -> None:
+    y = FluidDropout(p=0.25).eval()(torch.full((2, 3), 4.0))
+    assert y.tolist() == [[3.0] * 3] * 2
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, 5.0])
+def test_dropout_refuses_rates_outside(p: float) -> None:
+    with pytest.raises(ValueError, match="drop rate"):
+        FluidDropout(p=p)
+
+
+@pytest.mark.parametrize(
+    ("layer", "one", "two"),
+    [
+        (BatchNorm1d, (1, 3), (2, 3)),
+        (BatchNorm1d, (1, 3, 1), (1, 3, 2)),
+        (BatchNorm2d, (1, 3, 1, 1), (1, 3, 2, 1)),
+        (BatchNorm3d, (1, 3, 1, 1, 1), (1, 3, 2, 1, 1)),
+    ],
+)
+def test_batch_norm_of_one_value_uses_running_statistics(
+    layer: type[BatchNorm1d] | type[BatchNorm2d] | type[BatchNorm3d],
+    one: tuple[int, ...],
+    two: tuple[int, ...],
+) -> None:
+    norm = layer(3)
+    norm(torch.randn(two))
+    before = norm.running_mean.clone()
+    assert before.abs().sum() > 0
+    x = torch.randn(one)
+    y = norm(x)
+    assert torch.equal(norm.running_mean, before)
+    assert torch.equal(y, norm.eval()(x))
+
+
+def test_frame_mask() -> None:
+    assert frame_mask(torch.tensor([1, 3]), 3).tolist() == [[True, False, False], [True] * 3]
