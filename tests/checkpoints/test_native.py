@@ -60,8 +60,9 @@ def test_the_header_is_plain_json(tmp_path: Path) -> None:
     save_native(path, checkpoint(["x", "y"]))
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
-    assert metadata["format"] == "videozoo-1"
-    assert json.loads(metadata["labels"]) == ["x", "y"]
+    description = json.loads(metadata["videozoo"])
+    assert description["format"] == "videozoo-1"
+    assert description["labels"] == ["x", "y"]
     header = read_native_header(path)
     assert header.model == "TSN"
     assert header.shapes == {"fc.weight": (2, 3), "fc.bias": (3,), "n": ()}
@@ -93,7 +94,7 @@ def test_bad_files_are_one_sentence(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(VideozooError, match="no videozoo checkpoint"):
         load_native(path)
-    save_file({"a": torch.zeros(1)}, path, {"format": "videozoo-1", "model": "TSN"})
+    save_file({"a": torch.zeros(1)}, path, {"videozoo": '{"format": "videozoo-1", "model": "TSN"}'})
     with pytest.raises(VideozooError, match="description is damaged"):
         read_native_header(path)
     with pytest.raises(VideozooError, match=r"ends in .safetensors"):

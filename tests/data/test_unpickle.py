@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videozoo.data.unpickle import load_pickle
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 
 GOLDEN = Path(__file__).parent / "youtube8m" / "golden" / "youtube8m.pkl"
 
@@ -91,7 +91,7 @@ def test_a_program_is_named_and_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     file = tmp_path / "evil.pkl"
     file.write_bytes(pickle.dumps([np.zeros(3), Evil(os.mkdir, str(mark))]))
-    with pytest.raises(SampleError, match=r"evil\.pkl wants to run posix\.mkdir") as caught:
+    with pytest.raises(VideozooError, match=r"evil\.pkl wants to run posix\.mkdir") as caught:
         load_pickle(file, what=str(file))
     assert "it is not a data file; do not trust it" in str(caught.value)
     assert str(caught.value).count(str(file)) == 1
@@ -105,7 +105,7 @@ def test_a_program_is_named_and_not_run(tmp_path: Path) -> None:
     [(eval, ("1",)), (getattr, ("a", "b")), (subprocess.Popen, ("true",)), (np.load, ("x",))],
 )
 def test_other_names_are_refused(function: object, args: tuple[object, ...]) -> None:
-    with pytest.raises(SampleError, match="wants to run"):
+    with pytest.raises(VideozooError, match="wants to run"):
         load_pickle(pickle.dumps(Evil(function, *args)), what="x")
 
 
@@ -182,7 +182,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_damage_never_gives_another_error(at: int, byte: int, cut: int) -> None:
     content = bytearray(PYTHON_2)
     content[at] = byte
-    with suppress(SampleError):  # any other exception fails the test
+    with suppress(VideozooError):  # any other exception fails the test
         load_pickle(bytes(content[: len(content) - cut // 2]), what="x")
 
 

@@ -23,6 +23,7 @@ from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.errors import VideozooError
 
 FORMAT = "videozoo-1"
+_DESCRIPTION = "videozoo"
 _EXTRA = "extra."
 
 
@@ -74,19 +75,22 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
         raise VideozooError(f"{path}: a checkpoint's name ends in .safetensors")
     tensors = dict(checkpoint.state_dict)
     tensors |= {_EXTRA + key: value for key, value in checkpoint.extra.items()}
-    metadata = {
+    description = {
         "format": FORMAT,
         "model": checkpoint.model,
-        "config": json.dumps(checkpoint.config),
-        "preprocessing": json.dumps(checkpoint.preprocessing),
-        "labels": json.dumps(checkpoint.labels),
+        "config": checkpoint.config,
+        "preprocessing": checkpoint.preprocessing,
+        "labels": checkpoint.labels,
     }
+    # One entry, since safetensors writes several in an order that differs from file to file.
+    metadata = {_DESCRIPTION: json.dumps(description)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # Each tensor gets memory of its own: the format stores no views.
         own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
         save_file(own, temporary, metadata)
+        temporary.chmod(0o666 & ~_umask())  # save_file makes it readable by its owner alone
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -119,20 +123,21 @@ def read_native_header(path: Path | str) -> NativeHeader:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
     metadata, shapes = _read_header(path)
-    if metadata.get("format") != FORMAT:
-        raise VideozooError(
-            f"{path}: is no videozoo checkpoint (its format is {metadata.get('format')!r}, "
-            f"not '{FORMAT}')"
-        )
     try:
+        description = json.loads(metadata.get(_DESCRIPTION, "{}"))
+        if description.get("format") != FORMAT:
+            raise VideozooError(
+                f"{path}: is no videozoo checkpoint (its format is {description.get('format')!r}, "
+                f"not '{FORMAT}')"
+            )
         return NativeHeader(
-            model=metadata["model"],
-            config=json.loads(metadata["config"]),
-            preprocessing=json.loads(metadata["preprocessing"]),
-            labels=json.loads(metadata["labels"]),
+            model=description["model"],
+            config=description["config"],
+            preprocessing=description["preprocessing"],
+            labels=description["labels"],
             shapes={k: s for k, s in shapes.items() if not k.startswith(_EXTRA)},
         )
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise VideozooError(f"{path}: the checkpoint's description is damaged ({error})") from error
 
 
@@ -201,7 +206,7 @@ def kind_of(path: Path | str) -> str:
     if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":
         return "torch"
     if start[8:9] == b"{":
-        return "native" if _read_header(path)[0].get("format") == FORMAT else "torch"
+        return "native" if _DESCRIPTION in _read_header(path)[0] else "torch"
     raise VideozooError(
         f"{path}: is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
         "of one, and .pth or .pt files"
@@ -264,6 +269,12 @@ def _read_header(path: Path | str) -> tuple[dict[str, str], dict[str, tuple[int,
         raise VideozooError(
             f"{path}: is no sound .safetensors file ({error}); copy it again"
         ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

@@ -42,7 +42,10 @@ def infer(
     no_memory_optimize: args.NoMemoryOptimize = False,
     no_parallel: args.NoParallel = False,
 ) -> None:
-    """Name what is in videos: prints the best class of each and writes MODEL_infer_result."""
+    """Name what is in videos: prints the best class of each and writes MODEL_infer_result.
+
+    Exit code 2 where videos could not be read; the results of the others are written all the same.
+    """
     from rich.console import Console
 
     from videozoo.cli import doors
@@ -67,7 +70,7 @@ def infer(
             use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
         ),
     )
-    run_infer(
+    results = run_infer(
         experiment,
         weights,
         paths or None,
@@ -77,6 +80,8 @@ def infer(
         log_interval=log_interval,
         console=Console(),
     )
+    if any(result.unreadable is not None for result in results):
+        raise typer.Exit(2)
 
 
 def run_infer(

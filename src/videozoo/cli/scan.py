@@ -37,7 +37,7 @@ def scan(
 ) -> None:
     """Read every listed sample and write which cannot be used, and why, as a csv.
 
-    A scan that was stopped goes on where it was. Exit code 1 where samples cannot be used.
+    A scan that was stopped goes on where it was. Exit code 2 where samples cannot be used.
     """
     from rich.console import Console
 
@@ -76,7 +76,7 @@ def scan(
         highlight=False,
     )
     if bad:
-        raise typer.Exit(1)
+        raise typer.Exit(2)
 
 
 def _looks_like_shards(paths: list[str]) -> bool:

@@ -41,7 +41,10 @@ def test(
     no_memory_optimize: args.NoMemoryOptimize = False,
     no_parallel: args.NoParallel = False,
 ) -> None:
-    """Test weights on a labelled list: prints a table and writes MODEL_test_result.json."""
+    """Test weights on a labelled list: prints a table and writes MODEL_test_result.json.
+
+    Exit code 2 where samples could not be read; the result is written all the same.
+    """
     from rich.console import Console
 
     from videozoo.cli import doors
@@ -63,13 +66,15 @@ def test(
             use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
         ),
     )
-    run_test(
+    found = run_test(
         experiment,
         weights,
         save_dir=Path(save_dir),
         log_interval=log_interval,
         console=Console(),
     )
+    if found.unreadable:
+        raise typer.Exit(2)
 
 
 def run_test(

@@ -1,0 +1,1 @@
+"""Readers: list files, records and videos become batches of uint8."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from videozoo.data.batches import Batch, Chunk, Unreadable
 from videozoo.data.samplers import StepSampler
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 
 
 class SampleSource(Protocol):
@@ -29,6 +30,7 @@ class SampleSource(Protocol):
 
         Raises:
             SampleError: the sample cannot be read; the message is the reason.
+            VideozooError: the sample shows that the config is wrong: work must stop.
         """
         ...
 
@@ -48,7 +50,28 @@ class SampleSource(Protocol):
         ...
 
 
-class ChunkReader(Dataset[Batch]):
+@dataclass(frozen=True)
+class Stop:
+    """Comes out of a loader in a batch's place: the data show that the config is wrong.
+
+    A worker process cannot raise an error as it is: PyTorch adds a traceback to its message.
+    """
+
+    message: str
+
+
+def checked(batch: Batch | Stop) -> Batch:
+    """Returns the batch.
+
+    Raises:
+        VideozooError: there is none, since the data show that the config is wrong.
+    """
+    if isinstance(batch, Stop):
+        raise VideozooError(batch.message)
+    return batch
+
+
+class ChunkReader(Dataset[Batch | Stop]):
     """Reads one chunk at a time: `reader[chunk]` is a batch.
 
     What cannot be read is left out and named in `batch.unreadable`. A chunk of which nothing is
@@ -65,7 +88,7 @@ class ChunkReader(Dataset[Batch]):
         self.training = training
         self.seed = seed
 
-    def __getitem__(self, chunk: Chunk) -> Batch:
+    def __getitem__(self, chunk: Chunk) -> Batch | Stop:
         samples, unreadable = [], []
         for index in chunk.indices:
             rng = (
@@ -77,6 +100,8 @@ class ChunkReader(Dataset[Batch]):
                 samples.append(self.source.read(index, rng))
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.source.name(index), str(error)))
+            except VideozooError as error:
+                return Stop(str(error))
         if samples:
             return self.source.collate(samples, unreadable=unreadable, chunk=chunk)
         return self.source.collate(
@@ -101,8 +126,8 @@ def make_loader(
     num_workers: int | None,
     seed: int = 0,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
-    """Returns the batches of a sampler's chunks, in their order.
+) -> DataLoader[Batch | Stop]:
+    """Returns the batches of a sampler's chunks, in their order; each must pass `checked`.
 
     Args:
         source: the samples.

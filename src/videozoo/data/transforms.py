@@ -68,25 +68,31 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
 
 
 def random_crop_flip(
-    images: Sequence[Image.Image], size: int, rng: np.random.Generator
+    images: Sequence[Image.Image], size: int, rng: np.random.Generator, *, flip: bool = True
 ) -> list[Image.Image]:
     """Cuts the same random size x size pixels out of all images of a clip, or their mirror image.
 
-    One place and one flip (probability 1/2) are drawn for the whole clip: drawn for each frame,
-    they would look like motion.
+    One place and one flip are drawn for the whole clip: drawn for each frame, they would look like
+    motion.
+
+    Args:
+        images: RGB.
+        size: pixels of the sides of the crop.
+        rng: draws.
+        flip: mirror the clip with probability 1/2; False: never.
 
     Raises:
         SampleError: an image is smaller than the crop.
     """
     across, down = rng.random(2)
-    flip = rng.random() < 0.5
+    mirrored = rng.random() < 0.5 and flip
     cropped = []
     for image in images:
         _check_crop(image, size)
         left = int(across * (image.width - size + 1))
         top = int(down * (image.height - size + 1))
         piece = image.crop((left, top, left + size, top + size))
-        cropped.append(piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else piece)
+        cropped.append(piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else piece)
     return cropped
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 
 _PLAIN = (type(None), bool, int, float, str, bytes, bytearray, np.generic, np.ndarray)
 _KINDS = "biufcSU"  # booleans, numbers and strings of fixed size: nothing that holds references
@@ -36,7 +36,8 @@ def load_pickle(source: Path | str | bytes, *, what: str) -> Any:
         what: what is being read, for messages: the path, or a phrase such as "the clip".
 
     Raises:
-        SampleError: the file cannot be opened, is damaged, or names anything that is not data.
+        SampleError: the file cannot be opened or is damaged.
+        VideozooError: the file names anything that is not data: work must stop.
     """
     if isinstance(source, bytes):
         return _load(io.BytesIO(source), what)
@@ -52,7 +53,7 @@ def _load(file: BinaryIO, named: str) -> Any:
     try:
         return _plain(_Unpickler(file).load(), {})
     except _ForbiddenNameError as error:
-        raise SampleError(
+        raise VideozooError(
             f"{named} wants to run {error} when it is unpickled: it is not a data file; "
             "do not trust it"
         ) from error

@@ -69,8 +69,14 @@ def make_clips(
                 jobs.append((path, name, (seed, part, i)))
         wanted.append(clips)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda job: write_clip(job[0], draw_scene(job[1], seed=job[2], frames=frames)), jobs))
+        made = [pool.submit(_make_clip, *job, frames) for job in jobs]
+        for clip in made:
+            clip.result()
     return DemoClips(names=names, train=tuple(wanted[0]), test=tuple(wanted[1]))
+
+
+def _make_clip(path: Path, name: str, seed: tuple[int, ...], frames: int) -> None:
+    write_clip(path, draw_scene(name, seed=seed, frames=frames))
 
 
 def write_clip(path: Path, scene: Scene) -> None:
@@ -80,8 +86,16 @@ def write_clip(path: Path, scene: Scene) -> None:
         av.error.FFmpegError: FFmpeg could not encode or write.
         OSError: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.partial")
-    with av.open(str(temporary), "w", format="mp4") as container:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _encode(temporary, scene)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode(path: Path, scene: Scene) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FRAME_RATE, options=dict(_X264))
         video.height, video.width = scene.frames.shape[1:3]
         video.pix_fmt = "yuv420p"
@@ -96,4 +110,3 @@ def write_clip(path: Path, scene: Scene) -> None:
         sound.sample_rate, sound.pts, sound.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
-    os.replace(temporary, path)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float32]
+Float = npt.NDArray[np.floating[Any]]
 
 WIDTH, HEIGHT = 64, 48
 FRAME_RATE = 10
@@ -144,7 +145,8 @@ def _paint(distance: Float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     cover = np.clip(0.5 - distance, 0, 1)[..., None]  # [n, HEIGHT, WIDTH, 1], soft edges
     frames = ground + cover * (_colour(rng, 255) - ground)  # [n, HEIGHT, WIDTH, 3]
     frames += 3 * rng.standard_normal(frames.shape, dtype=np.float32)
-    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _ground(rng: np.random.Generator) -> Float:
@@ -163,7 +165,8 @@ def _ground(rng: np.random.Generator) -> Float:
 def _stretch(size: int, knots: int) -> Float:
     """Returns the matrix [size, knots] of linear interpolation between `knots` values."""
     place = np.linspace(0, knots - 1, size)[:, None]
-    return np.clip(1 - np.abs(place - np.arange(knots)[None]), 0, 1).astype(np.float32)
+    weights: Float = np.clip(1 - np.abs(place - np.arange(knots)[None]), 0, 1)
+    return weights.astype(np.float32)
 
 
 def _colour(rng: np.random.Generator, value: float) -> Float:
@@ -172,9 +175,7 @@ def _colour(rng: np.random.Generator, value: float) -> Float:
     return value * np.array(rgb, dtype=np.float32)
 
 
-def _sing(
-    pitch: Callable[[Float], Float], frames: int, rng: np.random.Generator
-) -> Float:
+def _sing(pitch: Callable[[Float], Float], frames: int, rng: np.random.Generator) -> Float:
     """Returns a tone of which `pitch` moves the height over two octaves, in light noise."""
     samples = frames * SOUND_RATE // FRAME_RATE
     time = ((np.arange(samples) + 0.5) / SOUND_RATE).astype(np.float32)

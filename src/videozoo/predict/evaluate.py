@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from videozoo.data.batches import Batch, FeatureBatch, Unreadable
-from videozoo.data.loader import SampleSource, make_loader
+from videozoo.data.loader import SampleSource, checked, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
 from videozoo.metrics import ClipMetrics, YouTube8MMetrics
@@ -97,7 +97,7 @@ def score_batches(
     done = 0
     size = chunk
     try:
-        for batch in loader:
+        for batch in map(checked, loader):
             done += 0 if batch.chunk is None else batch.chunk.step_size if batch.chunk.last else 0
             logits: list[Tensor] = []
             while sum(map(len, logits)) < len(batch):

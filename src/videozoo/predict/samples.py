@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
 from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
+
+if TYPE_CHECKING:
+    from videozoo.data.clips.listing import ClipEntry
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def open_samples(
     if settings.labels is not None:
         names = read_label_file(settings.labels)
     if isinstance(settings, FeatureSettings):
-        samples = Samples(_feature_source(settings, spec, augment=augment), names)
+        samples = Samples(_feature_source(settings, spec, labelled), names)
     else:
         assert isinstance(settings, ClipSettings)
         samples = _clip_samples(settings, spec, augment, labelled, names)
@@ -104,7 +108,7 @@ def read_label_file(path: str) -> list[str]:
 
 
 def _feature_source(
-    settings: FeatureSettings, spec: str | Sequence[str], *, augment: bool
+    settings: FeatureSettings, spec: str | Sequence[str], labelled: bool
 ) -> SampleSource:
     from videozoo.data.youtube8m.frames import sample_cluster_frames
     from videozoo.data.youtube8m.shards import list_shards
@@ -121,6 +125,7 @@ def _feature_source(
         feature_dims=settings.feature_dims,
         num_classes=settings.num_classes,
         frames=frames,
+        labelled=labelled,
     )
 
 
@@ -131,13 +136,15 @@ def _clip_samples(
     labelled: bool,
     names: list[str] | None,
 ) -> Samples:
-    from videozoo.data.clips.listing import ClipEntry, expand_paths, read_listing
+    from videozoo.data.clips.files import expand_paths
+    from videozoo.data.clips.listing import ClipEntry, read_listing
     from videozoo.data.clips.source import ClipSource
 
     if isinstance(spec, str):
         folder = Path(settings.video_folder) if settings.video_folder else None
         listing = read_listing(spec, class_names=names, video_folder=folder, labelled=labelled)
         entries, names = listing.entries, names or listing.class_names
+        _check_labels(entries, settings.num_classes, spec)
     else:
         entries = [ClipEntry(path, None, str(path)) for path in expand_paths(spec)]
     source = ClipSource(
@@ -150,5 +157,17 @@ def _clip_samples(
         resize=settings.resize,
         augment=augment,
         flip=settings.flip,
+        labelled=labelled,
     )
     return Samples(source, names)
+
+
+def _check_labels(entries: Sequence[ClipEntry], num_classes: int, spec: str) -> None:
+    for entry in entries:
+        if entry.label is not None and not 0 <= entry.label < num_classes:
+            smallest = min(e.label for e in entries if e.label is not None)
+            hint = "; it looks 1-based" if smallest == 1 and entry.label == num_classes else ""
+            raise VideozooError(
+                f"{spec}: label {entry.label} of {entry.video} is out of range"
+                f" 0..{num_classes - 1}{hint}; check the list and num_classes"
+            )

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from videozoo.data.loader import SampleSource
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import VideozooError
 from videozoo.reports.files import write_csv
 
 HEADER = ("index", "sample", "status", "reason")
@@ -26,7 +26,7 @@ class _Checks(Dataset[Found]):
     def __getitem__(self, index: int) -> Found:
         try:
             self.source.read(index, None)
-        except SampleError as error:
+        except VideozooError as error:
             return index, self.source.name(index), str(error)
         return index, self.source.name(index), ""
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from videozoo.config import Experiment
 from videozoo.data.batches import Batch
-from videozoo.data.loader import SampleSource, make_loader
+from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import Evaluation, evaluate
@@ -131,7 +131,7 @@ class TrainData(L.LightningDataModule):
         self.run = run
         self.position = position
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Batch | Stop]:
         """Returns the loader of this process's chunks."""
         settings = self.run.experiment["TRAIN"]
         assert self.trainer is not None

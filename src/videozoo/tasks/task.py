@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from videozoo.data.batches import Batch
+from videozoo.data.loader import Stop, checked
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import process_place, video_losses
 from videozoo.predict.inputs import Classifier
@@ -71,10 +72,14 @@ class VideoTask(L.LightningModule):
         return self.learning_rate * self.rate_factor(self.steps_done)
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
+        self, batch: Batch | Stop, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Leaves the batch on the host: training_step moves the part it works on."""
-        return batch
+        """Leaves the batch on the host: training_step moves the part it works on.
+
+        Raises:
+            VideozooError: the data show that the config is wrong.
+        """
+        return checked(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds a chunk's gradients; after a step's last chunk, steps."""

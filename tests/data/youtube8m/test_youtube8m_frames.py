@@ -18,6 +18,7 @@ from videozoo.data.youtube8m.frames import cluster_frames, sample_cluster_frames
         (1, 3, 0.5, [0, 0, 0]),
         (4, 4, 0.5, [0, 1, 2, 3]),
         (5, 1, 0.5, [2]),
+        (5, 100, 1 - 2**-53, [*np.repeat([0, 1, 2, 3, 4], 20)[1:], 4]),  # 99 + r rounds to 100
         (2, 5, 0.5, [0, 0, 1, 1, 1]),
         (10, 4, [0.0, 0.5, 0.9, 0.1], [0, 3, 7, 7]),
     ],

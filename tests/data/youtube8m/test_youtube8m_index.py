@@ -13,6 +13,7 @@ from videozoo.data.youtube8m import index as module
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.index import index_shards
 from videozoo.data.youtube8m.tfrecord import index_shard, write_tfrecord
+from videozoo.errors import VideozooError
 
 
 @pytest.fixture
@@ -110,12 +111,18 @@ def test_faults_are_kept_apart_and_looked_at_again(
     shards: list[Path], tmp_path: Path, walks: list[Path]
 ) -> None:
     shards[0].write_bytes(shards[0].read_bytes()[:-1])
-    (tmp_path / "bad.pkl").write_bytes(b"\x80\x02cos\nsystem\n.")
+    (tmp_path / "bad.pkl").write_bytes(b"\x80\x02]")
     paths = [*shards, tmp_path / "bad.pkl", tmp_path / "none.tfrecord"]
     for _ in range(2):
         faults = [i.records.fault for i in index_shards(paths)]
         assert "record 2 is cut off" in str(faults[0])
         assert faults[1] is None
-        assert "wants to run os.system" in str(faults[2])
+        assert "bad.pkl: a damaged or cut off pickle" in str(faults[2])
         assert "none.tfrecord: cannot be read: No such file" in str(faults[3])
     assert walks.count(shards[0]) == 2
+
+
+def test_a_pickle_that_wants_to_run_code_stops_the_work(tmp_path: Path) -> None:
+    (tmp_path / "evil.pkl").write_bytes(b"\x80\x02cos\nsystem\n.")
+    with pytest.raises(VideozooError, match=r"evil\.pkl wants to run os\.system"):
+        index_shards([tmp_path / "evil.pkl"])

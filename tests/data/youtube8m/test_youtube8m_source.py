@@ -159,9 +159,26 @@ def test_what_does_not_fit_the_config_is_named(
     else:
         stored = {"video": "v", "feature": made["rgb"], "audio": made["audio"], "label": labels}
         path = pickled(tmp_path, [stored])
-    with pytest.raises(SampleError, match=reason) as caught:
+    with pytest.raises(VideozooError, match=reason) as caught:
         source_of(path, **chosen).read(0)
     assert str(caught.value).startswith(f"{path}: record 0: ")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "labels"), [({"feature_dims": [7, 4]}, [1]), ({}, [10])], ids=["width", "label"]
+)
+def test_what_shows_that_the_config_is_wrong_stops_the_work(
+    tmp_path: Path, chosen: dict[str, Any], labels: list[int]
+) -> None:
+    path = one(tmp_path, labels=labels)
+    with pytest.raises(VideozooError) as caught:
+        source_of(path, **chosen).read(0)
+    # A SampleError would let training skip every record of the list.
+    assert not isinstance(caught.value, SampleError)
+
+
+def test_labels_that_are_not_wanted_are_not_checked(tmp_path: Path) -> None:
+    assert source_of(one(tmp_path, labels=[10]), labelled=False).read(0).labels is None
 
 
 def test_damage_is_named_and_spares_the_others(shards: list[Path]) -> None:

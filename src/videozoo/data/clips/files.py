@@ -10,8 +10,9 @@ from pathlib import Path
 from videozoo.errors import VideozooError
 
 PICKLE_SUFFIXES = (".pkl", ".pickle")
-VIDEO_SUFFIXES = tuple(
-    [".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
 )
 CLIP_SUFFIXES = VIDEO_SUFFIXES + PICKLE_SUFFIXES
 
@@ -54,8 +55,8 @@ def expand_paths(paths: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for text in paths:
-        path = Path(text).expanduser()
-        places = [path] if path.exists() else [Path(p) for p in sorted(_matches(path))]
+        path = Path(os.path.expanduser(text))
+        places = [path] if os.path.exists(path) else [Path(p) for p in sorted(_matches(path))]
         clips = [clip for place in places for clip in _clips_at(place, named=place == path)]
         if not clips:
             what = "holds no video" if path.is_dir() else "no such file, folder or pattern"

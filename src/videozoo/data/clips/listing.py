@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def read_listing(
     video_folder: Path | None = None,
     labelled: bool = True,
 ) -> Listing:
-    """Reads a list of clips. What kind it is shows in its content:
+    """Reads a list of clips.
+
+    What kind of list it is shows in its content:
 
     - a folder with one sub-folder a class; the clips may lie at any depth in it;
     - a CSV file with the columns path and label (numbers or names; others are passed over);
@@ -72,7 +75,7 @@ def read_listing(
     Raises:
         VideozooError: the list is missing, empty or has a bad line, or none of its files exists.
     """
-    path = Path(spec).expanduser()
+    path = Path(os.path.expanduser(spec))
     if path.is_dir():
         return _read_folder(path, class_names, labelled=labelled)
     text = read_text(path)
@@ -112,8 +115,18 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
             "must lie in the sub-folder of its class"
         )
     found = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    filled = {_class_of(clip, folder) for clip in clips}
+    if class_names is None and found - filled:
+        raise VideozooError(
+            f"{folder}: the sub-folder '{min(found - filled)}' holds no clips, so it is no class; "
+            "fill it or take it away"
+        )
     names = sorted(found) if class_names is None else list(class_names)
-    _check_folders(folder, found, {_class_of(clip, folder) for clip in clips}, names)
+    for name in sorted(filled - set(names)):
+        raise VideozooError(
+            f"{folder}: the sub-folder '{name}' is none of the {len(names)} classes"
+            + did_you_mean(name, names)
+        )
     numbers = {name: number for number, name in enumerate(names)}
     entries = [ClipEntry(clip, numbers[_class_of(clip, folder)], str(clip)) for clip in clips]
     return Listing(entries, names)
@@ -121,16 +134,6 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
 
 def _class_of(clip: Path, folder: Path) -> str:
     return clip.relative_to(folder).parts[0]
-
-
-def _check_folders(folder: Path, found: set[str], filled: set[str], names: list[str]) -> None:
-    for name in sorted(filled - set(names)):
-        raise VideozooError(
-            f"{folder}: the sub-folder '{name}' is none of the {len(names)} classes"
-            + did_you_mean(name, names)
-        )
-    for name in sorted((found & set(names)) - filled):
-        raise VideozooError(f"{folder}: the sub-folder '{name}' holds no clips; remove or fill it")
 
 
 def _names_in(rows: Sequence[Row]) -> list[str] | None:
@@ -160,13 +163,13 @@ def _numbers(rows: Sequence[Row], names: Sequence[str] | None, path: Path) -> li
 
 def _located(text: str, folder: Path) -> Path:
     """Finds a listed path from the current folder or, failing that, from the list's."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     beside = folder / path
-    return beside if not path.exists() and beside.exists() else path
+    return beside if not os.path.exists(path) and os.path.exists(beside) else path
 
 
 def _check_some_exist(entries: Sequence[ClipEntry], path: Path) -> None:
-    if not any(entry.path.is_file() for entry in entries):
+    if not any(os.path.isfile(entry.path) for entry in entries):
         raise VideozooError(
             f"{path}: none of its {len(entries)} clips exists (the first: {entries[0].video}); "
             f"relative paths start from {Path.cwd()} or {path.parent.resolve()}"

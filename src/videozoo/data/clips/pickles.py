@@ -1,4 +1,4 @@
-"""Kinetics pickles: (video id, label, [JPEG bytes, ...]), as the original's converter wrote them."""
+"""Kinetics pickles, as the original's converter wrote them: (video id, label, [JPEG, ...])."""
 
 from __future__ import annotations
 

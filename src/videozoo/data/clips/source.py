@@ -20,7 +20,7 @@ from videozoo.data.transforms import (
     resize_short_side,
     stack_frames,
 )
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 
 
 class ClipSource:
@@ -35,6 +35,7 @@ class ClipSource:
         target_size: pixels of the sides of the square crop.
         resize: what becomes of the other side, see `resize_short_side`.
         augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
+        flip: let augment mirror half of the clips.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
     """
 
@@ -49,6 +50,7 @@ class ClipSource:
         target_size: int,
         resize: str = "4:3",
         augment: bool = False,
+        flip: bool = True,
         labelled: bool = True,
     ) -> None:
         self.entries = entries
@@ -59,6 +61,7 @@ class ClipSource:
         self.target_size = target_size
         self.resize: str = resize
         self.augment = augment
+        self.flip = flip
         self.labelled = labelled
 
     def __len__(self) -> int:
@@ -80,7 +83,8 @@ class ClipSource:
             The sample; its clip is uint8 [T, seglen * 3, target_size, target_size].
 
         Raises:
-            SampleError: the file cannot be read, or its label is out of range.
+            SampleError: the file cannot be read.
+            VideozooError: its label is out of range: num_classes is wrong, or the labels are.
         """
         entry = self.entries[index]
         draw = rng if self.augment else None
@@ -107,14 +111,14 @@ class ClipSource:
         self, frames: list[Image.Image], draw: np.random.Generator | None
     ) -> list[Image.Image]:
         if draw is not None:
-            return random_crop_flip(frames, self.target_size, draw)
+            return random_crop_flip(frames, self.target_size, draw, flip=self.flip)
         return [center_crop(frame, self.target_size) for frame in frames]
 
     def _checked_label(self, label: int | None, entry: ClipEntry) -> int | None:
         if label is None or 0 <= label < self.num_classes:
             return label
         hint = "; it looks 1-based" if label == self.num_classes else ""
-        raise SampleError(
+        raise VideozooError(
             f"{entry.video}: label {label} is out of range 0..{self.num_classes - 1}{hint}"
         )
 

@@ -50,12 +50,11 @@ class VideoStream:
         self.path = path
         self._kept: list[Packet[AvVideoStream]] | None = None
         self._reformatter = VideoReformatter()
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise DecodingError(f"{path}: no such file")
         if not path.stat().st_size:
             raise DecodingError(f"{path}: the file is empty")
         self._open()
-        self._fresh = True
         context = self._stream.codec_context
         self.codec: str = context.codec.canonical_name
         self.container: str = self._container.format.name
@@ -77,6 +76,17 @@ class VideoStream:
         except BaseException:
             self._container.close()
             raise
+        self._fresh = True
+
+    def reopen(self) -> None:
+        """Forgets everything: packets come from the file again, to a new decoder.
+
+        Raises:
+            DecodingError: the file has changed and can no longer be opened.
+        """
+        self._container.close()
+        self._kept = None
+        self._open()
 
     def _best_stream(self) -> AvVideoStream:
         pictures = [
@@ -106,7 +116,7 @@ class VideoStream:
     def _faults(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+        except (av.FFmpegError, OSError, ValueError, LookupError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise DecodingError(f"{self.path}: {what}: {reason}") from error
 
@@ -135,8 +145,7 @@ class VideoStream:
             yield from self._kept
             return
         if not self._fresh:
-            self._container.close()
-            self._open()
+            self.reopen()
         self._fresh = False
         kept: list[Packet[AvVideoStream]] | None = []
         kept_bytes = 0
@@ -174,7 +183,7 @@ class VideoStream:
             return context.decode(packet)
 
     def restart(self) -> None:
-        """Makes the decoder forget all it has seen."""
+        """Makes the decoder forget the frames it has seen; what comes next must be an access."""
         self._stream.codec_context.flush_buffers()
 
     def image(self, frame: VideoFrame) -> Image.Image:

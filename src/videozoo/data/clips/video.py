@@ -3,11 +3,12 @@
 A file is walked through once without decoding, to know how many frames there are and where
 decoding may begin; then only what the wanted frames need is decoded. Where the packets do not tell
 for sure, or tell something that decoding contradicts, all frames are decoded and counted. Either
-way the frames are those that decoding the whole file gives, bit for bit, and no more than a few of
-them are in memory.
+way the frames of a sound file are those that decoding all of it gives, bit for bit, and no more
+than a few of them are in memory.
 
-A file that breaks off, or is damaged somewhere, counts as the frames before that place: it is
-unreadable only when there is none.
+A file that breaks off, or has a packet that cannot be decoded, counts as the frames before that
+place: it is unreadable only when there is none. Damage that no packet shows and no decoder reports
+remains unseen, as it does in players.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def _read_by_count(
 
 def _all_frames(stream: VideoStream) -> Iterator[VideoFrame]:
     """Decodes the stream from its first good frame to its end, or to where it is damaged."""
-    stream.restart()
+    stream.reopen()  # a decoder that was only restarted still remembers a damaged stream's headers
     packets = stream.packets()
     begun = False
     while True:

@@ -40,6 +40,7 @@ class YouTube8MSource:
         num_classes: K; labels must lie in 0..K-1.
         frames: picks the indices of the wanted frames, given the number of frames and a random
             generator (None in test), such as `sample_cluster_frames`; None takes all frames.
+        labelled: give labels; False leaves them out unchecked, as infer has no use for them.
 
     Attributes:
         faults: the videos known to be unreadable from walking through the files.
@@ -58,6 +59,7 @@ class YouTube8MSource:
         feature_dims: Sequence[int],
         num_classes: int,
         frames: ChooseFrames | None = None,
+        labelled: bool = True,
     ) -> None:
         if not shards:
             raise VideozooError("no shard is listed")
@@ -70,6 +72,7 @@ class YouTube8MSource:
         self.feature_dims = tuple(feature_dims)
         self.num_classes = num_classes
         self.frames = frames
+        self.labelled = labelled
         self._shards = index_shards(shards)
         counts = [len(s) + (s.records.fault is not None) for s in self._shards]
         self._stops = np.cumsum(counts).tolist()
@@ -99,8 +102,9 @@ class YouTube8MSource:
             rng: given to `frames`.
 
         Raises:
-            SampleError: the record is damaged, or it is not what feature_names, feature_dims and
-                num_classes say. The message names file and record.
+            SampleError: the record is damaged. The message names file and record.
+            VideozooError: the record is sound, but not what feature_names, feature_dims and
+                num_classes say: all the others will not be either.
         """
         number, record = self._locate(index)
         shard = self._shards[number]
@@ -114,8 +118,8 @@ class YouTube8MSource:
             else:
                 example = self._pickles.read(shard.path, record, self.feature_names)
             return self._sample(example, f"{shard.path.name}#{record}", rng)
-        except SampleError as error:
-            raise SampleError(f"{shard.path}: record {record}: {error}") from error
+        except VideozooError as error:
+            raise type(error)(f"{shard.path}: record {record}: {error}") from error
 
     def placeholder(self) -> FeatureSample:
         """Returns a video of one frame of zeros, for a process that has none."""
@@ -149,15 +153,16 @@ class YouTube8MSource:
         self, example: Example, name: str, rng: np.random.Generator | None
     ) -> FeatureSample:
         features = _checked_features(example, self.feature_names, self.feature_dims)
-        if example.labels is not None:
-            _check_labels(example.labels, self.num_classes)
+        labels = example.labels if self.labelled else None
+        if labels is not None:
+            _check_labels(labels, self.num_classes)
         if self.frames is not None:
             chosen = self.frames(len(features[0]), rng)
             features = tuple(feature[chosen] for feature in features)
         return FeatureSample(
             video=example.video or name,
             features=features,
-            labels=example.labels,
+            labels=labels,
         )
 
 
@@ -168,12 +173,12 @@ def _checked_features(
     for name, dim in zip(names, dims, strict=True):
         if name not in example.features:
             has = ", ".join(example.present) or "none at all"
-            raise SampleError(f"has no feature '{name}'; it has {has}")
+            raise VideozooError(f"has no feature '{name}'; it has {has}")
         feature = example.features[name]
         if len(feature) == 0:
             raise SampleError(f"{name} has no frames")
         if feature.shape[1] != dim:
-            raise SampleError(
+            raise VideozooError(
                 f"{name} has {feature.shape[1]} values a frame, the config's feature_dims says "
                 f"{dim}"
             )
@@ -190,4 +195,4 @@ def _check_labels(labels: Int64Array, num_classes: int) -> None:
     if low < 0 or high >= num_classes:
         hint = "; it looks 1-based" if high == num_classes and low >= 1 else ""
         wrong = low if low < 0 else high
-        raise SampleError(f"label {wrong} is out of range 0..{num_classes - 1}{hint}")
+        raise VideozooError(f"label {wrong} is out of range 0..{num_classes - 1}{hint}")

@@ -1,0 +1,178 @@
+"""The demo's pictures: learning curves, a confusion matrix, frames with what was predicted."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from videozoo.errors import VideozooError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+UInt8Array = npt.NDArray[np.uint8]
+
+_INK, _FAINT, _LINE = "#222222", "#dddddd", "#1f6f8b"
+_RIGHT, _WRONG = "#2a7d4f", "#c0392b"
+
+
+def plot_curves(curves: Path, png: Path, *, title: str = "") -> None:
+    """Draws the columns of a csv file against its first column, one small plot a column.
+
+    Args:
+        curves: csv with a header; the first column is the horizontal axis (step or epoch), cells
+            may be empty, columns that hold no numbers are left out.
+        png: the picture to write.
+        title: above all plots.
+
+    Raises:
+        VideozooError: the file cannot be read or holds no curve.
+    """
+    axis, columns = _read_curves(curves)
+    figure, axes = _figure(len(columns), columns=min(len(columns), 3), size=(3.4, 2.5))
+    for ax, (name, points) in zip(axes, columns.items(), strict=True):
+        x, y = zip(*points, strict=True)
+        ax.plot(x, y, color=_LINE, linewidth=1.4, marker="o" if len(x) < 20 else "", markersize=3)
+        ax.set_xlabel(axis)
+        ax.set_ylabel(name)
+        ax.grid(color=_FAINT, linewidth=0.6)
+        ax.spines[["top", "right"]].set_visible(False)
+    _save(figure, png, title)
+
+
+def plot_confusion(
+    matrix: npt.NDArray[np.int64], names: Sequence[str], png: Path, *, title: str = ""
+) -> None:
+    """Draws a confusion matrix.
+
+    Args:
+        matrix: counts [K, K]; row: the true class, column: the predicted one.
+        names: of the K classes.
+        png: the picture to write.
+        title: above the plot.
+
+    Raises:
+        ValueError: the matrix is not [K, K].
+    """
+    k = len(names)
+    if matrix.shape != (k, k):
+        raise ValueError(f"a confusion matrix of {k} classes is not {matrix.shape}")
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)  # [K, K]
+    side = 2.2 + 0.55 * k
+    figure, (ax,) = _figure(1, columns=1, size=(side, side))
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(k, k):
+        if matrix[row, column]:
+            ink = "white" if share[row, column] > 0.5 else _INK
+            ax.text(column, row, str(matrix[row, column]), ha="center", va="center", color=ink)
+    ax.set_xticks(range(k), names, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(k), names)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    ax.spines[:].set_visible(False)
+    _save(figure, png, title)
+
+
+def plot_frames(
+    clips: Sequence[UInt8Array],
+    names: Sequence[str],
+    predictions: Sequence[str],
+    png: Path,
+    *,
+    frames: int = 6,
+    title: str = "",
+) -> None:
+    """Draws clips as strips of frames, with their true and predicted names.
+
+    Args:
+        clips: one uint8 [n, H, W, 3] a clip, RGB.
+        names: the true class of each clip.
+        predictions: what was predicted for it; green where it is the true name, else red.
+        png: the picture to write.
+        frames: at most so many of each clip, evenly spaced.
+        title: above all strips.
+
+    Raises:
+        ValueError: there is no clip, or not one name and one prediction a clip.
+    """
+    if not clips:
+        raise ValueError("there are no clips to draw")
+    figure, axes = _figure(len(clips), columns=1, size=(7.5, 1.15))
+    for ax, clip, name, prediction in zip(axes, clips, names, predictions, strict=True):
+        ax.imshow(_strip(clip, frames))
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+        colour = _RIGHT if prediction == name else _WRONG
+        ax.text(-0.02, 0.62, name, transform=ax.transAxes, ha="right", va="center", color=_INK)
+        ax.text(
+            -0.02, 0.3, prediction,
+            transform=ax.transAxes, ha="right", va="center", color=colour, fontsize=8,
+        )  # fmt: skip
+    figure.supxlabel("time, left to right; below the true name what was predicted", fontsize=8)
+    _save(figure, png, title)
+
+
+def _strip(clip: UInt8Array, frames: int) -> UInt8Array:
+    """Returns evenly spaced frames side by side with white gaps, [H, width of all, 3]."""
+    chosen = clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
+    gap = np.full((clip.shape[1], max(1, clip.shape[2] // 24), 3), 255, dtype=np.uint8)
+    pieces = [piece for frame in chosen for piece in (frame, gap)]
+    return np.concatenate(pieces[:-1], axis=1)
+
+
+def _read_curves(path: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
+    """Returns the first column's name and the points of every other column that has any."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise VideozooError(f"{path}: the curves cannot be read: {error}") from error
+    columns: dict[str, list[tuple[float, float]]] = {}
+    for column, name in enumerate(header[1:], 1):
+        pairs = ((_number(row[0]), _number(row[column])) for row in rows if column < len(row))
+        points = [(x, y) for x, y in pairs if x is not None and y is not None]
+        if points:
+            columns[name] = points
+    if not columns:
+        raise VideozooError(f"{path}: has no column of numbers beside its first; nothing to draw")
+    return header[0], columns
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _figure(count: int, *, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Returns a figure of `count` plots of `size` inches each; no window system is touched."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in grid[count:]:
+        ax.set_visible(False)
+    return figure, list(grid[:count])
+
+
+def _save(figure: Figure, png: Path, title: str) -> None:
+    if title:
+        figure.suptitle(title, color=_INK)
+    temporary = png.with_name(f".{png.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png", dpi=120)
+        os.replace(temporary, png)
+    finally:
+        temporary.unlink(missing_ok=True)

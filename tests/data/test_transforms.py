@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from videozoo.data.transforms import (
+    center_crop,
+    dequantise,
+    normalise_clips,
+    random_crop_flip,
+    resize_short_side,
+    stack_frames,
+    unwhiten,
+)
+from videozoo.errors import SampleError
+
+
+def ramp(width, height):
+    """An image whose red is x and whose green is y."""
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return Image.fromarray(np.stack([x, y, x * 0], axis=2).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "rule", "expected"),
+    [
+        ((64, 48), "4:3", (53, 40)),
+        ((48, 64), "4:3", (40, 53)),
+        ((50, 50), "4:3", (53, 40)),  # a square becomes wide
+        ((40, 200), "4:3", (40, 200)),  # the short side is right already
+        ((200, 40), "4:3", (200, 40)),
+        ((10, 10), "4:3", (53, 40)),
+        ((64, 48), "aspect", (53, 40)),
+        ((160, 80), "aspect", (80, 40)),
+        ((80, 160), "aspect", (40, 80)),
+        ((50, 50), "aspect", (40, 40)),
+        ((101, 100), "aspect", (40, 40)),
+    ],
+)
+def test_resized_sizes(size, rule, expected):
+    assert resize_short_side(ramp(*size), 40, rule).size == expected
+
+
+def test_resizing_is_pillows_bilinear():
+    image = ramp(64, 48)
+    expected = image.resize((53, 40), Image.Resampling.BILINEAR)
+    assert resize_short_side(image, 40, "4:3").tobytes() == expected.tobytes()
+
+
+def test_a_line_cannot_be_resized_with_its_aspect():
+    with pytest.raises(SampleError, match="200x1 pixels are too thin"):
+        resize_short_side(ramp(200, 1), 40, "aspect")
+    assert resize_short_side(ramp(200, 1), 40, "4:3").size == (53, 40)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="no resize rule 'square'"):
+        resize_short_side(ramp(4, 4), 2, "square")
+
+
+@pytest.mark.parametrize(
+    ("size", "crop", "corner"),
+    [
+        ((53, 40), 32, (10, 4)),  # 10.5 is rounded to the even 10
+        ((55, 40), 32, (12, 4)),  # 11.5 to 12
+        ((40, 40), 40, (0, 0)),
+    ],
+)
+def test_centre_crop(size, crop, corner):
+    cropped = np.asarray(center_crop(ramp(*size), crop))
+    assert cropped.shape == (crop, crop, 3)
+    assert cropped[0, 0, :2].tolist() == list(corner)
+
+
+def test_a_crop_larger_than_the_frame_is_refused():
+    with pytest.raises(SampleError, match="53x40 pixels are smaller than the crop of 48x48"):
+        center_crop(ramp(53, 40), 48)
+    with pytest.raises(SampleError, match="short_size must be at least target_size"):
+        random_crop_flip([ramp(53, 40)], 48, np.random.default_rng(0))
+
+
+def test_random_crops_reach_every_place_and_both_directions():
+    rng = np.random.default_rng(0)
+    corners, flips = set(), set()
+    for _ in range(300):
+        cropped = np.asarray(random_crop_flip([ramp(6, 5)], 4, rng)[0])
+        left = int(cropped[0, :, 0].min())
+        corners.add((left, int(cropped[0, 0, 1])))
+        flips.add(bool(cropped[0, 0, 0] > cropped[0, 1, 0]))
+        assert sorted(cropped[0, :, 0]) == [left, left + 1, left + 2, left + 3]
+    assert corners == {(x, y) for x in range(3) for y in range(2)}
+    assert flips == {False, True}
+
+
+def test_all_frames_of_a_clip_share_one_crop_and_flip():
+    for seed in range(10):
+        first, second = random_crop_flip([ramp(20, 15)] * 2, 8, np.random.default_rng(seed))
+        assert first.tobytes() == second.tobytes()
+
+
+def test_without_flip_no_clip_is_mirrored():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        cropped = np.asarray(random_crop_flip([ramp(6, 5)], 4, rng, flip=False)[0])
+        assert cropped[0, 0, 0] < cropped[0, 1, 0]
+
+
+def test_frames_become_channels_in_order():
+    images = [Image.new("RGB", (3, 2), (i, i + 100, i + 200)) for i in range(6)]
+    clip = stack_frames(images, 2)
+    assert clip.shape == (3, 6, 2, 3)
+    assert clip.dtype == np.uint8
+    assert clip.flags.c_contiguous
+    assert clip[1, :, 0, 0].tolist() == [2, 102, 202, 3, 103, 203]
+
+
+def test_normalising_clips():
+    clips = torch.randint(0, 256, (2, 3, 6, 4, 5), dtype=torch.uint8)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    floats = normalise_clips(clips, mean, std)
+    assert floats.dtype == torch.float32
+    for channel in range(6):
+        plane = clips[:, :, channel].double() / 255
+        expected = (plane - mean[channel % 3]) / std[channel % 3]
+        assert torch.allclose(floats[:, :, channel].double(), expected, atol=1e-6)
+
+
+def test_dequantising():
+    values = dequantise(torch.tensor([0, 128, 255], dtype=torch.uint8))
+    expected = torch.tensor([4 / 512 - 2, 128 * 4 / 255 + 4 / 512 - 2, 4 / 512 + 2])
+    assert values.dtype == torch.float32
+    assert torch.allclose(values, expected, atol=1e-6)
+
+
+def test_unwhitening():
+    rgb = torch.tensor([[[1.0, 4 / 512], [0.5, -1.0]]])
+    eigenvalues = torch.tensor([4.0, 0.25])
+    scale = torch.tensor([2.0001, 0.5001])
+    assert torch.allclose(unwhiten(rgb, eigenvalues), (rgb - 4 / 512) * scale, atol=1e-7)

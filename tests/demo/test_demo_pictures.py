@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
+from videozoo.errors import VideozooError
+
+LIMIT = 150_000  # bytes: small enough for a page
+
+
+def _pixels(path: Path) -> np.ndarray:
+    assert path.stat().st_size < LIMIT
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def _near(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
+    """Counts the pixels of about this colour."""
+    return int((np.abs(pixels - colour).max(axis=2) < 25).sum())
+
+
+def test_curves_one_plot_a_column_that_holds_numbers(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("step,loss\n0,2.0\n10,1.0\n20,0.5\n")
+    (tmp_path / "two.csv").write_text(
+        "step,loss,top1,note\n0,2.0,,a\n10,1.0,0.4,b\n20,0.5,,c\n30,,0.8,d\n"
+    )
+    plot_curves(tmp_path / "one.csv", tmp_path / "one.png")
+    plot_curves(tmp_path / "two.csv", tmp_path / "two.png", title="TSN")
+    one, two = _pixels(tmp_path / "one.png"), _pixels(tmp_path / "two.png")
+    assert two.shape[1] == 2 * one.shape[1]
+    line = (0x1F, 0x6F, 0x8B)
+    assert _near(one, line) > 100
+    half = two.shape[1] // 2
+    assert _near(two[:, :half], line) > 100
+    assert _near(two[:, half:], line) > 100
+
+
+@pytest.mark.parametrize("text", ["", "step,loss\n", "step\n1\n", "step,note\n1,a\n"])
+def test_curves_without_numbers_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(VideozooError, match=r"c\.csv: has no column of numbers"):
+        plot_curves(tmp_path / "c.csv", tmp_path / "c.png")
+    assert not (tmp_path / "c.png").exists()
+
+
+def test_missing_curves_are_named(tmp_path: Path) -> None:
+    with pytest.raises(VideozooError, match=r"none\.csv: the curves cannot be read"):
+        plot_curves(tmp_path / "none.csv", tmp_path / "c.png")
+
+
+def test_confusion_is_dark_where_the_counts_are(tmp_path: Path) -> None:
+    names = ["blink", "move left", "move right"]
+    plot_confusion(np.diag([5, 5, 5]), names, tmp_path / "right.png", title="StNet")
+    plot_confusion(np.full((3, 3), 2), names, tmp_path / "even.png")
+    dark = (8, 48, 107)  # the end of the colour scale
+    right, even = (_near(_pixels(tmp_path / f"{n}.png"), dark) for n in ("right", "even"))
+    assert right > 3000
+    assert even < 100
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["even.png", "right.png"]
+
+
+def test_confusion_checks_its_shape(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 classes"):
+        plot_confusion(np.zeros((3, 3), np.int64), ["a", "b"], tmp_path / "a.png")
+
+
+def test_frames_show_the_clip_and_whether_it_was_named(tmp_path: Path) -> None:
+    clip = np.zeros((9, 12, 16, 3), np.uint8)
+    clip[:, :, :, 2] = 255
+    right, wrong = (0x2A, 0x7D, 0x4F), (0xC0, 0x39, 0x2B)
+    plot_frames([clip, clip], ["grow", "spin"], ["grow", "spin"], tmp_path / "a.png")
+    plot_frames([clip], ["grow"], ["shrink"], tmp_path / "b.png", frames=20, title="unseen")
+    a, b = _pixels(tmp_path / "a.png"), _pixels(tmp_path / "b.png")
+    assert _near(a, (0, 0, 255)) > 10_000
+    assert _near(b, (0, 0, 255)) > 5_000
+    assert _near(a, right) > 20
+    assert _near(a, wrong) == 0
+    assert _near(b, wrong) > 20
+    assert _near(b, right) == 0
+
+
+def test_frames_need_clips_and_a_name_each(tmp_path: Path) -> None:
+    clip = np.zeros((2, 4, 4, 3), np.uint8)
+    with pytest.raises(ValueError, match="no clips"):
+        plot_frames([], [], [], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="shorter"):
+        plot_frames([clip, clip], ["grow", "grow"], ["grow"], tmp_path / "a.png")

@@ -1,0 +1,95 @@
+"""Writes small videos from a formula, so that every frame tells its own number."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+BITS = 8
+
+
+def pattern(number: int, *, width: int = 64, height: int = 48) -> np.ndarray:
+    """Returns frame `number` (0..255) as uint8 [H, W, 3].
+
+    The upper half shows the number in binary, black and white columns, highest bit first. The lower
+    half is coloured and moves, so that a codec has something to predict.
+    """
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    bits = (number >> (BITS - 1 - x * BITS // width)) & 1
+    lower = np.stack(
+        [(x * 3 + number * 5) % 256, (y * 4 + number * 3) % 256, (x + y + number * 7) % 256], axis=2
+    )
+    frame = np.where((y < height // 2)[:, :, None], bits[:, :, None] * 255, lower)
+    return frame.astype(np.uint8)
+
+
+def number_of(image: Image.Image) -> int:
+    """Returns the number that a frame of `pattern` shows."""
+    upper = np.asarray(image.convert("L"), dtype=float)[: image.height // 2]
+    columns = np.array_split(upper, BITS, axis=1)
+    return sum(int(c.mean() > 128) << (BITS - 1 - i) for i, c in enumerate(columns))
+
+
+def write_video(
+    path: Path,
+    frames: int,
+    *,
+    codec: str = "libx264",
+    size: tuple[int, int] = (64, 48),
+    pixels: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
+    container: Mapping[str, str] | None = None,
+    times: Sequence[int] | None = None,
+) -> Path:
+    """Writes frames 0, 1, 2, ... of `pattern` and returns the path.
+
+    Args:
+        path: its ending names the container.
+        frames: how many.
+        codec: FFmpeg's name of the encoder.
+        size: width and height.
+        pixels: pixel format.
+        options: of the encoder.
+        container: options of the container.
+        times: when each frame is shown, in 1/25 s; None for one after another.
+    """
+    width, height = size
+    with av.open(str(path), "w", options=dict(container or {})) as file:
+        stream = file.add_stream(codec, rate=25, options=dict(options or {}))
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        stream.codec_context.time_base = Fraction(1, 25)
+        stream.codec_context.thread_count = 1
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(pattern(number, width=width, height=height))
+            frame.pts = number if times is None else times[number]
+            frame.time_base = Fraction(1, 25)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Rewrites the display matrix of the first track of an MP4 file; entries are -1, 0 or 1."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44  # version, flags, times, number, duration, layer, volume
+    one = 1 << 16
+    struct.pack_into(">9i", data, at, a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def skip_by_edit_list(path: Path, frames: int) -> Path:
+    """Moves the start of the first edit of an MP4 file by some frames: they are not shown."""
+    data = bytearray(path.read_bytes())
+    scale = struct.unpack_from(">i", data, data.index(b"mdhd") + 16)[0]
+    at = data.index(b"elst") + 16  # version, flags, number of edits, duration of the first
+    start = struct.unpack_from(">i", data, at)[0]
+    struct.pack_into(">i", data, at, start + frames * scale // 25)
+    path.write_bytes(data)
+    return path
