@@ -9,7 +9,7 @@ from PIL import Image
 from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
 from videozoo.errors import VideozooError
 
-LIMIT = 150_000  # bytes: small enough for a page
+LIMIT = 200_000  # bytes: small enough for a page
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -90,3 +90,21 @@ def test_frames_need_clips_and_a_name_each(tmp_path: Path) -> None:
         plot_frames([], [], [], tmp_path / "a.png")
     with pytest.raises(ValueError, match="shorter"):
         plot_frames([clip, clip], ["grow", "grow"], ["grow"], tmp_path / "a.png")
+
+
+def test_frames_are_neighbours_from_the_middle_of_the_clip(tmp_path: Path) -> None:
+    clip = np.zeros((20, 12, 16, 3), np.uint8)
+    clip[0] = (255, 0, 255)
+    clip[11] = (0, 255, 255)
+    plot_frames([clip], ["a"], ["a"], tmp_path / "few.png", frames=4, every=2)
+    plot_frames([clip], ["a"], ["a"], tmp_path / "next.png", frames=4, every=1)
+    plot_frames([clip], ["a"], ["a"], tmp_path / "all.png", frames=20, every=1)
+    few, near, every = (_pixels(tmp_path / f"{n}.png") for n in ("few", "next", "all"))
+    assert [_near(p, (255, 0, 255)) > 500 for p in (few, near, every)] == [False, False, True]
+    assert [_near(p, (0, 255, 255)) > 500 for p in (few, near, every)] == [False, True, True]
+
+
+def test_colours_of_the_names_survive_beside_colourful_clips(tmp_path: Path) -> None:
+    clip = np.random.default_rng(0).integers(0, 60, (9, 48, 64, 3), dtype=np.uint8)
+    plot_frames([clip] * 6, ["grow"] * 6, ["shrink"] * 6, tmp_path / "a.png")
+    assert _near(_pixels(tmp_path / "a.png"), (0xC0, 0x39, 0x2B)) > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from videozoo.errors import VideozooError
 
@@ -36,7 +38,8 @@ def plot_curves(curves: Path, png: Path, *, title: str = "") -> None:
         VideozooError: the file cannot be read or holds no curve.
     """
     axis, columns = _read_curves(curves)
-    figure, axes = _figure(len(columns), columns=min(len(columns), 3), size=(3.4, 2.5))
+    across = 2 if len(columns) == 4 else min(len(columns), 3)
+    figure, axes = _figure(len(columns), columns=across, size=(3.4, 2.5))
     for ax, (name, points) in zip(axes, columns.items(), strict=True):
         x, y = zip(*points, strict=True)
         ax.plot(x, y, color=_LINE, linewidth=1.4, marker="o" if len(x) < 20 else "", markersize=3)
@@ -86,7 +89,8 @@ def plot_frames(
     predictions: Sequence[str],
     png: Path,
     *,
-    frames: int = 6,
+    frames: int = 8,
+    every: int = 2,
     title: str = "",
 ) -> None:
     """Draws clips as strips of frames, with their true and predicted names.
@@ -96,7 +100,8 @@ def plot_frames(
         names: the true class of each clip.
         predictions: what was predicted for it; green where it is the true name, else red.
         png: the picture to write.
-        frames: at most so many of each clip, evenly spaced.
+        frames: at most so many of each clip, from its middle.
+        every: one frame out of so many is shown: small enough that the motion can be followed.
         title: above all strips.
 
     Raises:
@@ -104,9 +109,9 @@ def plot_frames(
     """
     if not clips:
         raise ValueError("there are no clips to draw")
-    figure, axes = _figure(len(clips), columns=1, size=(7.5, 1.15))
+    figure, axes = _figure(len(clips), columns=1, size=(8.0, 0.85))
     for ax, clip, name, prediction in zip(axes, clips, names, predictions, strict=True):
-        ax.imshow(_strip(clip, frames))
+        ax.imshow(_strip(clip, frames, every))
         ax.set_xticks([])
         ax.set_yticks([])
         ax.spines[:].set_visible(False)
@@ -120,9 +125,11 @@ def plot_frames(
     _save(figure, png, title)
 
 
-def _strip(clip: UInt8Array, frames: int) -> UInt8Array:
-    """Returns evenly spaced frames side by side with white gaps, [H, width of all, 3]."""
-    chosen = clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
+def _strip(clip: UInt8Array, frames: int, every: int) -> UInt8Array:
+    """Returns frames of the clip's middle side by side with white gaps, [H, width of all, 3]."""
+    chosen = clip[::every]
+    first = max(0, (len(chosen) - frames) // 2)
+    chosen = chosen[first : first + frames]
     gap = np.full((clip.shape[1], max(1, clip.shape[2] // 24), 3), 255, dtype=np.uint8)
     pieces = [piece for frame in chosen for piece in (frame, gap)]
     return np.concatenate(pieces[:-1], axis=1)
@@ -172,7 +179,13 @@ def _save(figure: Figure, png: Path, title: str) -> None:
         figure.suptitle(title, color=_INK)
     temporary = png.with_name(f".{png.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(temporary, format="png", dpi=120)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="png", dpi=110)
+        with Image.open(drawn) as picture:
+            # a palette halves the file and more; 256 colours are plenty for plots
+            picture.convert("RGB").quantize(
+                256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            ).save(temporary, format="png", optimize=True)
         os.replace(temporary, png)
     finally:
         temporary.unlink(missing_ok=True)

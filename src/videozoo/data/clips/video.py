@@ -145,12 +145,14 @@ def _read_by_time(
     packets = enumerate(stream.packets())
     for access, group in groupby(sorted(wanted), key=timeline.access_for):
         missing = set(group)
-        last = timeline.accesses[access].first - 1
+        first = timeline.accesses[access].first
+        last = first - 1
         times = {timeline.times[number] for number in missing}
         try:
             for frame in _frames_from(stream, timeline, access, packets, times):
                 number = number_at.get(frame.pts, -1) if frame.pts is not None else -1
-                if number <= last or (number != last + 1 and not _can_leave_out(stream)):
+                left_out = number > last >= first and _can_leave_out(stream)
+                if number != last + 1 and not left_out:
                     return None
                 last = number
                 if number in missing:

@@ -1,0 +1,73 @@
+"""The demo's five configs: sizes and schedules with which two cores need minutes."""
+
+from __future__ import annotations
+
+from videozoo.config import Values
+
+FEATURE_MODELS = ("AttentionCluster", "AttentionLSTM", "NEXTVLAD")
+FRAMES = 30
+FRAME_RATE = 10
+SOUND_BANDS = 64
+
+_CLIPS = {
+    "format": "mp4",
+    "num_layers": 18,
+    "short_size": 32,
+    "target_size": 32,
+    "resize": "aspect",
+}
+_CLIP_TRAINING = {
+    "flip": False,  # a mirrored "move left" moves right
+    "batch_size": 16,
+    "learning_rate": 0.006,
+    "l2_weight_decay": 1e-4,
+    "total_videos": "auto",
+}
+_FEATURES = {"feature_names": ["rgb", "audio"], "feature_dims": [512, SOUND_BANDS]}
+_RECIPES: dict[str, Values] = {
+    "TSN": {
+        "MODEL": {**_CLIPS, "seg_num": 3, "seglen": 1},
+        "TRAIN": {**_CLIP_TRAINING, "epoch": 6},
+    },
+    "STNET": {
+        "MODEL": {**_CLIPS, "seg_num": 3, "seglen": 5},
+        "TRAIN": {**_CLIP_TRAINING, "epoch": 9},
+    },
+    "AttentionCluster": {
+        "MODEL": {**_FEATURES, "seg_num": 15, "cluster_nums": [8, 8], "hidden_sizes": [128, 128]},
+        "TRAIN": {"epoch": 10, "batch_size": 32, "learning_rate": 0.001},
+    },
+    "AttentionLSTM": {
+        "MODEL": {
+            **_FEATURES, "embedding_size": 64, "lstm_size": 64, "hidden_sizes": [128, 128],
+        },
+        "TRAIN": {
+            "epoch": 20, "batch_size": 32, "learning_rate": 0.001, "decay_epochs": [15],
+            "weight_decay": 1e-5, "num_samples": "auto",
+        },
+    },
+    "NEXTVLAD": {
+        "MODEL": {**_FEATURES, "cluster_size": 8, "hidden_size": 128, "eigen_file": None},
+        "TRAIN": {
+            "epoch": 10, "batch_size": 32, "learning_rate": 0.001, "lr_boundary_examples": "auto",
+        },
+    },
+}  # fmt: skip
+
+
+def values_for(model: str, *, num_classes: int) -> Values:
+    """Returns the config of a model in the demo, without its lists.
+
+    Args:
+        model: as in MODELS.
+        num_classes: K.
+    """
+    recipe = _RECIPES[model]
+    batch = {"batch_size": 32}
+    return {
+        "MODEL": {"num_classes": num_classes, **recipe["MODEL"]},
+        "TRAIN": dict(recipe["TRAIN"]),
+        "VALID": dict(batch),
+        "TEST": dict(batch),
+        "INFER": dict(batch),
+    }
