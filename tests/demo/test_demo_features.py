@@ -113,6 +113,7 @@ def test_shards_hold_the_videos_in_youtube8m_form(tmp_path: Path) -> None:
         for offset, length in zip(index.offsets, index.lengths, strict=True):
             data = RecordReader().read(path, int(offset), int(length))
             example = parse_example(data, ["rgb", "audio"])
+            assert example.video not in read
             read[example.video] = example
     assert sorted(read) == [v.video for v in videos]
     for video in videos:

@@ -24,26 +24,40 @@ def _near(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((np.abs(pixels - colour).max(axis=2) < 25).sum())
 
 
-def test_curves_one_plot_a_column_that_holds_numbers(tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text("step,loss\n0,2.0\n10,1.0\n20,0.5\n")
+HEADER = "step,epoch,split,metric,value\n"
+
+
+def test_curves_one_plot_a_metric_one_line_a_split(tmp_path: Path) -> None:
+    loss = "".join(f"{step},1,train,loss,{2.0 - step / 20}\n" for step in (0, 10, 20))
+    (tmp_path / "one.csv").write_text(HEADER + loss)
     (tmp_path / "two.csv").write_text(
-        "step,loss,top1,note\n0,2.0,,a\n10,1.0,0.4,b\n20,0.5,,c\n30,,0.8,d\n"
+        HEADER + loss + "10,1,valid,loss,1.8\n20,1,valid,loss,1.2\n20,1,train,rate,0.1\n"
     )
     plot_curves(tmp_path / "one.csv", tmp_path / "one.png")
     plot_curves(tmp_path / "two.csv", tmp_path / "two.png", title="TSN")
     one, two = _pixels(tmp_path / "one.png"), _pixels(tmp_path / "two.png")
     assert two.shape[1] == 2 * one.shape[1]
-    line = (0x1F, 0x6F, 0x8B)
-    assert _near(one, line) > 100
+    train, valid = (0x1F, 0x6F, 0x8B), (0xC0, 0x39, 0x2B)
+    assert _near(one, train) > 100
+    assert _near(one, valid) == 0
     half = two.shape[1] // 2
-    assert _near(two[:, :half], line) > 100
-    assert _near(two[:, half:], line) > 100
+    assert _near(two[:, :half], train) > 100
+    assert _near(two[:, :half], valid) > 100
+    assert _near(two[:, half:], valid) == 0
 
 
-@pytest.mark.parametrize("text", ["", "step,loss\n", "step\n1\n", "step,note\n1,a\n"])
-def test_curves_without_numbers_are_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "holds no curve"),
+        (HEADER, "holds no curve"),
+        ("step,loss\n1,2\n", "cannot be read"),
+        (HEADER + "1,1,train,loss,high\n", "cannot be read"),
+    ],
+)
+def test_curves_without_numbers_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "c.csv").write_text(text)
-    with pytest.raises(VideozooError, match=r"c\.csv: has no column of numbers"):
+    with pytest.raises(VideozooError, match=rf"c\.csv: .*{reason}"):
         plot_curves(tmp_path / "c.csv", tmp_path / "c.png")
     assert not (tmp_path / "c.png").exists()
 

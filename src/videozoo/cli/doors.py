@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from videozoo.predict.samples import Samples
     from videozoo.predict.weights import LoadedWeights
 
+_SAID: set[str] = set()  # sentences that are said once a process
 DEFAULT_MODEL = "AttentionCluster"
 Flags = Mapping[tuple[str, str], tuple[Any, str]]
 
@@ -165,7 +166,8 @@ def choose_device(use_gpu: bool, console: Console) -> torch.device:
     from videozoo.predict.devices import choose_device as choose
 
     device, sentence = choose(use_gpu, rank=int(os.environ.get("LOCAL_RANK", "0")))
-    if sentence and is_first_process():
+    if sentence and sentence not in _SAID and is_first_process():
+        _SAID.add(sentence)
         console.print(sentence, highlight=False)
     return device
 

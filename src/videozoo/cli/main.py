@@ -51,6 +51,9 @@ def _version(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command; faults of the user's end in one sentence and exit code 2."""
+    # Threads that wait for work must not spin on cores that readers need; OpenMP reads this once,
+    # when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     try:

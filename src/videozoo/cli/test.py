@@ -120,7 +120,7 @@ def run_test(
     path = save_dir / f"{experiment.model}_test_result.json"
     write_json(path, result)
     print_table(found, experiment.model, console)
-    console.print(f"written to {path}", highlight=False)
+    console.print(f"written to {path}", highlight=False, soft_wrap=True)
     return found
 
 
@@ -128,18 +128,14 @@ def print_table(found: Evaluation, model: str, console: Console) -> None:
     """Prints the metrics, the counts and the first samples that could not be read."""
     from rich.table import Table
 
-    table = Table(title=f"{model}: {found.evaluated} of {found.listed} videos evaluated")
-    for name in found.metrics:
+    table = Table(
+        title=f"{model}: {found.evaluated} of {found.listed} videos evaluated,"
+        f" {len(found.unreadable)} unreadable"
+    )
+    for name in (*found.metrics, "videos/s"):
         table.add_column(NAMES.get(name, name), justify="right")
-    table.add_column("listed", justify="right")
-    table.add_column("evaluated", justify="right")
-    table.add_column("unreadable", justify="right")
-    table.add_column("videos/s", justify="right")
     table.add_row(
         *(f"{value:.4f}" for value in found.metrics.values()),
-        str(found.listed),
-        str(found.evaluated),
-        str(len(found.unreadable)),
         f"{found.evaluated / found.seconds:.3g}",
     )
     console.print(table)

@@ -26,27 +26,29 @@ _RIGHT, _WRONG = "#2a7d4f", "#c0392b"
 
 
 def plot_curves(curves: Path, png: Path, *, title: str = "") -> None:
-    """Draws the columns of a csv file against its first column, one small plot a column.
+    """Draws the curves that training writes, one small plot a metric, one line a split.
 
     Args:
-        curves: csv with a header; the first column is the horizontal axis (step or epoch), cells
-            may be empty, columns that hold no numbers are left out.
+        curves: csv with the columns step, split, metric and value.
         png: the picture to write.
         title: above all plots.
 
     Raises:
         VideozooError: the file cannot be read or holds no curve.
     """
-    axis, columns = _read_curves(curves)
-    across = 2 if len(columns) == 4 else min(len(columns), 3)
-    figure, axes = _figure(len(columns), columns=across, size=(3.4, 2.5))
-    for ax, (name, points) in zip(axes, columns.items(), strict=True):
-        x, y = zip(*points, strict=True)
-        ax.plot(x, y, color=_LINE, linewidth=1.4, marker="o" if len(x) < 20 else "", markersize=3)
-        ax.set_xlabel(axis)
-        ax.set_ylabel(name)
+    metrics = _read_curves(curves)
+    figure, axes = _figure(len(metrics), columns=min(len(metrics), 3), size=(3.4, 2.5))
+    for ax, (name, splits) in zip(axes, metrics.items(), strict=True):
+        for (split, points), colour in zip(splits.items(), (_LINE, _WRONG, _RIGHT), strict=False):
+            x, y = zip(*points, strict=True)
+            marker = "o" if len(x) < 20 else ""
+            ax.plot(x, y, color=colour, linewidth=1.4, marker=marker, markersize=3, label=split)
+        ax.set_xlabel("step")
+        ax.set_ylabel(name.replace("_", " "))
         ax.grid(color=_FAINT, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
+        if len(splits) > 1:
+            ax.legend(frameon=False)
     _save(figure, png, title)
 
 
@@ -135,29 +137,20 @@ def _strip(clip: UInt8Array, frames: int, every: int) -> UInt8Array:
     return np.concatenate(pieces[:-1], axis=1)
 
 
-def _read_curves(path: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
-    """Returns the first column's name and the points of every other column that has any."""
+def _read_curves(path: Path) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Returns the points (step, value) of each metric and split."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except (OSError, UnicodeDecodeError) as error:
+            rows = list(csv.DictReader(file))
+        metrics: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        for row in rows:
+            point = (float(row["step"]), float(row["value"]))
+            metrics.setdefault(row["metric"], {}).setdefault(row["split"], []).append(point)
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise VideozooError(f"{path}: the curves cannot be read: {error}") from error
-    columns: dict[str, list[tuple[float, float]]] = {}
-    for column, name in enumerate(header[1:], 1):
-        pairs = ((_number(row[0]), _number(row[column])) for row in rows if column < len(row))
-        points = [(x, y) for x, y in pairs if x is not None and y is not None]
-        if points:
-            columns[name] = points
-    if not columns:
-        raise VideozooError(f"{path}: has no column of numbers beside its first; nothing to draw")
-    return header[0], columns
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    if not metrics:
+        raise VideozooError(f"{path}: holds no curve; nothing to draw")
+    return metrics
 
 
 def _figure(count: int, *, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

@@ -19,37 +19,38 @@ _CLIPS = {
 _CLIP_TRAINING = {
     "flip": False,  # a mirrored "move left" moves right
     "batch_size": 16,
-    "learning_rate": 0.006,
     "l2_weight_decay": 1e-4,
     "total_videos": "auto",
 }
 _FEATURES = {"feature_names": ["rgb", "audio"], "feature_dims": [512, SOUND_BANDS]}
+_FEATURE_TRAINING = {"epoch": 10, "batch_size": 32}
 _RECIPES: dict[str, Values] = {
     "TSN": {
         "MODEL": {**_CLIPS, "seg_num": 3, "seglen": 1},
-        "TRAIN": {**_CLIP_TRAINING, "epoch": 6},
+        "TRAIN": {**_CLIP_TRAINING, "epoch": 4, "learning_rate": 0.005},
     },
     "STNET": {
         "MODEL": {**_CLIPS, "seg_num": 3, "seglen": 5},
-        "TRAIN": {**_CLIP_TRAINING, "epoch": 9},
+        "TRAIN": {**_CLIP_TRAINING, "epoch": 9, "learning_rate": 0.006},
     },
     "AttentionCluster": {
-        "MODEL": {**_FEATURES, "seg_num": 15, "cluster_nums": [8, 8], "hidden_sizes": [128, 128]},
-        "TRAIN": {"epoch": 10, "batch_size": 32, "learning_rate": 0.001},
+        "MODEL": {**_FEATURES, "seg_num": 15, "cluster_nums": [8, 8], "hidden_sizes": [256, 128]},
+        "TRAIN": {**_FEATURE_TRAINING, "learning_rate": 0.001},
     },
     "AttentionLSTM": {
         "MODEL": {
-            **_FEATURES, "embedding_size": 64, "lstm_size": 64, "hidden_sizes": [128, 128],
+            **_FEATURES, "embedding_size": 64, "lstm_size": 64, "hidden_sizes": [256, 128],
         },
         "TRAIN": {
-            "epoch": 20, "batch_size": 32, "learning_rate": 0.001, "decay_epochs": [15],
-            "weight_decay": 1e-5, "num_samples": "auto",
+            **_FEATURE_TRAINING, "learning_rate": 0.001, "decay_epochs": [10],
+            "weight_decay": 0.0008, "num_samples": "auto",
         },
     },
     "NEXTVLAD": {
-        "MODEL": {**_FEATURES, "cluster_size": 8, "hidden_size": 128, "eigen_file": None},
+        "MODEL": {**_FEATURES, "cluster_size": 8, "hidden_size": 256, "eigen_file": None},
         "TRAIN": {
-            "epoch": 10, "batch_size": 32, "learning_rate": 0.001, "lr_boundary_examples": "auto",
+            **_FEATURE_TRAINING, "learning_rate": 0.0005, "lr_boundary_examples": "auto",
+            "learning_rate_decay": 1.0,
         },
     },
 }  # fmt: skip

@@ -88,7 +88,7 @@ def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
 
 
 def _title(text: str, console: Console) -> None:
-    console.print(f"\n[bold]{text}[/bold]", highlight=False)
+    console.print(f"\n[bold]{text}[/bold]", highlight=False, soft_wrap=True)
 
 
 def _make(folder: Path, seed: int, console: Console) -> DemoClips:
