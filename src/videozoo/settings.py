@@ -16,6 +16,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Count = Positive | Literal["auto"] | None
 
+LABEL_KEYS = ("label_file", "kinetics_labels")
 COUNT_NOTE = "honoured as written; counted from the list when absent, None or 'auto'"
 
 
@@ -175,8 +176,10 @@ class NeXtVLADSettings(FeatureSettings):
     @model_validator(mode="before")
     @classmethod
     def _dims_from_sizes(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if values.get("feature_dims") is None and isinstance(values, dict):
-            sizes = [values.get("video_feature_size", 1024), values.get("audio_feature_size", 128)]
+        sizes = [values.get("video_feature_size", 1024), values.get("audio_feature_size", 128)]
+        # Sizes that are no sizes are named by their own keys: here they would be named again.
+        sound = all(type(size) is int and size > 0 for size in sizes)
+        if values.get("feature_dims") is None and sound:
             return {**values, "feature_dims": sizes}
         return values
 

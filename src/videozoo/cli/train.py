@@ -60,8 +60,13 @@ def train(
         int, typer.Option("--valid-interval", min=1, help="Epochs between two validations.")
     ] = 1,
     save_interval: Annotated[
-        int, typer.Option("--save-interval", min=1, help="Epochs between two kept checkpoints.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--save-interval",
+            min=1,
+            help="Epochs between kept checkpoints. (default: 1; FOLDER: best and last only)",
+        ),
+    ] = None,
     save_dir: Annotated[
         str, typer.Option("--save-dir", help="Folder of checkpoints and curves.")
     ] = "checkpoints",
@@ -98,7 +103,7 @@ def train(
             overrides=set_ or (),
             flags=flags,
             save_dir=Path(save_dir),
-            say=lambda text: console.print(text, highlight=False, markup=False),
+            say=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
         )
     else:
         experiment = doors.open_experiment(model_name, config, overrides=set_ or (), flags=flags)
@@ -110,7 +115,7 @@ def train(
         devices=devices,
         nodes=num_nodes,
         valid_interval=valid_interval,
-        save_interval=save_interval,
+        save_interval=save_interval or (1 if folder is None else experiment["TRAIN"].epoch),
         log_interval=log_interval,
         console=console,
     )

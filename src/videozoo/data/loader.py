@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from videozoo.data.batches import Batch, Chunk, Unreadable
+from videozoo.data.batches import Batch, Chunk, ClipSample, FeatureSample, Unreadable
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import SampleError, VideozooError
 
@@ -76,6 +76,7 @@ class ChunkReader(Dataset[Batch | Stop]):
 
     What cannot be read is left out and named in `batch.unreadable`. A chunk of which nothing is
     left becomes one placeholder of weight zero, so that every process goes through the model.
+    In training a sample that names no class counts as unreadable: nothing can be learnt from it.
 
     Args:
         source: the samples.
@@ -97,7 +98,10 @@ class ChunkReader(Dataset[Batch | Stop]):
                 else None
             )
             try:
-                samples.append(self.source.read(index, rng))
+                sample = self.source.read(index, rng)
+                if self.training and _names_no_class(sample):
+                    raise SampleError("names no class, so nothing can be learnt from it")
+                samples.append(sample)
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.source.name(index), str(error)))
             except VideozooError as error:
@@ -107,6 +111,12 @@ class ChunkReader(Dataset[Batch | Stop]):
         return self.source.collate(
             [self.source.placeholder()], unreadable=unreadable, chunk=chunk, weight=0.0
         )
+
+
+def _names_no_class(sample: Any) -> bool:
+    if isinstance(sample, FeatureSample):
+        return sample.labels is None
+    return isinstance(sample, ClipSample) and sample.label is None
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -4,10 +4,11 @@
 
     step 0  [7 2 | 9 0]    r0 reads 7 2, r1 reads 9 0, both step
     step 1  [4 1 | 8 3]    r0 reads 4 1, r1 reads 8 3, both step
-    step 2  [6 | 5]        the last batch is kept and split evenly
+    step 2  [6 5]          the last batch is kept; r0 reads 6 5, r1 has no share, both step
 
 The chunks of a step are the same for any number of processes (they are the groups that batch norms
-see); a process without a chunk in the last round gets an empty one and steps with weight zero.
+see) and as even as can be: a last batch of 6 and chunks of 4 make 3 + 3. A process without a chunk
+in the last round gets an empty one and steps with weight zero.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from videozoo.predict.inputs import (
     describe_preprocessing,
     read_eigenvalues,
 )
-from videozoo.settings import FeatureSettings, NeXtVLADSettings, Settings
+from videozoo.settings import LABEL_KEYS, FeatureSettings, NeXtVLADSettings, Settings
 
 
 @dataclass
@@ -68,8 +68,15 @@ def experiment_of(
 ) -> Experiment:
     """Returns the config that a native checkpoint holds, without reading its tensors."""
     header = read_native_header(path)
+    config = header.config
+    if header.labels is not None:
+        # The names ride in the checkpoint: the file that they came from need not exist any more.
+        config = {
+            mode: {k: None if k in LABEL_KEYS else v for k, v in keys.items()}
+            for mode, keys in config.items()
+        }
     return experiment_from_dict(
-        header.model, header.config, source=str(path), overrides=overrides, flags=flags
+        header.model, config, source=str(path), overrides=overrides, flags=flags
     )
 
 

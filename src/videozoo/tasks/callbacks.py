@@ -1,57 +1,22 @@
-"""What happens around the steps: progress, curves, validation, checkpoints."""
+"""What happens around the steps: progress, validation, checkpoints."""
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
+import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from videozoo.data.batches import Batch
+from videozoo.errors import VideozooError
+from videozoo.predict.evaluate import process_place
+from videozoo.tasks.curves import Curves
 from videozoo.tasks.state import Position
 from videozoo.tasks.task import VideoTask
-
-CURVE_COLUMNS = ("step", "epoch", "split", "metric", "value")
-
-
-class Curves:
-    """Curves as a csv (step, epoch, split, metric, value) and for TensorBoard.
-
-    Only values that a resumed run repeats exactly go into the csv: no times.
-
-    Args:
-        path: of the csv.
-        board: the TensorBoard logger.
-        after_step: rows behind this step are removed: the resumed run writes them again.
-    """
-
-    def __init__(self, path: Path, board: TensorBoardLogger, *, after_step: int) -> None:
-        self.path = path
-        self.board = board
-        rows: list[list[str]] = []
-        if after_step and path.is_file():
-            with path.open(newline="") as file:
-                rows = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= after_step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", newline="") as file:
-            csv.writer(file).writerows([list(CURVE_COLUMNS), *rows])
-        os.replace(temporary, path)
-
-    def add(self, values: dict[str, float], *, step: int, epoch: int, split: str) -> None:
-        """Adds one row a value."""
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            for name, value in values.items():
-                writer.writerow([step, epoch + 1, split, name, repr(value)])
-        self.board.log_metrics({f"{split}/{name}": v for name, v in values.items()}, step=step)
 
 
 class StepReport(L.Callback):
@@ -82,7 +47,6 @@ class StepReport(L.Callback):
         self.console = console
         self.waited = 0.0
         self.waited_in_all = self.worked_in_all = 0.0
-        self.videos_of_step = 0
         self._idle_since: float | None = None
         self._interval_start = time.perf_counter()
         self._interval_videos = 0
@@ -133,8 +97,8 @@ class StepReport(L.Callback):
             return
         position.step += 1
         position.steps_done = pl_module.steps_done
-        position.videos += batch.chunk.step_size
-        self._interval_videos += batch.chunk.step_size
+        position.videos += pl_module.last_videos
+        self._interval_videos += pl_module.last_videos
         if position.steps_done % self.log_interval == 0 or position.step == self.steps:
             self._report(trainer.current_epoch, pl_module)
         elif self._bar is not None:
@@ -171,6 +135,15 @@ class StepReport(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Ends the epoch's bar."""
+        self._stop_bar()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Gives the terminal back."""
+        self._stop_bar()
+
+    def _stop_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -209,9 +182,27 @@ class EpochEnd(L.Callback):
         self.save_interval = save_interval
         self.epochs = epochs
         self.meter = meter
+        self._videos_before: int | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Notes what has been read before; an epoch gone on with does not tell."""
+        self._videos_before = self.position.videos if self.position.step == 0 else None
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Validates and saves."""
+        """Validates and saves.
+
+        Raises:
+            VideozooError: not one sample of the epoch could be read.
+        """
+        assert isinstance(pl_module, VideoTask)
+        _share_unreadable(self.position)
+        if self.position.videos == self._videos_before:
+            reason = next(iter(self.position.unreadable.values()))
+            raise VideozooError(
+                f"not one of the {len(self.position.unreadable)} training samples could be read;"
+                f" the first: {reason}"
+            )
+        pl_module.share_buffers()
         epoch = trainer.current_epoch
         final = epoch + 1 == self.epochs
         self.position.epoch, self.position.step = epoch + 1, 0
@@ -226,6 +217,17 @@ class EpochEnd(L.Callback):
         self.save(names)
         # Validation and saving are not time between two lines of the progress.
         self.meter._interval_start = time.perf_counter()
+
+
+def _share_unreadable(position: Position) -> None:
+    """Gives every process what the others could not read."""
+    _, world = process_place()
+    if world == 1:
+        return
+    shares: list[dict[str, str] | None] = [None] * world
+    dist.all_gather_object(shares, position.unreadable)
+    for share in shares:
+        position.unreadable.update(share or {})
 
 
 class SaveWithin(L.Callback):

@@ -28,8 +28,9 @@ from videozoo.predict.evaluate import Evaluation, evaluate
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import save_weights
 from videozoo.settings import Settings
-from videozoo.tasks.callbacks import Curves, EpochEnd, SaveWithin, StepReport
+from videozoo.tasks.callbacks import EpochEnd, SaveWithin, StepReport
 from videozoo.tasks.clips import ClipTask
+from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
 from videozoo.tasks.state import Position, TrainingState, save_state, state_path
 from videozoo.tasks.task import VideoTask
@@ -205,6 +206,7 @@ class Fit:
                 run.save_dir / f"{run.experiment.model}_curves.csv",
                 board,
                 after_step=self.position.steps_done,
+                within_epoch=self.position.step > 0,
             )
         meter = StepReport(
             epochs=settings.epoch,
@@ -224,11 +226,12 @@ class Fit:
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")
             trainer.fit(self.task, datamodule=TrainData(run, self.position))
         seconds = time.perf_counter() - start
+        videos = self.position.videos - before
         self.say(
-            f"trained on {self.position.videos - before} videos in {seconds:.1f} s,"
+            f"trained on {videos} videos in {seconds:.1f} s,"
             f" {self._share_waiting(meter):.1%} of it waiting for data"
         )
-        return self._trained(meter, seconds)
+        return self._trained(meter, videos / seconds)
 
     def _trainer(self, board: TensorBoardLogger, meter: StepReport) -> L.Trainer:
         run, settings = self.run, self.settings
@@ -327,14 +330,14 @@ class Fit:
     def _share_waiting(self, meter: StepReport) -> float:
         return meter.waited_in_all / meter.worked_in_all if meter.worked_in_all else 0.0
 
-    def _trained(self, meter: StepReport | None, seconds: float) -> Trained:
+    def _trained(self, meter: StepReport | None, speed: float) -> Trained:
         best = self.path("best")
         return Trained(
             last=self.path("last"),
             best=best if best.exists() and self.run.valid is not None else None,
             evaluation=self.evaluation,
             unreadable=dict(self.position.unreadable),
-            videos_per_second=self.position.videos / seconds if seconds else 0.0,
+            videos_per_second=speed,
             waiting_for_data=self._share_waiting(meter) if meter is not None else 0.0,
         )
 

@@ -31,6 +31,7 @@ class VideoTask(L.LightningModule):
     Attributes:
         steps_done: optimizer steps since the beginning of training, over resumed runs too.
         last_loss: the loss of the last step: mean over its videos, or their sum (loss_is_sum).
+        last_videos: how many videos of the last step could be read, in all processes.
 
     Args:
         classifier: preprocessing and model.
@@ -49,6 +50,7 @@ class VideoTask(L.LightningModule):
         self.seed = seed
         self.steps_done = 0
         self.last_loss = float("nan")
+        self.last_videos = 0
         self.say: Callable[[str], None] = print
         self._parts = 1  # out of memory doubles it: a chunk goes through the model in parts
         self._step_batches: list[Batch] = []
@@ -88,9 +90,7 @@ class VideoTask(L.LightningModule):
         number = len(self._step_batches) - 1
         if number == 0:
             self._begin_step()
-        try:
-            self._add_gradients(batch, number)
-        except torch.OutOfMemoryError:
+        if not self._fits(batch, number):
             self._halve_and_repeat()
         if batch.chunk.last:
             self._finish_step(batch.chunk.step_size)
@@ -119,6 +119,18 @@ class VideoTask(L.LightningModule):
             self._loss += losses.detach().sum().double()
         self._videos += videos
 
+    def _fits(self, batch: Batch, number: int) -> bool:
+        """Adds a chunk's gradients; False where the memory is too small.
+
+        The caller goes on behind the `except`: while an error is handled, its traceback keeps all
+        that the failed pass had in memory.
+        """
+        try:
+            self._add_gradients(batch, number)
+        except torch.OutOfMemoryError:
+            return False
+        return True
+
     def _halve_and_repeat(self) -> None:
         """Halves the parts and repeats this step's chunks from the first one.
 
@@ -136,16 +148,13 @@ class VideoTask(L.LightningModule):
                 " (micro_batch); batch norms see these smaller groups"
             )
             self._begin_step()
-            try:
-                for number, batch in enumerate(self._step_batches):
-                    self._add_gradients(batch, number)
+            if all(self._fits(batch, number) for number, batch in enumerate(self._step_batches)):
                 return
-            except torch.OutOfMemoryError:
-                continue
 
     def _finish_step(self, step_size: int) -> None:
         self._step_batches.clear()
         videos = self._sum_over_processes()
+        self.last_videos = round(videos)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         if videos > 0:
@@ -162,6 +171,13 @@ class VideoTask(L.LightningModule):
                 " resume from an earlier checkpoint with a smaller learning rate"
             )
         self.steps_done += 1
+
+    def share_buffers(self) -> None:
+        """Gives every process the first one's running statistics: those that are saved."""
+        _, world = process_place()
+        if world > 1:
+            for buffer in self.buffers():
+                dist.broadcast(buffer, src=0)
 
     def _gradients(self) -> list[Tensor]:
         gradients = []

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from videozoo.data.batches import (
+    Chunk,
+    ClipSample,
+    FeatureSample,
+    Unreadable,
+    collate_clips,
+    collate_features,
+)
+
+
+def feature_sample(video: str, frames: int, labels: list[int] | None) -> FeatureSample:
+    """A video whose values are its number of frames: no real value is zero."""
+    return FeatureSample(
+        video,
+        (np.full((frames, 3), frames, np.uint8), np.full((frames, 2), frames, np.uint8)),
+        None if labels is None else np.array(labels, dtype=np.int64),
+    )
+
+
+def test_features_are_padded_with_zeros_behind_the_last_frame() -> None:
+    batch = collate_features(
+        [feature_sample("a", 2, [1]), feature_sample("b", 4, [0, 2])], num_classes=3
+    )
+    assert [tuple(f.shape) for f in batch.features] == [(2, 4, 3), (2, 4, 2)]
+    assert all(f.dtype == torch.uint8 for f in batch.features)
+    assert batch.features[0][:, :, 0].tolist() == [[2, 2, 0, 0], [4, 4, 4, 4]]
+    assert batch.lengths.tolist() == [2, 4]
+    assert batch.labels.tolist() == [[False, True, False], [True, False, True]]
+    assert batch.videos == ["a", "b"]
+    assert batch.weights.tolist() == [1, 1]
+
+
+def test_no_label_and_an_empty_label_differ() -> None:
+    batch = collate_features(
+        [feature_sample("a", 1, None), feature_sample("b", 1, [])], num_classes=2
+    )
+    assert batch.labelled.tolist() == [False, True]
+    assert not batch.labels.any()
+
+
+def test_clips_are_stacked() -> None:
+    clips = [np.full((2, 3, 4, 4), i, np.uint8) for i in range(3)]
+    batch = collate_clips(
+        [ClipSample("a", clips[0], 1), ClipSample("b", clips[1], None), ClipSample("c", clips[2], 0)]
+    )
+    assert tuple(batch.clips.shape) == (3, 2, 3, 4, 4)
+    assert batch.clips.dtype == torch.uint8
+    assert batch.clips[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
+    assert batch.labels.tolist() == [1, -1, 0]
+
+
+def test_a_part_takes_every_field() -> None:
+    chunk = Chunk(epoch=0, step=0, indices=(5, 6, 7), step_size=3, last=True)
+    lost = [Unreadable(7, "d", "torn")]
+    samples = [feature_sample(v, n, [n % 3]) for v, n in (("a", 1), ("b", 2), ("c", 3))]
+    batch = collate_features(samples, num_classes=3, unreadable=lost, chunk=chunk)
+    part = batch.part(1, 5)
+    assert part.videos == ["b", "c"]
+    assert len(part) == 2
+    assert torch.equal(part.features[0], batch.features[0][1:])
+    assert torch.equal(part.features[1], batch.features[1][1:])
+    for name in ("weights", "lengths", "labels", "labelled"):
+        assert torch.equal(getattr(part, name), getattr(batch, name)[1:])
+    assert (part.chunk, part.unreadable) == (chunk, lost)
+
+
+def test_to_moves_every_tensor() -> None:
+    batch = collate_features([feature_sample("a", 2, [1])], num_classes=2).to("meta")
+    tensors = [*batch.features, batch.weights, batch.lengths, batch.labels, batch.labelled]
+    assert {t.device.type for t in tensors} == {"meta"}
+    assert batch.videos == ["a"]
+
+
+def test_a_placeholder_has_weight_zero() -> None:
+    batch = collate_features([feature_sample("", 1, None)], num_classes=2, weight=0.0)
+    assert batch.weights.tolist() == [0.0]

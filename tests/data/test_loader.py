@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from videozoo.data.batches import Batch, Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
+from videozoo.data.loader import ChunkReader, Stop, checked, make_loader
+from videozoo.data.samplers import StepSampler, epoch_order
+from videozoo.errors import SampleError, VideozooError
+
+
+class NumberSource:
+    """Clips that show their number; where `rng` draws, they show what it drew too."""
+
+    def __init__(
+        self,
+        length: int,
+        *,
+        unreadable: Sequence[int] = (),
+        wrong: Sequence[int] = (),
+        unlabelled: Sequence[int] = (),
+    ) -> None:
+        self.length = length
+        self.unreadable, self.wrong, self.unlabelled = unreadable, wrong, unlabelled
+
+    def __len__(self) -> int:
+        return self.length
+
+    def name(self, index: int) -> str:
+        return f"clip {index}"
+
+    def read(self, index: int, rng: np.random.Generator | None) -> ClipSample:
+        if index in self.unreadable:
+            raise SampleError(f"{index} is torn")
+        if index in self.wrong:
+            raise VideozooError(f"label of {index} is out of range")
+        drawn = 0 if rng is None else int(rng.integers(1, 256))
+        clip = np.array([index, drawn], dtype=np.uint8).reshape(1, 2, 1, 1)
+        return ClipSample(f"clip {index}", clip, None if index in self.unlabelled else index)
+
+    def placeholder(self) -> ClipSample:
+        return ClipSample("", np.zeros((1, 2, 1, 1), dtype=np.uint8), None)
+
+    def collate(self, samples: Sequence[Any], **rest: Any) -> Batch:
+        return collate_clips(samples, **rest)
+
+
+def read_epochs(
+    source: NumberSource, *, workers: int | None, training: bool = True, epochs: int = 1, **more: int
+) -> list[ClipBatch]:
+    sampler = StepSampler(
+        len(source), batch_size=4, chunk_size=2, shuffle=training, seed=more.get("seed", 0)
+    )
+    loader = make_loader(source, sampler, training=training, num_workers=workers, **more)
+    batches: list[ClipBatch] = []
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)
+        for batch in loader:
+            whole = checked(batch)
+            assert isinstance(whole, ClipBatch)
+            batches.append(whole)
+    return batches
+
+
+def clips_of(batches: Sequence[ClipBatch]) -> list[list[list[int]]]:
+    return [batch.clips.flatten(1).tolist() for batch in batches]
+
+
+def test_batches_come_in_the_samplers_order() -> None:
+    batches = read_epochs(NumberSource(10), workers=0, training=False)
+    assert [b.videos for b in batches] == [[f"clip {i}", f"clip {i + 1}"] for i in range(0, 10, 2)]
+    assert [b.chunk.step for b in batches if b.chunk] == [0, 0, 1, 1, 2]
+    shuffled = read_epochs(NumberSource(10), workers=0, seed=3)
+    order = epoch_order(10, seed=3, epoch=0).tolist()
+    assert [int(i) for b in shuffled for i in b.labels] == order
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(workers: int) -> None:
+    source = NumberSource(11, unreadable=[4, 7])
+    alone = read_epochs(source, workers=0, epochs=2)
+    helped = read_epochs(source, workers=workers, epochs=2)
+    assert clips_of(helped) == clips_of(alone)
+    for one, other in zip(alone, helped, strict=True):
+        assert (one.chunk, one.unreadable, one.videos) == (other.chunk, other.unreadable, other.videos)
+        assert torch.equal(one.weights, other.weights)
+        assert torch.equal(one.labels, other.labels)
+
+
+def test_what_is_drawn_depends_on_seed_epoch_and_index() -> None:
+    def drawn(*, epochs: int, seed: int) -> list[dict[int, int]]:
+        batches = read_epochs(NumberSource(8), workers=0, epochs=epochs, seed=seed)
+        pairs = [pair for clip in clips_of(batches) for pair in clip]
+        return [dict(pairs[e * 8 : e * 8 + 8]) for e in range(epochs)]
+
+    first, second = drawn(epochs=2, seed=0)
+    assert first != second
+    assert first != drawn(epochs=1, seed=1)[0]
+    assert first == drawn(epochs=1, seed=0)[0]
+    assert len(set(first.values())) > 1
+    for index, value in first.items():
+        reader = ChunkReader(NumberSource(8), training=True, seed=0)
+        batch = checked(reader[Chunk(epoch=0, step=5, indices=(index,), step_size=1, last=True)])
+        assert isinstance(batch, ClipBatch)
+        assert batch.clips.flatten().tolist() == [index, value]
+
+
+def test_nothing_is_drawn_in_test() -> None:
+    batches = read_epochs(NumberSource(4), workers=0, training=False)
+    assert [pair[1] for clip in clips_of(batches) for pair in clip] == [0, 0, 0, 0]
+
+
+def test_unreadable_samples_are_left_out_and_named() -> None:
+    batches = read_epochs(NumberSource(4, unreadable=[1]), workers=0, training=False)
+    assert batches[0].videos == ["clip 0"]
+    assert batches[0].unreadable == [Unreadable(1, "clip 1", "1 is torn")]
+    assert batches[0].weights.tolist() == [1.0]
+    assert batches[1].unreadable == []
+
+
+def test_a_chunk_without_a_readable_sample_becomes_a_placeholder() -> None:
+    batches = read_epochs(NumberSource(4, unreadable=[0, 1]), workers=0, training=False)
+    assert batches[0].videos == [""]
+    assert batches[0].weights.tolist() == [0.0]
+    assert [u.index for u in batches[0].unreadable] == [0, 1]
+    assert batches[1].weights.tolist() == [1.0, 1.0]
+
+
+def test_an_empty_chunk_becomes_a_placeholder() -> None:
+    reader = ChunkReader(NumberSource(3), training=True)
+    batch = checked(reader[Chunk(epoch=0, step=0, indices=(), step_size=1, last=True)])
+    assert batch.weights.tolist() == [0.0]
+    assert batch.unreadable == []
+
+
+def test_training_leaves_out_what_has_no_label() -> None:
+    source = NumberSource(4, unlabelled=[2])
+    training = read_epochs(source, workers=0)
+    assert sorted(v for b in training for v in b.videos) == ["clip 0", "clip 1", "clip 3"]
+    (lost,) = [u for b in training for u in b.unreadable]
+    assert lost.video == "clip 2"
+    assert "class" in lost.reason
+    testing = read_epochs(source, workers=0, training=False)
+    assert [v for b in testing for v in b.videos] == [f"clip {i}" for i in range(4)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_fault_of_the_config_stops(workers: int) -> None:
+    with pytest.raises(VideozooError, match=r"^label of 2 is out of range$"):
+        read_epochs(NumberSource(4, wrong=[2]), workers=workers)
+
+
+def test_checked_passes_batches_and_raises_stops() -> None:
+    batch = read_epochs(NumberSource(1), workers=0)[0]
+    assert checked(batch) is batch
+    with pytest.raises(VideozooError, match="no such class"):
+        checked(Stop("no such class"))
+
+
+def test_short_lists_need_no_workers() -> None:
+    sampler = StepSampler(3, batch_size=4, chunk_size=4, shuffle=False)
+    assert make_loader(NumberSource(3), sampler, training=False, num_workers=None).num_workers == 0

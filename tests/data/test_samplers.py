@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videozoo.data.batches import Chunk
+from videozoo.data.samplers import StepSampler, epoch_order, split_evenly
+
+LENGTHS = st.integers(1, 60)
+BATCHES = st.integers(1, 20)
+CHUNKS = st.integers(1, 25)
+WORLDS = st.integers(1, 5)
+
+
+def samplers(
+    length: int, *, batch: int, chunk: int, world: int = 1, shuffle: bool = True, seed: int = 0
+) -> list[StepSampler]:
+    """Returns the sampler of every process."""
+    return [
+        StepSampler(
+            length,
+            batch_size=batch,
+            chunk_size=chunk,
+            shuffle=shuffle,
+            seed=seed,
+            rank=rank,
+            world=world,
+        )
+        for rank in range(world)
+    ]
+
+
+def chunks_by_step(processes: list[list[Chunk]]) -> dict[int, list[tuple[int, ...]]]:
+    """Returns each step's chunks that hold samples, in the order: round, process."""
+    steps: dict[int, list[tuple[int, ...]]] = {}
+    for chunk_of_each in zip(*processes, strict=True):
+        for chunk in chunk_of_each:
+            if chunk.indices:
+                steps.setdefault(chunk.step, []).append(chunk.indices)
+    return steps
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
+def test_an_epoch_has_each_sample_once(length: int, batch: int, chunk: int, world: int) -> None:
+    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
+    indices = [i for chunks in processes for chunk in chunks for i in chunk.indices]
+    assert sorted(indices) == list(range(length))
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
+def test_the_length_is_exact(length: int, batch: int, chunk: int, world: int) -> None:
+    for sampler in samplers(length, batch=batch, chunk=chunk, world=world):
+        assert len(sampler) == len(list(sampler))
+        assert sampler.steps == -(-length // batch)
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
+def test_all_processes_step_together(length: int, batch: int, chunk: int, world: int) -> None:
+    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
+    places = [[(c.epoch, c.step, c.step_size, c.last) for c in chunks] for chunks in processes]
+    assert all(place == places[0] for place in places)
+    lasts = [chunk.step for chunk in processes[0] if chunk.last]
+    assert lasts == list(range(-(-length // batch)))
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
+def test_the_number_of_processes_does_not_change_the_chunks_of_a_step(
+    length: int, batch: int, chunk: int, world: int
+) -> None:
+    alone = [list(s) for s in samplers(length, batch=batch, chunk=chunk)]
+    many = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
+    assert chunks_by_step(many) == chunks_by_step(alone)
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
+def test_chunks_are_as_long_as_allowed_and_even(
+    length: int, batch: int, chunk: int, world: int
+) -> None:
+    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
+    for step, chunks in chunks_by_step(processes).items():
+        sizes = [len(indices) for indices in chunks]
+        assert max(sizes) <= min(chunk, batch)
+        assert max(sizes) - min(sizes) <= 1
+        assert len(sizes) == -(-sum(sizes) // min(chunk, batch))
+        assert {c.step_size for c in processes[0] if c.step == step} == {sum(sizes)}
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_split_evenly_keeps_the_order(length: int, size: int) -> None:
+    parts = split_evenly(np.arange(length), size)
+    assert [i for part in parts for i in part] == list(range(length))
+    assert all(parts)
+
+
+def test_the_last_batch_is_kept_and_split_evenly() -> None:
+    (sampler,) = samplers(10, batch=7, chunk=2, shuffle=False)
+    last = [chunk.indices for chunk in sampler if chunk.step == 1]
+    assert last == [(7, 8), (9,)]
+    (sampler,) = samplers(10, batch=6, chunk=3, shuffle=False)
+    assert [c.indices for c in sampler] == [(0, 1, 2), (3, 4, 5), (6, 7), (8, 9)]
+
+
+def test_a_process_without_a_share_gets_an_empty_chunk() -> None:
+    first, second = (list(s) for s in samplers(5, batch=4, chunk=2, world=2, shuffle=False))
+    assert [c.indices for c in first] == [(0, 1), (4,)]
+    assert [c.indices for c in second] == [(2, 3), ()]
+    assert second[-1].last
+    assert second[-1].step_size == 1
+
+
+@given(LENGTHS, st.integers(0, 5), st.integers(0, 5))
+def test_seed_and_epoch_alone_decide_the_order(length: int, seed: int, epoch: int) -> None:
+    wanted = epoch_order(length, seed=seed, epoch=epoch).tolist()
+    (sampler,) = samplers(length, batch=4, chunk=2, seed=seed)
+    for _ in range(2):  # neither a second pass nor the epochs before change it
+        sampler.set_epoch(epoch + 1)
+        list(sampler)
+        sampler.set_epoch(epoch)
+        chunks = list(sampler)
+        assert [i for chunk in chunks for i in chunk.indices] == wanted
+        assert {chunk.epoch for chunk in chunks} == {epoch}
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own() -> None:
+    orders = [epoch_order(50, seed=s, epoch=e).tolist() for s in range(3) for e in range(4)]
+    assert len({tuple(order) for order in orders}) == 12
+
+
+def test_without_shuffling_the_order_is_the_lists() -> None:
+    (sampler,) = samplers(7, batch=3, chunk=3, shuffle=False)
+    sampler.set_epoch(2)
+    assert [i for chunk in sampler for i in chunk.indices] == list(range(7))
+
+
+@given(LENGTHS, BATCHES, CHUNKS, WORLDS, st.data())
+def test_a_resumed_epoch_goes_on_exactly(
+    length: int, batch: int, chunk: int, world: int, data: st.DataObject
+) -> None:
+    step = data.draw(st.integers(0, -(-length // batch)))
+    for sampler in samplers(length, batch=batch, chunk=chunk, world=world):
+        sampler.set_epoch(3)
+        whole = list(sampler)
+        sampler.set_epoch(4)
+        after = list(sampler)
+        sampler.resume_at(3, step)
+        assert list(sampler) == [c for c in whole if c.step >= step]
+        sampler.set_epoch(4)
+        assert list(sampler) == after
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_short_lists(length: int) -> None:
+    (sampler,) = samplers(length, batch=8, chunk=8)
+    assert [c.indices for c in sampler] == [(0,)] * length
+    assert len(sampler) == length

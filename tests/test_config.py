@@ -1,0 +1,322 @@
+"""Config files: the original's values, its habits of writing, and every fault named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from videozoo.config import (
+    CONFIG_FILES,
+    bundled_config,
+    experiment_from_dict,
+    find_config,
+    guess_model,
+    load_experiment,
+)
+from videozoo.errors import VideozooError
+
+YOUTUBE = {"feature_names": ["rgb", "audio"], "feature_dims": [1024, 128]}
+CLIPS = {
+    "num_classes": 400,
+    "format": "pkl",
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "num_layers": 50,
+}
+CLIP_TRAINING = {
+    "short_size": 256,
+    "target_size": 224,
+    "num_reader_threads": 12,
+    "buf_size": 1024,
+    "num_gpus": 8,
+    "learning_rate": 0.01,
+    "learning_rate_decay": 0.1,
+    "l2_weight_decay": 1e-4,
+    "momentum": 0.9,
+    "total_videos": 224684,
+    "pretrain_base": "./dataset/pretrained/ResNet50_pretrained",
+}
+# What the original's files say, by model and section.
+ORIGINAL: dict[str, dict[str, dict[str, Any]]] = {
+    "AttentionCluster": {
+        "MODEL": YOUTUBE
+        | {"drop_rate": 0.5, "seg_num": 100, "cluster_nums": [32, 32], "num_classes": 3862}
+        | {"topk": 20, "dataset": "YouTube-8M", "bone_network": None, "feature_num": 2},
+        "TRAIN": {"epoch": 5, "learning_rate": 0.001, "pretrain_base": None, "batch_size": 2048}
+        | {"use_gpu": True, "num_gpus": 8, "filelist": "dataset/youtube8m/train.list"},
+        "VALID": {"batch_size": 2048, "filelist": "dataset/youtube8m/val.list"},
+        "TEST": {"batch_size": 256, "filelist": "dataset/youtube8m/test.list"},
+        "INFER": {"batch_size": 1, "filelist": "dataset/youtube8m/infer.list"},
+    },
+    "AttentionLSTM": {
+        "MODEL": YOUTUBE
+        | {"drop_rate": 0.5, "embedding_size": 512, "lstm_size": 1024, "num_classes": 3862}
+        | {"topk": 20},
+        "TRAIN": {"epoch": 10, "learning_rate": 0.001, "decay_epochs": [5], "decay_gamma": 0.1}
+        | {"weight_decay": 0.0008, "num_samples": 5000000, "batch_size": 1024, "num_gpus": 8},
+        "VALID": {"batch_size": 1024},
+        "TEST": {"batch_size": 128},
+        "INFER": {"batch_size": 1},
+    },
+    "NEXTVLAD": {
+        "MODEL": YOUTUBE
+        | {"num_classes": 3862, "topk": 20, "video_feature_size": 1024}
+        | {"audio_feature_size": 128, "cluster_size": 128, "hidden_size": 2048, "groups": 8}
+        | {"expansion": 2, "drop_rate": 0.5, "gating_reduction": 8}
+        | {"eigen_file": "./dataset/youtube8m/yt8m_pca/eigenvals.npy"},
+        "TRAIN": {"epoch": 6, "learning_rate": 0.0002, "lr_boundary_examples": 2000000}
+        | {"max_iter": 700000, "learning_rate_decay": 0.8, "l2_penalty": 1e-5}
+        | {"gradient_clip_norm": 1.0, "clip_gradients": False, "num_gpus": 4, "batch_size": 160},
+        "VALID": {"batch_size": 160},
+        "TEST": {"batch_size": 40},
+        "INFER": {"batch_size": 1},
+    },
+    "STNET": {
+        "MODEL": CLIPS | {"seg_num": 7, "seglen": 5},
+        "TRAIN": CLIP_TRAINING | {"epoch": 60, "batch_size": 128},
+        "VALID": {"short_size": 256, "target_size": 224, "batch_size": 128},
+        "TEST": {"short_size": 256, "target_size": 256, "batch_size": 16},
+        "INFER": {"short_size": 256, "target_size": 256, "batch_size": 1},
+    },
+    "TSN": {
+        "MODEL": CLIPS | {"seg_num": 3, "seglen": 1},
+        "TRAIN": CLIP_TRAINING | {"epoch": 45, "batch_size": 256},
+        "VALID": {"short_size": 256, "target_size": 224, "batch_size": 256},
+        "TEST": {"short_size": 256, "target_size": 224, "batch_size": 32},
+        "INFER": {"short_size": 256, "target_size": 224, "batch_size": 1},
+    },
+}
+
+
+def written(tmp_path: Path, text: str, name: str = "config.txt") -> str:
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def refused(model: str, path: str | None, **changes: Any) -> str:
+    with pytest.raises(VideozooError) as caught:
+        load_experiment(model, path, **changes)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("model", CONFIG_FILES)
+def test_bundled_configs_hold_the_originals_values(model: str) -> None:
+    experiment = load_experiment(model.upper(), None)
+    assert experiment.model == model
+    for mode in ("TRAIN", "VALID", "TEST", "INFER"):
+        for key, value in (ORIGINAL[model]["MODEL"] | ORIGINAL[model][mode]).items():
+            found = getattr(experiment[mode], key)
+            assert (found, type(found)) == (value, type(value)), f"{mode}.{key}"
+
+
+# Spelled as people do: comments, blanks, colons, any case of keys and sections, literals.
+OLD_STYLE = """
+# a comment
+; another
+[model]
+name = "AttentionLSTM"
+dataset = "YouTube-8M"
+bone_nework = None
+Drop_Rate: 0.25
+FEATURE_NUM = 2
+feature_names = ['rgb',
+                 'audio']
+feature_dims = [ 1024, 128 ]
+embedding_size = 0x200   # as a literal may be written
+lstm_size = 1024
+num_classes = 3862
+topk = 20
+
+[TRAIN]
+Learning_Rate = 1
+batch_size = 1_024
+use_gpu = True
+weight_decay = 8e-4
+pretrain_base = None
+"""
+
+
+def test_an_old_file_runs_unchanged(tmp_path: Path) -> None:
+    experiment = load_experiment("attentionlstm", written(tmp_path, OLD_STYLE))
+    train, test = experiment["TRAIN"], experiment["TEST"]
+    assert (train.learning_rate, train.batch_size, train.use_gpu) == (1, 1024, True)
+    assert (train.weight_decay, train.pretrain_base) == (8e-4, None)
+    assert test.model_arguments() == {
+        "feature_dims": [1024, 128],
+        "num_classes": 3862,
+        "embedding_size": 512,
+        "lstm_size": 1024,
+        "drop_rate": 0.25,
+        "hidden_sizes": [8192, 4096],
+    }
+    assert test.batch_size == 1  # TRAIN's own value stays in TRAIN
+
+
+def test_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
+    path = tmp_path / "windows.txt"
+    path.write_bytes(b"\xef\xbb\xbf[MODEL]\r\nnum_classes = 7\r\n")
+    assert load_experiment("TSN", str(path))["TEST"].num_classes == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[MODEL]\nnum_clases = 4", "[MODEL] num_clases: TSN has no such key; did you mean 'num_cl"),
+        ("[MODEL]\nnum_classes = 4\n[TRIAN]\nepoch = 1", "[TRIAN]; did you mean 'TRAIN'"),
+        ("[MODEL]\nnum_classes = '4'", "[MODEL] num_classes: input should be a valid integer"),
+        ("[MODEL]\nnum_classes = True", "num_classes: input should be a valid integer (it is True"),
+        ("[MODEL]\nnum_classes = 0", "num_classes: input should be greater than or equal to 1"),
+        ("[MODEL]\nnum_classes = 4\nfilelist = a.list", "filelist = a.list is not a Python literal"),
+        ("[MODEL]\nnum_classes = 2 + 2", "num_classes = 2 + 2 is not a Python literal"),
+        ("[MODEL]\nnum_classes = __import__('os').getpid()", "is not a Python literal"),
+        ("[MODEL]\nseg_num = 3", "num_classes is missing"),
+        ("[MODEL]\nnum_classes = 4\nseglen = 5", "TSN takes one frame a segment"),
+        ("[MODEL]\nnum_classes = 4\n[TEST]\ntarget_size = 300", "[TEST] target_size 300 is larger"),
+        ("[MODEL]\nnum_classes = 4\nnum_layers = 51", "num_layers"),
+        ("[MODEL]\nnum_classes = 4\nformat = 'avi'", "format"),
+        ("num_classes = 4", "not a readable config file"),
+        ("[MODEL]\nnum_classes = 4\nnum_classes = 5", "not a readable config file"),
+    ],
+)
+def test_faults_of_a_file_are_named(tmp_path: Path, text: str, said: str) -> None:
+    path = written(tmp_path, text)
+    message = refused("TSN", path)
+    assert said in message
+    assert path in message
+    assert "pydantic" not in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refused("TSN", str(tmp_path / "none.txt")).endswith("none.txt: no such config file")
+
+
+def test_several_faults_are_all_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "[MODEL]\nnum_clases = 4\nseg_nums = 3\n[TEST]\nbatchsize = 1\n")
+    message = refused("TSN", path)
+    assert message.startswith("3 things are wrong:")
+    assert all(word in message for word in ("'num_classes'", "'seg_num'", "'batch_size'"))
+    path = written(tmp_path, "[MODEL]\nnum_classes = 'a'\nmomentum = 2.0\nflip = 1\n")
+    message = refused("TSN", path)
+    # a fault in MODEL shows in four modes, and is said once
+    assert message.startswith("3 things are wrong:")
+    assert [message.count(key) for key in ("num_classes", "momentum", "flip")] == [1, 1, 1]
+
+
+def test_unknown_model_names_the_nearest() -> None:
+    message = refused("AttentionClusters", None)
+    assert "did you mean 'AttentionCluster'" in message
+    assert "NEXTVLAD" in message
+
+
+def test_what_stands_above_what(tmp_path: Path) -> None:
+    path = written(tmp_path, "[MODEL]\nnum_classes=4\nseg_num=3\nbatch_size=2\n[TEST]\nseg_num=7\n")
+    file = load_experiment("TSN", path)
+    assert [file[m].seg_num for m in ("VALID", "TEST", "INFER")] == [3, 7, 3]
+    typed = load_experiment(
+        "TSN",
+        path,
+        overrides=["model.SEG_NUM=9", "TEST.label_file=names with blanks.txt", "TRAIN.epoch=1"],
+        flags={("TRAIN", "epoch"): (8, "--epoch-num")},
+    )
+    # --set MODEL stands above the file's TEST; a flag above --set
+    assert [typed[m].seg_num for m in ("VALID", "TEST", "INFER")] == [9, 9, 9]
+    assert typed["TEST"].label_file == "names with blanks.txt"
+    assert (typed["TRAIN"].epoch, typed["VALID"].epoch) == (8, 1)
+    mode = load_experiment("TSN", path, overrides=["MODEL.seg_num=9", "TEST.seg_num=25"])
+    assert [mode[m].seg_num for m in ("VALID", "TEST")] == [9, 25]
+    origins = typed.origins
+    assert origins["TEST"]["seg_num"] == "--set MODEL.seg_num"
+    assert origins["TRAIN"]["epoch"] == "--epoch-num"
+    assert origins["TRAIN"]["batch_size"] == f"{path} [MODEL]"
+    assert file.origins["TEST"]["seg_num"] == f"{path} [TEST]"
+    assert file.origins["TEST"]["momentum"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("TEST.seg_nums=3", "TSN has no such key; did you mean 'seg_num'"),
+        ("TST.seg_num=3", "unknown section; did you mean 'TEST'"),
+        ("seg_num=3", "write it as SECTION.key=value"),
+        ("TEST.seg_num", "write it as SECTION.key=value"),
+        ("TEST.seg_num=many", "input should be a valid integer (it is 'many')"),
+    ],
+)
+def test_faults_of_set_are_named(setting: str, said: str) -> None:
+    message = refused("TSN", None, overrides=[setting])
+    assert said in message
+    assert message.startswith("--set")
+
+
+def test_nextvlad_takes_its_dims_from_the_sizes(tmp_path: Path) -> None:
+    sizes = "[MODEL]\nnum_classes=4\nvideo_feature_size=16\naudio_feature_size=8\n"
+    arguments = load_experiment("NEXTVLAD", written(tmp_path, sizes))["TEST"].model_arguments()
+    assert arguments["feature_dims"] == [16, 8]
+    more = sizes + "feature_names=['rgb','audio','flow']\nfeature_dims=[24, 8, 16]\n"
+    arguments = load_experiment("NEXTVLAD", written(tmp_path, more))["TEST"].model_arguments()
+    assert arguments["feature_dims"] == [24, 8, 16]
+
+
+@pytest.mark.parametrize(("size", "said"), [("'x'", "a valid integer"), ("0", "equal to 1")])
+def test_nextvlads_sizes_are_checked_once(tmp_path: Path, size: str, said: str) -> None:
+    path = written(tmp_path, f"[MODEL]\nnum_classes=4\nvideo_feature_size={size}\n")
+    message = refused("NEXTVLAD", path)
+    assert f"{path} [MODEL] video_feature_size: " in message
+    assert said in message
+    assert "things are wrong" not in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("feature_dims=[8]", "feature_dims has 1 entries, feature_names 2"),
+        ("feature_num=3", "feature_num is 3, feature_names has 2 entries"),
+        ("cluster_nums=[4]", "cluster_nums has 1 entries, feature_names 2"),
+    ],
+)
+def test_one_entry_a_modality(tmp_path: Path, keys: str, said: str) -> None:
+    path = written(tmp_path, f"[MODEL]\nnum_classes=4\n{keys}\n")
+    assert said in refused("AttentionCluster", path)
+
+
+def test_groups_must_divide(tmp_path: Path) -> None:
+    path = written(tmp_path, "[MODEL]\nnum_classes=4\ngroups=7\n")
+    assert "groups = 7 does not divide 1024 x expansion 2" in refused("NEXTVLAD", path)
+
+
+@pytest.mark.parametrize("model", CONFIG_FILES)
+def test_a_config_comes_back_from_a_checkpoint(model: str) -> None:
+    before = load_experiment(model, None, overrides=["TEST.topk=3"])
+    kept = json.loads(json.dumps(before.as_dict()))
+    after = experiment_from_dict(model, kept, source="x.safetensors")
+    assert after.modes == before.modes
+    changed = experiment_from_dict(
+        model,
+        kept,
+        source="x.safetensors",
+        overrides={("MODEL", "topk"): 5},
+        flags={("TEST", "batch_size"): (3, "--batch-size")},
+    )
+    assert [changed[m].topk for m in ("TRAIN", "TEST")] == [5, 5]
+    assert (changed["TEST"].batch_size, changed["VALID"].batch_size) == (
+        3,
+        before["VALID"].batch_size,
+    )
+    assert changed.origins["TEST"]["batch_size"] == "--batch-size"
+    assert changed.origins["TEST"]["num_classes"] == "x.safetensors [TEST]"
+
+
+def test_where_configs_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config(None, "STNET") == bundled_config("STNET")
+    assert find_config("./configs/tsn.txt", "TSN") == bundled_config("TSN")
+    (tmp_path / "configs").mkdir()
+    own = written(tmp_path / "configs", "[MODEL]\nnum_classes = 3\nname = 'stnet'\n", "tsn.txt")
+    assert find_config("configs/tsn.txt", "TSN") == Path("configs/tsn.txt")
+    assert guess_model(Path(own)) == "STNET"  # its name key tells more than the file's name
+    assert guess_model(Path("nextvlad.txt")) == "NEXTVLAD"
+    assert guess_model(Path("mine.txt")) is None

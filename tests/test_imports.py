@@ -1,0 +1,77 @@
+"""Who knows whom, and what is imported when."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import videozoo
+
+SOURCES = Path(videozoo.__file__).parent
+APART = {"models", "data", "metrics", "checkpoints"}
+LIBRARY = APART | {"tasks", "predict", "reports", "demo"}
+
+
+def imported_by(package: str) -> set[str]:
+    """Returns the parts of videozoo that a package imports anywhere in its files."""
+    files = sorted((SOURCES / package).rglob("*.py"))
+    assert files
+    names: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: relative import"
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("videozoo.")}
+
+
+@pytest.mark.parametrize("package", sorted(APART))
+def test_the_four_packages_import_none_of_each_other(package: str) -> None:
+    assert imported_by(package) - {package} <= {"errors"}
+
+
+@pytest.mark.parametrize("package", sorted(LIBRARY))
+def test_nothing_but_the_commands_knows_the_commands(package: str) -> None:
+    allowed = {"cli"} if package == "demo" else set()  # the demo runs them, as a user would
+    assert imported_by(package) & {"cli"} <= allowed
+
+
+def test_the_commands_join_the_packages() -> None:
+    assert imported_by("cli") >= {"checkpoints", "config", "data", "predict", "reports", "tasks"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """Runs code in a fresh interpreter; returns which heavy libraries it has imported."""
+    script = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "print('@', *(m for m in ('torch', 'lightning', 'av', 'numpy') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import videozoo; assert videozoo.__version__",
+        "from videozoo.cli.main import main; main(['--help'])",
+        "from videozoo.cli.main import main; main(['train', '--help'])",
+        "from videozoo.cli.main import main; main(['config', 'configs/tsn.txt'])",
+    ],
+)
+def test_what_needs_no_tensor_imports_no_torch(code: str) -> None:
+    assert not loaded_after(code) & {"torch", "lightning", "av"}
+
+
+def test_predicting_imports_no_lightning() -> None:
+    code = "import videozoo; import videozoo.cli.doors; videozoo.load, videozoo.Predictor"
+    found = loaded_after(code)
+    assert found >= {"torch", "numpy"}
+    assert "lightning" not in found
