@@ -96,7 +96,9 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
             continue
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if words[:1] == ["python"] and words[1].endswith(".py"):
+            if words[:1] == ["python"] and words[1].startswith("examples/"):
+                assert (ROOT / words[1]).exists(), words[1]
+            elif words[:1] == ["python"] and words[1].endswith(".py"):
                 yield words[1].removesuffix(".py"), words[2:]
             elif "videozoo" in words and words[0] in ("videozoo", "torchrun"):
                 place = words.index("videozoo") + 1

@@ -22,12 +22,9 @@ CLIP_CLASSES = ["jump", "run", "swim"]
 
 FEATURES = """
 [MODEL]
-name = "AttentionCluster"
+name = "{model}"
 feature_names = ['rgb', 'audio']
 feature_dims = [8, 4]
-seg_num = 5
-cluster_nums = [3, 2]
-hidden_sizes = [12, 10]
 num_classes = 8
 num_workers = 0
 use_gpu = False
@@ -46,9 +43,15 @@ batch_size = 2
 filelist = "{listing}"
 """
 
+FEATURE_SIZES = {
+    "AttentionCluster": ["seg_num=5", "cluster_nums=[3, 2]", "hidden_sizes=[12, 10]"],
+    "AttentionLSTM": ["embedding_size=6", "lstm_size=5", "hidden_sizes=[12, 10]"],
+    "NEXTVLAD": ["cluster_size=4", "hidden_size=12", "groups=2", "gating_reduction=3"],
+}
+
 CLIPS = """
 [MODEL]
-name = "TSN"
+name = "{model}"
 format = "mp4"
 num_layers = 18
 num_classes = 3
@@ -120,14 +123,20 @@ def write_list(path: Path, lines: Sequence[object]) -> Path:
     return path
 
 
-def feature_world(folder: Path) -> World:
-    """Makes an AttentionCluster, and five videos in two shards."""
+def feature_world(folder: Path, model: str = "AttentionCluster") -> World:
+    """Makes a feature model, and five videos of 2 to 6 frames in two shards."""
     files = [
         write_shard(folder / "a.tfrecord", (0, 1, 2)),
         write_shard(folder / "b.tfrecord", (3, 4)),
     ]
     listing = write_list(folder / "features.list", files)
-    return _world(folder, "AttentionCluster", FEATURES, listing, files, FEATURE_CLASSES)
+    sizes = FEATURE_SIZES[model]
+    if model == "NEXTVLAD":
+        eigenvalues = folder / "eigenvals.npy"
+        np.save(eigenvalues, np.linspace(4, 0.01, 16, dtype=np.float32)[:, None])  # [16, 1]
+        sizes = [*sizes, f'eigen_file="{eigenvalues}"']
+    text = FEATURES.replace("[TRAIN]", "\n".join([*sizes, "[TRAIN]"]))
+    return _world(folder, model, text, listing, files, FEATURE_CLASSES)
 
 
 def clip_world(folder: Path) -> World:
@@ -145,7 +154,7 @@ def _world(
     folder: Path, model: str, text: str, listing: Path, files: list[Path], names: list[str]
 ) -> World:
     config = folder / "config.txt"
-    config.write_text(text.format(listing=listing))
+    config.write_text(text.format(listing=listing, model=model))
     experiment = load_experiment(model, str(config))
     torch.manual_seed(3)
     classifier = build_classifier(experiment["INFER"])

@@ -1,27 +1,10 @@
-"""Runs commands within this process."""
-
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from commands import command  # noqa: F401 (a fixture)
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
-
-from videozoo.cli.main import main
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
@@ -29,18 +12,3 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("VIDEOZOO_TRACEBACK", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `videozoo ARGUMENTS`; only SystemExit may come out of it."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Outcome(int(stop.value.code or 0), out, err)
-
-    return run

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 from tiny import World
 
 from videozoo.cli.arguments import expand, parse_switch

@@ -158,7 +158,7 @@ def test_checked_passes_batches_and_raises_stops() -> None:
     batch = read_epochs(NumberSource(1), workers=0)[0]
     assert checked(batch) is batch
     with pytest.raises(VideozooError, match="no such class"):
-        checked(Stop("no such class"))
+        checked(Stop("no such class", batch))
 
 
 def test_short_lists_need_no_workers() -> None:

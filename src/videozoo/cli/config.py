@@ -27,7 +27,7 @@ def config(
     from videozoo.cli.doors import DEFAULT_MODEL, open_experiment
     from videozoo.config import MODES, canonical_model_name, guess_model
 
-    console = Console()
+    console = Console(markup=False)  # paths may hold brackets
     if model_name is None and file is not None and not file.endswith(".safetensors"):
         model_name = guess_model(Path(file))
     if keys:
@@ -40,7 +40,9 @@ def config(
         weights=file if is_weights else None,
         overrides=set_ or (),
     )
-    console.print(f"# {experiment.model}, from {experiment.source}", highlight=False)
+    console.print(
+        f"# {experiment.model}, from {experiment.source}", highlight=False, soft_wrap=True
+    )
     for mode in MODES:
         console.print(f"\n[{mode}]", highlight=False, markup=False)
         settings = experiment[mode].model_dump()

@@ -78,7 +78,7 @@ def infer(
         save_dir=Path(save_dir),
         form=format_,
         log_interval=log_interval,
-        console=Console(),
+        console=Console(markup=False),  # paths may hold brackets
     )
     if any(result.unreadable is not None for result in results):
         raise typer.Exit(2)
@@ -124,6 +124,7 @@ def run_infer(
         f"{summary['predicted']} of {summary['listed']} videos; written to"
         f" {save_dir / f'{experiment.model}_infer_result'}.{form}",
         highlight=False,
+        soft_wrap=True,
     )
     return results
 

@@ -55,7 +55,7 @@ def scan(
         )
     if model_name is None and config is None and paths and not _looks_like_shards(paths):
         model_name = "TSN"
-    console = Console()
+    console = Console(markup=False)  # paths may hold brackets
     experiment = doors.open_experiment(
         model_name,
         config,
@@ -74,6 +74,7 @@ def scan(
     console.print(
         f"{len(found) - len(bad)} of {len(found)} samples can be used; written to {out}",
         highlight=False,
+        soft_wrap=True,
     )
     if bad:
         raise typer.Exit(2)

@@ -71,7 +71,7 @@ def test(
         weights,
         save_dir=Path(save_dir),
         log_interval=log_interval,
-        console=Console(),
+        console=Console(markup=False),  # paths may hold brackets
     )
     if found.unreadable:
         raise typer.Exit(2)

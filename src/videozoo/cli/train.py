@@ -91,8 +91,11 @@ def train(
         learning_rate=(learning_rate, "--learning-rate"),
         epoch=(epoch_num, "--epoch-num"),
         use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
-        precision=(precision, "--precision"),
-    )
+    ) | {
+        (mode, "precision"): (precision, "--precision")
+        for mode in ("TRAIN", "VALID")
+        if precision is not None
+    }
     if folder is not None:
         from videozoo.tasks.folder import prepare_folder
 
@@ -128,8 +131,9 @@ def _console() -> Console:
 
     from videozoo.cli.doors import is_first_process
 
-    # Lightning starts the other processes of this machine anew: they must not speak.
-    return Console(quiet=not is_first_process())
+    # Lightning starts the other processes of this machine anew: they must not speak. Paths may
+    # hold brackets, which are no markup.
+    return Console(quiet=not is_first_process(), markup=False)
 
 
 def run_train(

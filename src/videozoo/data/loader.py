@@ -55,9 +55,14 @@ class Stop:
     """Comes out of a loader in a batch's place: the data show that the config is wrong.
 
     A worker process cannot raise an error as it is: PyTorch adds a traceback to its message.
+
+    Attributes:
+        message: the error's.
+        placeholder: a batch of weight zero, for a process that must tell the others first.
     """
 
     message: str
+    placeholder: Batch
 
 
 def checked(batch: Batch | Stop) -> Batch:
@@ -105,9 +110,12 @@ class ChunkReader(Dataset[Batch | Stop]):
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.source.name(index), str(error)))
             except VideozooError as error:
-                return Stop(str(error))
+                return Stop(str(error), self._placeholder(chunk, unreadable))
         if samples:
             return self.source.collate(samples, unreadable=unreadable, chunk=chunk)
+        return self._placeholder(chunk, unreadable)
+
+    def _placeholder(self, chunk: Chunk, unreadable: Sequence[Unreadable]) -> Batch:
         return self.source.collate(
             [self.source.placeholder()], unreadable=unreadable, chunk=chunk, weight=0.0
         )

@@ -79,14 +79,17 @@ def read_label_file(path: str) -> list[str]:
     """Reads class names: a name a line, or a csv with the columns Index and Name (YouTube-8M's).
 
     Raises:
-        VideozooError: the file is missing or its indices are not 0, 1, 2, ...
+        VideozooError: the file is missing, is no text, or its indices are not 0, 1, 2, ...
     """
     import csv
 
     file = Path(path)
     if not file.is_file():
         raise VideozooError(f"label_file {path}: no such file")
-    text = file.read_text(encoding="utf-8-sig")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise VideozooError(f"label_file {path}: is no text in UTF-8; save it as such") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise VideozooError(f"label_file {path}: is empty")
@@ -97,11 +100,14 @@ def read_label_file(path: str) -> list[str]:
     for row in csv.DictReader(text.splitlines()):
         cells = {str(key).strip().lower(): value for key, value in row.items()}
         try:
-            names[int(cells["index"])] = cells["name"] or f"class {int(cells['index'])}"
-        except ValueError:
+            index = int(cells["index"])
+        except (TypeError, ValueError):
             raise VideozooError(
                 f"label_file {path}: index '{cells['index']}' is no number"
             ) from None
+        if index in names:
+            raise VideozooError(f"label_file {path}: index {index} stands in it twice")
+        names[index] = cells["name"] or f"class {index}"
     if sorted(names) != list(range(len(names))):
         raise VideozooError(f"label_file {path}: the indices are not 0 to {len(names) - 1}")
     return [names[i] for i in range(len(names))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,12 +62,11 @@ def scan_samples(
     stamp = _stamp(source)
     found = {} if restart else _read_part(part, stamp)
     left = [i for i in range(len(source)) if i not in found]
+    # Written anew, for the last line of a stopped scan may be half there.
+    write_csv(part, [stamp], ((index, *found[index]) for index in sorted(found)))
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w" if not found else "a", newline="", encoding="utf-8") as file:
+        with part.open("a", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            if not found:
-                writer.writerow([stamp])
             for index, name, reason in _check(source, left, workers):
                 found[index] = (name, reason)
                 writer.writerow([index, name, reason])
@@ -115,8 +115,10 @@ def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:
     """Returns what a stopped scan of the same list found; a half-written last line is left out."""
     if not part.is_file():
         return {}
-    with part.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    text = part.read_bytes().decode("utf-8", "surrogateescape")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or rows[0] != [stamp]:
         return {}
+    if not text.endswith("\r\n"):
+        rows.pop()
     return {int(row[0]): (row[1], row[2]) for row in rows[1:] if len(row) == 3 and row[0].isdigit()}

@@ -52,6 +52,10 @@ class StepReport(L.Callback):
         self._interval_videos = 0
         self._bar: Progress | None = None
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begins the first interval: what came before was starting the processes."""
+        self._interval_start = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begins a bar for the epoch."""
         self._idle_since = None
@@ -115,13 +119,13 @@ class StepReport(L.Callback):
         if self.curves is None:
             return
         step = self.position.steps_done
-        values = {"loss": task.last_loss, "learning_rate": task.rate}
+        values = {"loss": task.last_loss, "learning_rate": task.last_rate}
         self.curves.add(values, step=step, epoch=epoch, split="train")
         speeds = {"videos_per_second": speed, "waiting_for_data": waiting}
         self.curves.board.log_metrics(speeds, step=step)
         lost = len(self.position.unreadable)
         text = (
-            f"loss {task.last_loss:.4f}  rate {task.rate:.3g}  {speed:.3g} videos/s"
+            f"loss {task.last_loss:.4f}  rate {task.last_rate:.3g}  {speed:.3g} videos/s"
             f"  waiting for data {waiting:.0%}" + (f"  unreadable {lost}" if lost else "")
         )
         if self._bar is not None:

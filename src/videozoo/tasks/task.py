@@ -31,6 +31,7 @@ class VideoTask(L.LightningModule):
     Attributes:
         steps_done: optimizer steps since the beginning of training, over resumed runs too.
         last_loss: the loss of the last step: mean over its videos, or their sum (loss_is_sum).
+        last_rate: the learning rate of the last step.
         last_videos: how many videos of the last step could be read, in all processes.
 
     Args:
@@ -50,12 +51,14 @@ class VideoTask(L.LightningModule):
         self.seed = seed
         self.steps_done = 0
         self.last_loss = float("nan")
+        self.last_rate = float("nan")
         self.last_videos = 0
         self.say: Callable[[str], None] = print
         self._parts = 1  # out of memory doubles it: a chunk goes through the model in parts
         self._step_batches: list[Batch] = []
         self._loss = torch.zeros(())
         self._videos = 0.0
+        self._stop: str | None = None
 
     @abstractmethod
     def configure_optimizers(self) -> Optimizer:
@@ -81,6 +84,10 @@ class VideoTask(L.LightningModule):
         Raises:
             VideozooError: the data show that the config is wrong.
         """
+        if isinstance(batch, Stop) and process_place()[1] > 1:
+            # The others wait for this process at the end of the step; all stop there.
+            self._stop = batch.message
+            return batch.placeholder
         return checked(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -154,7 +161,7 @@ class VideoTask(L.LightningModule):
     def _finish_step(self, step_size: int) -> None:
         self._step_batches.clear()
         videos = self._sum_over_processes()
-        self.last_videos = round(videos)
+        self.last_videos, self.last_rate = round(videos), self.rate
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         if videos > 0:
@@ -162,7 +169,7 @@ class VideoTask(L.LightningModule):
                 self._scale_gradients(step_size / videos)
             self.clip()
             for group in optimizer.param_groups:
-                group["lr"] = self.rate
+                group["lr"] = self.last_rate
             optimizer.step()
         self.last_loss = float(self._loss) / (1.0 if self.loss_is_sum else max(videos, 1.0))
         if not np.isfinite(self.last_loss):
@@ -192,12 +199,21 @@ class VideoTask(L.LightningModule):
         torch._foreach_mul_(self._gradients(), factor)
 
     def _sum_over_processes(self) -> float:
-        """Adds up gradients, losses and counts of all processes; returns the videos of the step."""
+        """Adds up gradients, losses and counts of all processes; returns the videos of the step.
+
+        Raises:
+            VideozooError: the data of one process show that the config is wrong.
+        """
         _, world = process_place()
         if world == 1:
             return self._videos
-        totals = torch.stack([self._loss, self._loss.new_tensor(self._videos)])
+        counts = self._loss.new_tensor([self._videos, self._stop is not None])
+        totals = torch.cat([self._loss[None], counts])
         dist.all_reduce(totals)
+        if totals[2] > 0:
+            messages: list[str | None] = [None] * world
+            dist.all_gather_object(messages, self._stop)
+            raise VideozooError(next(message for message in messages if message is not None))
         self._loss, self._videos = totals[0], float(totals[1])
         bucket: list[Tensor] = []
         gradients = self._gradients()

@@ -1,0 +1,228 @@
+"""What test and infer print and leave behind."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import Command
+from tiny import World, write_list, write_shard
+
+import videozoo
+
+
+def read(path: str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def test_infer_on_videos(command: Command, clip_data: World) -> None:
+    done = command("infer", *clip_data.files[:3], "--weights", clip_data.weights)
+    assert done.code == 0
+    rows = read("TSN_infer_result.json")
+    expected = videozoo.load(clip_data.weights).predict(clip_data.files[:3])
+    assert [row["video"] for row in rows] == [str(f) for f in clip_data.files[:3]]
+    for row, result in zip(rows, expected, strict=True):
+        assert list(row) == ["video", "predictions"]
+        assert row["predictions"] == [vars(p) for p in result.predictions]
+        assert list(row["predictions"][0]) == ["index", "label", "score"]
+        scores = [p["score"] for p in row["predictions"]]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == 3  # --infer-topk is 20, but there are 3 classes
+        best = result.predictions[0]
+        assert f"{result.video}: {best.label} {best.score:.3f}  " in done.out
+    assert "3 of 3 videos; written to TSN_infer_result.json" in done.out
+    summary = read("TSN_infer_summary.json")
+    assert (summary["listed"], summary["predicted"], summary["unreadable"]) == (3, 3, [])
+
+
+def test_infer_on_a_list_writes_the_originals_pickle(
+    command: Command, feature_data: World, tmp_path: Path
+) -> None:
+    done = command(
+        *("infer", "--model-name", "attentioncluster", "--config", feature_data.config),
+        *("--weights", feature_data.weights, "--filelist", feature_data.listing),
+        *("--infer-topk", 3, "--batch-size", 2, "--save-dir", tmp_path / "results"),
+    )
+    assert done.code == 0
+    rows = read("results/AttentionCluster_infer_result.json")
+    assert [row["video"] for row in rows] == ["v0", "v1", "v2", "v3", "v4"]
+    assert {len(row["predictions"]) for row in rows} == {3}
+    names = {p["label"] for row in rows for p in row["predictions"]}
+    assert names <= set(feature_data.names)
+    original = pickle.loads(Path("results/AttentionCluster_infer_result").read_bytes())
+    assert original == [
+        (
+            row["video"],
+            [p["score"] for p in row["predictions"]],
+            [p["index"] for p in row["predictions"]],
+        )
+        for row in rows
+    ]
+    everything = sorted(p.name for p in (tmp_path / "results").iterdir())
+    assert everything == [
+        "AttentionCluster_infer_result",
+        "AttentionCluster_infer_result.json",
+        "AttentionCluster_infer_summary.json",
+    ]
+
+
+def test_infer_as_csv(command: Command, feature_data: World) -> None:
+    words = ["infer", feature_data.files[1], "--weights", feature_data.weights]
+    command(*words)
+    rows = read("AttentionCluster_infer_result.json")
+    assert command(*words, "--format", "csv").code == 0
+    with open("AttentionCluster_infer_result.csv", newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0]) == ["video", "rank", "index", "label", "score"]
+    assert table == [
+        {
+            "video": row["video"],
+            "rank": str(rank),
+            "index": str(p["index"]),
+            "label": p["label"],
+            "score": repr(p["score"]),
+        }
+        for row in rows
+        for rank, p in enumerate(row["predictions"], 1)
+    ]
+    assert "cart, wheel" in {line["label"] for line in table}
+
+
+def test_the_protocol_tells_how_scores_were_made(
+    command: Command, feature_data: World, clip_data: World
+) -> None:
+    from videozoo.data.clips.video import decoder_version
+
+    command("infer", clip_data.files[0], "--weights", clip_data.weights)
+    clips = read("TSN_infer_summary.json")["protocol"]
+    digest = hashlib.sha256(clip_data.weights.read_bytes()).hexdigest()
+    assert clips["weights"] == str(clip_data.weights)
+    assert clips["weights_sha256"] == digest
+    assert clips["decoder"] == decoder_version()
+    assert clips["model"] == "TSN"
+    assert (clips["segments"], clips["frames_per_segment"], clips["num_classes"]) == (3, 1, 3)
+    assert (clips["short_size"], clips["resize"], clips["crop"]) == (36, "4:3", "32 px centre")
+    assert clips["versions"]["torch"] == torch.__version__
+    assert clips["versions"]["videozoo"] == videozoo.__version__
+    command("test", "--weights", feature_data.weights)
+    features = read("AttentionCluster_test_result.json")["protocol"]
+    assert (features["frames"], features["sampling"]) == (5, "evenly, with repeats")
+    assert (features["feature_names"], features["feature_dims"]) == (["rgb", "audio"], [8, 4])
+    assert "decoder" not in features
+
+
+def test_infer_lists_what_it_could_not_read(
+    command: Command, clip_data: World, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken [1].mp4"
+    broken.write_bytes(b"no video at all")
+    paths = [clip_data.files[0], broken, clip_data.files[1]]
+    done = command("infer", *paths, "--weights", clip_data.weights)
+    assert done.code == 2
+    rows = read("TSN_infer_result.json")
+    assert [row["video"] for row in rows] == [str(paths[0]), str(paths[2])]
+    assert len(pickle.loads(Path("TSN_infer_result").read_bytes())) == 2
+    summary = read("TSN_infer_summary.json")
+    assert (summary["listed"], summary["predicted"]) == (3, 2)
+    assert [u["video"] for u in summary["unreadable"]] == [str(broken)]
+    assert summary["unreadable"][0]["reason"].startswith(str(broken))
+    assert "unreadable: 1\n" in done.out
+    assert summary["unreadable"][0]["reason"] in done.out
+    assert "2 of 3 videos" in done.out
+
+
+def test_infer_with_nothing_readable_still_says_why(command: Command, clip_data: World) -> None:
+    Path("broken.mp4").write_bytes(b"")
+    done = command("infer", "broken.mp4", "--weights", clip_data.weights)
+    assert done.code == 2
+    assert read("TSN_infer_result.json") == []
+    assert read("TSN_infer_summary.json")["unreadable"][0]["video"] == "broken.mp4"
+
+
+def test_test_writes_metrics_and_counts(command: Command, clip_data: World) -> None:
+    done = command("test", "--weights", clip_data.weights, "--save-dir", "out")
+    assert done.code == 0
+    result = read("out/TSN_test_result.json")
+    assert (result["listed"], result["evaluated"], result["unreadable"]) == (5, 5, [])
+    assert result["list"] == str(clip_data.listing)
+    assert result["class_names"] == clip_data.names
+    confusion = torch.tensor(result["confusion"])
+    assert confusion.sum(dim=1).tolist() == [2, 2, 1]  # labels 0 1 2 0 1
+    assert result["top1"] == pytest.approx(confusion.diagonal().sum().item() / 5)
+    found = videozoo.load(clip_data.weights).predict(clip_data.files)
+    hits = [r.predictions[0].index == i % 3 for i, r in enumerate(found)]
+    assert result["top1"] == pytest.approx(sum(hits) / 5)
+    assert result["top5"] == 1.0
+    assert "5 of 5 videos evaluated, 0 unreadable" in done.out
+    assert f"{result['top1']:.4f}" in done.out
+    assert "written to out/TSN_test_result.json" in done.out
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 64])
+def test_test_keeps_the_last_batch(command: Command, feature_data: World, size: int) -> None:
+    words = ["test", "--weights", feature_data.weights]
+    assert command(*words, "--batch-size", size).code == 0
+    result = read("AttentionCluster_test_result.json")
+    assert (result["listed"], result["evaluated"]) == (5, 5)
+    metrics = {key: result[key] for key in ("hit_at_1", "perr", "gap", "map", "loss")}
+    command(*words)
+    again = read("AttentionCluster_test_result.json")
+    assert {key: again[key] for key in metrics} == pytest.approx(metrics, abs=1e-5)
+
+
+def test_test_lists_what_it_could_not_read(
+    command: Command, feature_data: World, tmp_path: Path
+) -> None:
+    cut = write_shard(tmp_path / "cut.tfrecord", (5, 6, 7))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    damaged = write_shard(tmp_path / "damaged.tfrecord", (8, 9))
+    data = bytearray(damaged.read_bytes())
+    data[-40] ^= 1  # within the second record
+    damaged.write_bytes(data)
+    listing = write_list(tmp_path / "some.list", [cut, feature_data.files[1], damaged])
+    words = ("test", "--weights", feature_data.weights, "--filelist", listing)
+    done = command(*words)
+    assert done.code == 2
+    result = read("AttentionCluster_test_result.json")
+    assert (result["listed"], result["evaluated"]) == (7, 5)
+    assert [u["video"] for u in result["unreadable"]] == ["cut.tfrecord#2", "damaged.tfrecord#1"]
+    reasons = [u["reason"] for u in result["unreadable"]]
+    assert reasons[0] == (
+        f"{cut}: record 2 is cut off: the file ends inside it; the file is damaged, get it again"
+    )
+    assert reasons[1] == (
+        f"{damaged}: record 1: checksum does not match: the file is damaged, get it again"
+    )
+    assert all(reason in done.out for reason in reasons)
+    assert "5 of 7 videos evaluated, 2 unreadable" in done.out
+
+
+def test_labels_ride_in_the_checkpoint(command: Command, clip_data: World) -> None:
+    done = command("infer", clip_data.files[0], "--weights", clip_data.weights)
+    assert any(name in done.out for name in clip_data.names)
+    names = write_list(Path("other.txt"), ["A", "B", "C"])
+    command(
+        *("infer", clip_data.files[0], "--weights", clip_data.weights),
+        *("--set", f"INFER.label_file={names}"),
+    )
+    found = read("TSN_infer_result.json")[0]["predictions"]
+    assert {p["label"] for p in found} == {"A", "B", "C"}
+
+
+def test_paths_with_brackets_and_blanks(command: Command, clip_data: World) -> None:
+    folder = Path("out [/b] dir")
+    done = command("infer", clip_data.files[1], "--weights", clip_data.weights, "--save-dir", folder)
+    assert done.code == 0
+    assert f"written to {folder}/TSN_infer_result.json" in done.out
+    assert (folder / "TSN_infer_result.json").is_file()
+
+
+def test_videos_and_a_list_are_one_too_many(command: Command, clip_data: World) -> None:
+    done = command("infer", "a.mp4", "--filelist", "b.list", "--weights", clip_data.weights)
+    assert (done.code, done.err) == (2, "error: give videos or --filelist, not both\n")

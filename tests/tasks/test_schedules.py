@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+from small_training import make_task, model_keys
+
+from videozoo.settings import SETTINGS
+from videozoo.tasks.fit import schedule_videos
+from videozoo.tasks.schedules import at_epochs, piecewise, staircase, thirds_of_epochs
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"), [(0, 1), (9, 1), (10, 0.1), (19, 0.1), (20, 0.01), (1000, 0.01)]
+)
+def test_piecewise_decays_when_the_boundary_is_reached(step: int, factor: float) -> None:
+    assert piecewise(step, boundaries=[10, 20], decay=0.1) == pytest.approx(factor)
+
+
+def test_piecewise_without_boundaries_is_constant() -> None:
+    assert piecewise(10**6, boundaries=[], decay=0.1) == 1
+
+
+@pytest.mark.parametrize(
+    ("epochs", "videos", "batch", "boundaries"),
+    [
+        (60, 224684, 128, [20 * 1756, 40 * 1756]),
+        (45, 224684, 256, [15 * 878, 30 * 878]),
+        (3, 100, 10, [11, 22]),  # 100 / 10 + 1: the original counts one more where it divides
+        (3, 99, 10, [10, 20]),
+        (1, 100, 10, [11 / 3, 22 / 3]),
+    ],
+)
+def test_thirds_of_epochs(epochs: int, videos: int, batch: int, boundaries: list[float]) -> None:
+    found = thirds_of_epochs(epochs=epochs, total_videos=videos, batch_size=batch)
+    assert found == pytest.approx(boundaries)
+
+
+def test_at_epochs() -> None:
+    assert at_epochs(epochs=[5], num_samples=5_000_000, batch_size=1024) == [5 * 5_000_000 / 1024]
+    assert at_epochs(epochs=[2, 4], num_samples=10, batch_size=4) == [5, 10]
+    assert at_epochs(epochs=[], num_samples=10, batch_size=4) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"), [(0, 1), (3, 1), (4, 0.8), (8, 0.64), (11, 0.64), (12, 0.64), (99, 0.64)]
+)
+def test_staircase_stops_at_its_last_step(step: int, factor: float) -> None:
+    assert staircase(step, every=4, decay=0.8, last_step=10) == pytest.approx(factor)
+
+
+def test_staircase_of_a_list_shorter_than_a_batch() -> None:
+    assert staircase(2, every=0, decay=0.5, last_step=100) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "steps", "rates"),
+    [
+        ("TSN", {"epoch": 3, "batch_size": 10, "learning_rate": 1.0}, [0, 10, 11, 22], [1, 1, 0.1, 0.01]),
+        ("STNET", {"epoch": 3, "batch_size": 10, "learning_rate": 1.0, "learning_rate_decay": 0.5},
+         [10, 11, 22], [1, 0.5, 0.25]),
+        ("AttentionLSTM", {"decay_epochs": [1], "batch_size": 8, "learning_rate": 1.0}, [12, 13], [1, 0.1]),
+        ("AttentionCluster", {"batch_size": 8, "learning_rate": 0.5}, [0, 10**6], [0.5, 0.5]),
+        ("NEXTVLAD", {"batch_size": 40, "learning_rate": 1.0}, [1, 2, 4], [1, 0.8, 0.64]),
+        ("NEXTVLAD", {"batch_size": 40, "learning_rate": 1.0, "max_iter": 3}, [3, 4], [0.8, 0.8]),
+    ],
+)  # fmt: skip
+def test_the_rates_of_the_models(
+    model: str, keys: dict[str, object], steps: list[int], rates: list[float]
+) -> None:
+    task = make_task(model, videos=100, **keys)
+    found = []
+    for step in steps:
+        task.steps_done = step
+        found.append(task.rate)
+    assert found == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [("TSN", "total_videos"), ("AttentionLSTM", "num_samples"), ("NEXTVLAD", "lr_boundary_examples")],
+)  # fmt: skip
+def test_what_the_schedule_counts_by(model: str, key: str) -> None:
+    def chosen(value: object) -> tuple[int, str | None]:
+        settings = SETTINGS[model].model_validate(model_keys(model, **{key: value}))
+        return schedule_videos(settings, 1000)
+
+    assert chosen("auto") == chosen(None) == (1000, None)
+    assert chosen(1100) == (1100, None)  # 10 % are not worth a word
+    assert chosen(900) == (900, None)
+    for value in (899, 1101, 224684):
+        videos, warning = chosen(value)
+        assert videos == value
+        assert warning is not None
+        assert key in warning
+        assert str(value) in warning
+        assert f"--set TRAIN.{key}=auto" in warning
+
+
+def test_attention_cluster_counts_the_list() -> None:
+    settings = SETTINGS["AttentionCluster"].model_validate(model_keys("AttentionCluster"))
+    assert schedule_videos(settings, 7) == (7, None)
