@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from videos import write_video
 
+from videos import write_video
 from videozoo.config import Experiment, load_experiment
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.predict.inputs import build_classifier
-from videozoo.predict.weights import save_weights
+from videozoo.predict.weights import eigenvalues_of, save_weights
 
 FEATURE_CLASSES = ["cat", "dog", "cart, wheel", "été", "guitar", "rain", "train", "yard"]
 CLIP_CLASSES = ["jump", "run", "swim"]
@@ -144,9 +144,7 @@ def clip_world(folder: Path) -> World:
     files = [folder / f"clip {i}.mp4" if i == 1 else folder / f"clip{i}.mp4" for i in range(5)]
     for i, file in enumerate(files):
         write_video(file, 4 + 3 * i)
-    listing = write_list(
-        folder / "clips.list", [f"{file} {i % 3}" for i, file in enumerate(files)]
-    )
+    listing = write_list(folder / "clips.list", [f"{file} {i % 3}" for i, file in enumerate(files)])
     return _world(folder, "TSN", CLIPS, listing, files, CLIP_CLASSES)
 
 
@@ -157,7 +155,8 @@ def _world(
     config.write_text(text.format(listing=listing, model=model))
     experiment = load_experiment(model, str(config))
     torch.manual_seed(3)
-    classifier = build_classifier(experiment["INFER"])
+    settings = experiment["INFER"]
+    classifier = build_classifier(settings, eigenvalues_of(settings))
     with torch.no_grad():
         for name, value in classifier.model.named_parameters():
             if name.startswith(("classifier.", "fc.")):

@@ -212,7 +212,6 @@ def resolve(
             where = origin if origin.startswith("-") else f"{source}: [{section}] {key}"
             faults.add(f"{where}: {model} has no such key{did_you_mean(key, known)}")
     faults.raise_if_any()
-    seen: set[str] = set()
     for mode in MODES:
         merged: dict[str, Any] = {}
         origin_of: dict[str, str] = {}
@@ -226,9 +225,7 @@ def resolve(
             modes[mode] = cls.model_validate(merged)
         except ValidationError as error:
             for message in _sentences(error, origin_of, source, mode):
-                if message not in seen:
-                    seen.add(message)
-                    faults.add(message)
+                faults.add(message)
         origins[mode] = {key: origin_of.get(key, "default") for key in known}
     faults.raise_if_any()
     return Experiment(model=model, source=source, modes=modes, origins=origins)

@@ -12,7 +12,12 @@ class VideozooError(Exception):
 
     The message is a sentence for people: which file, which record or key, what is wrong, what to
     do. The command line prints it without a traceback and exits with code 2.
+
+    Attributes:
+        parts: the sentences of several faults that one error tells together, see Faults.
     """
+
+    parts: tuple[str, ...] = ()
 
 
 class SampleError(VideozooError):
@@ -29,8 +34,9 @@ class Faults:
         self.messages: list[str] = []
 
     def add(self, message: str) -> None:
-        """Notes one fault."""
-        self.messages.append(message)
+        """Notes one fault; the same one is noted once, whoever meets it."""
+        if message not in self.messages:
+            self.messages.append(message)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -38,7 +44,8 @@ class Faults:
         try:
             yield
         except VideozooError as error:
-            self.add(str(error))
+            for part in error.parts or (str(error),):
+                self.add(part)
 
     def raise_if_any(self) -> None:
         """Raises one VideozooError that lists all faults noted so far.
@@ -50,7 +57,9 @@ class Faults:
             raise VideozooError(self.messages[0])
         if self.messages:
             lines = "".join(f"\n  {i}. {m}" for i, m in enumerate(self.messages, 1))
-            raise VideozooError(f"{len(self.messages)} things are wrong:{lines}")
+            error = VideozooError(f"{len(self.messages)} things are wrong:{lines}")
+            error.parts = tuple(self.messages)
+            raise error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from commands import command  # noqa: F401 (a fixture)
+
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
 
 

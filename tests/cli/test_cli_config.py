@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from tiny import World
 
+from tiny import World
 from videozoo.cli.arguments import expand, parse_switch
 from videozoo.errors import VideozooError
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 from commands import Command
-from tiny import World, write_list, write_shard
 
 import videozoo
+from tiny import World, write_list, write_shard
+from videozoo.cli.main import main
 
 
 def read(path: str) -> Any:
@@ -217,10 +220,31 @@ def test_labels_ride_in_the_checkpoint(command: Command, clip_data: World) -> No
 
 def test_paths_with_brackets_and_blanks(command: Command, clip_data: World) -> None:
     folder = Path("out [/b] dir")
-    done = command("infer", clip_data.files[1], "--weights", clip_data.weights, "--save-dir", folder)
+    done = command(
+        "infer", clip_data.files[1], "--weights", clip_data.weights, "--save-dir", folder
+    )
     assert done.code == 0
     assert f"written to {folder}/TSN_infer_result.json" in done.out
     assert (folder / "TSN_infer_result.json").is_file()
+
+
+def test_names_that_the_terminal_cannot_show(
+    feature_data: World, clip_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = os.fsdecode(b"caf\xe9.mp4")  # no UTF-8, as old archives hold
+    Path(video).write_bytes(clip_data.files[0].read_bytes())
+    for words in (
+        ["infer", video, "--weights", str(clip_data.weights)],
+        ["infer", str(feature_data.files[0]), "--weights", str(feature_data.weights)],
+    ):
+        screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+        monkeypatch.setattr("sys.stdout", screen)
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0
+        assert b"written to" in screen.buffer.getvalue()
+    raw = Path("TSN_infer_result.json").read_bytes()
+    assert b'"video": "caf\xe9.mp4"' in raw
 
 
 def test_videos_and_a_list_are_one_too_many(command: Command, clip_data: World) -> None:

@@ -46,7 +46,11 @@ def test_no_label_and_an_empty_label_differ() -> None:
 def test_clips_are_stacked() -> None:
     clips = [np.full((2, 3, 4, 4), i, np.uint8) for i in range(3)]
     batch = collate_clips(
-        [ClipSample("a", clips[0], 1), ClipSample("b", clips[1], None), ClipSample("c", clips[2], 0)]
+        [
+            ClipSample("a", clips[0], 1),
+            ClipSample("b", clips[1], None),
+            ClipSample("c", clips[2], 0),
+        ]
     )
     assert tuple(batch.clips.shape) == (3, 2, 3, 4, 4)
     assert batch.clips.dtype == torch.uint8

@@ -50,7 +50,12 @@ class NumberSource:
 
 
 def read_epochs(
-    source: NumberSource, *, workers: int | None, training: bool = True, epochs: int = 1, **more: int
+    source: NumberSource,
+    *,
+    workers: int | None,
+    training: bool = True,
+    epochs: int = 1,
+    **more: int,
 ) -> list[ClipBatch]:
     sampler = StepSampler(
         len(source), batch_size=4, chunk_size=2, shuffle=training, seed=more.get("seed", 0)
@@ -86,7 +91,11 @@ def test_workers_change_nothing(workers: int) -> None:
     helped = read_epochs(source, workers=workers, epochs=2)
     assert clips_of(helped) == clips_of(alone)
     for one, other in zip(alone, helped, strict=True):
-        assert (one.chunk, one.unreadable, one.videos) == (other.chunk, other.unreadable, other.videos)
+        assert (one.chunk, one.unreadable, one.videos) == (
+            other.chunk,
+            other.unreadable,
+            other.videos,
+        )
         assert torch.equal(one.weights, other.weights)
         assert torch.equal(one.labels, other.labels)
 

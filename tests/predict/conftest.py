@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
 
 

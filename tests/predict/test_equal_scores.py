@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from tiny import World, feature_world
 
 import videozoo
+from tiny import World, feature_world
 from videozoo.cli.infer import run_infer
 from videozoo.cli.test import run_test
 from videozoo.config import Experiment, load_experiment
@@ -104,6 +104,8 @@ def test_padding_and_unwhitening_are_the_same_everywhere(
     model: str, seen: Scores, tmp_path: Path
 ) -> None:
     world = feature_world(tmp_path, model)
+    unwhitens = load_weights(world.weights).classifier.inputs.eigenvalues is not None
+    assert unwhitens == (model == "NEXTVLAD")
     validated(world, world.experiment)
     assert inferred(world, world.experiment, tmp_path) == seen
     alone = inferred(world, changed(world, "MODEL.batch_size=1"), tmp_path)
@@ -176,5 +178,7 @@ def test_nothing_is_drawn_outside_training(world: World) -> None:
     for one, other in zip(*batches, strict=True):
         assert one.videos == other.videos
         mine, theirs = (getattr(b, "clips", None) for b in (one, other))
-        pairs = [(mine, theirs)] if mine is not None else zip(one.features, other.features)
+        pairs = (
+            [(mine, theirs)] if mine is not None else zip(one.features, other.features, strict=True)
+        )
         assert all(torch.equal(a, b) for a, b in pairs)

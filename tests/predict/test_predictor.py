@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+import videozoo
 from tiny import (
     CLIP_CLASSES,
     FEATURE_CLASSES,
@@ -16,14 +18,13 @@ from tiny import (
     write_list,
     write_shard,
 )
-
-import videozoo
 from videozoo.config import load_experiment
+from videozoo.data.batches import FeatureSample, collate_features
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import evaluate
-from videozoo.predict.inputs import read_eigenvalues
+from videozoo.predict.inputs import build_classifier, read_eigenvalues
 from videozoo.predict.predictor import Predictor
 from videozoo.predict.samples import open_samples, read_label_file
 from videozoo.predict.weights import load_weights
@@ -101,7 +102,7 @@ def test_nothing_to_evaluate_is_an_error_with_the_first_reason(
     settings = feature_data.experiment["TEST"]
     source = open_samples(settings, str(shard)).source
     classifier = load_weights(feature_data.weights).classifier
-    with pytest.raises(VideozooError, match="1 unreadable, 0 without a label; the first: .*cut"):
+    with pytest.raises(VideozooError, match=r"1 unreadable, 0 without a label; the first: .*cut"):
         evaluate(classifier, source, settings=settings, device=torch.device("cpu"))
 
 
@@ -182,3 +183,17 @@ def test_eigenvalues_are_checked(tmp_path: Path) -> None:
     np.save(path, np.array(["a"]))
     with pytest.raises(VideozooError, match=r"not a \.npy array"):
         read_eigenvalues(str(path), 1)
+
+
+def test_rgb_alone_is_unwhitened() -> None:
+    eigenvalues = torch.tensor([4.0, 1.0, 0.25, 0.01, 0.0, 9.0, 1.0, 1.0])
+    settings = load_experiment("NEXTVLAD", None, overrides=["MODEL.feature_dims=[8, 4]"])["TEST"]
+    inputs = build_classifier(settings, eigenvalues).inputs
+    made = features(0, 3)
+    sample = FeatureSample("v", (made["rgb"], made["audio"]), None)
+    (rgb, audio), lengths = inputs(collate_features([sample], num_classes=3862))
+    plain = {k: v.astype(float) * 4 / 255 + 4 / 512 - 2 for k, v in made.items()}
+    whole = (plain["rgb"] - 4 / 512) * (eigenvalues.sqrt().numpy() + 1e-4)
+    assert np.abs(rgb[0].numpy() - whole).max() < 1e-5
+    assert np.abs(audio[0].numpy() - plain["audio"]).max() < 1e-6
+    assert lengths.tolist() == [3]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
-from videos import write_video
 
+from videos import write_video
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
 from videozoo.data.batches import Chunk, FeatureBatch, FeatureSample, collate_features
@@ -21,6 +24,7 @@ from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.predict.inputs import build_classifier
 from videozoo.settings import SETTINGS
 from videozoo.tasks.fit import TASKS, Trained
+from videozoo.tasks.folder import format_config
 from videozoo.tasks.task import VideoTask
 
 CLASSES = 4
@@ -108,6 +112,28 @@ def run_quietly(experiment: Experiment, save_dir: Path, **more: Any) -> tuple[Tr
     text = io.StringIO()
     console = Console(file=text, width=200)
     return run_train(experiment, save_dir=save_dir, console=console, **more), text.getvalue()
+
+
+def run_forked(trainings: list[dict[str, Any]]) -> tuple[list[list[int]], str]:
+    """Runs trainings by forked_training.py; returns its exit codes, and what went to stderr."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("forked_training.py")),
+            json.dumps(trainings),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def write_config(experiment: Experiment, path: Path) -> Path:
+    """Writes an experiment as a config file."""
+    path.write_text(format_config(experiment.as_dict(), header=[]))
+    return path
 
 
 def feature_batch(

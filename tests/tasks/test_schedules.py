@@ -54,10 +54,12 @@ def test_staircase_of_a_list_shorter_than_a_batch() -> None:
 @pytest.mark.parametrize(
     ("model", "keys", "steps", "rates"),
     [
-        ("TSN", {"epoch": 3, "batch_size": 10, "learning_rate": 1.0}, [0, 10, 11, 22], [1, 1, 0.1, 0.01]),
+        ("TSN", {"epoch": 3, "batch_size": 10, "learning_rate": 1.0},
+         [0, 10, 11, 22], [1, 1, 0.1, 0.01]),
         ("STNET", {"epoch": 3, "batch_size": 10, "learning_rate": 1.0, "learning_rate_decay": 0.5},
          [10, 11, 22], [1, 0.5, 0.25]),
-        ("AttentionLSTM", {"decay_epochs": [1], "batch_size": 8, "learning_rate": 1.0}, [12, 13], [1, 0.1]),
+        ("AttentionLSTM", {"decay_epochs": [1], "batch_size": 8, "learning_rate": 1.0},
+         [12, 13], [1, 0.1]),
         ("AttentionCluster", {"batch_size": 8, "learning_rate": 0.5}, [0, 10**6], [0.5, 0.5]),
         ("NEXTVLAD", {"batch_size": 40, "learning_rate": 1.0}, [1, 2, 4], [1, 0.8, 0.64]),
         ("NEXTVLAD", {"batch_size": 40, "learning_rate": 1.0, "max_iter": 3}, [3, 4], [0.8, 0.8]),
@@ -76,8 +78,12 @@ def test_the_rates_of_the_models(
 
 @pytest.mark.parametrize(
     ("model", "key"),
-    [("TSN", "total_videos"), ("AttentionLSTM", "num_samples"), ("NEXTVLAD", "lr_boundary_examples")],
-)  # fmt: skip
+    [
+        ("TSN", "total_videos"),
+        ("AttentionLSTM", "num_samples"),
+        ("NEXTVLAD", "lr_boundary_examples"),
+    ],
+)
 def test_what_the_schedule_counts_by(model: str, key: str) -> None:
     def chosen(value: object) -> tuple[int, str | None]:
         settings = SETTINGS[model].model_validate(model_keys(model, **{key: value}))

@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_ends_training() -> None:
     with torch.no_grad():
         next(task.parameters()).fill_(float("nan"))
     task.steps_done = 7
-    with pytest.raises(VideozooError, match="loss is nan at step 7.*diverged"):
+    with pytest.raises(VideozooError, match=r"loss is nan at step 7.*diverged"):
         step(task, feature_batch(NUMBERS))
 
 
@@ -226,7 +226,10 @@ def norm(gradients: dict[str, Tensor]) -> float:
 
 def test_nextvlad_clips_gradients_where_asked_to() -> None:
     keys = {"gradient_clip_norm": 0.01}
-    plain, clipped = make_task("NEXTVLAD", **keys), make_task("NEXTVLAD", clip_gradients=True, **keys)
+    plain, clipped = (
+        make_task("NEXTVLAD", **keys),
+        make_task("NEXTVLAD", clip_gradients=True, **keys),
+    )
     for task in (plain, clipped):
         step(task, feature_batch(NUMBERS))
     assert norm(gradients_of(plain)) > 0.02

@@ -40,7 +40,7 @@ def convert(
     names = label_file or settings.labels
     if names is not None:
         labels = read_label_file(names)
-        check_class_names(labels, settings)
+        check_class_names(labels, settings, names)
     if target.endswith(".safetensors"):
         save_weights(Path(target), loaded.classifier, experiment, labels)
     else:

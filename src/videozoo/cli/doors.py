@@ -63,12 +63,12 @@ def open_experiment(
         VideozooError: model, config, overrides or checkpoint have faults.
     """
     name = canonical_model_name(model_name) if model_name is not None else None
-    if config is None and weights is not None and Path(weights).is_file():
+    if config is None and weights is not None and Path(weights).exists():
         from videozoo.checkpoints.native import kind_of
+        from videozoo.predict.weights import experiment_of
 
-        if kind_of(Path(weights)) == "native":
-            from videozoo.predict.weights import experiment_of
-
+        kind = kind_of(Path(weights))
+        if kind == "native":
             experiment = experiment_of(
                 Path(weights), overrides=parse_overrides(overrides), flags=flags
             )
@@ -77,6 +77,9 @@ def open_experiment(
                     f"{weights}: holds weights of {experiment.model}, not of {name}"
                 )
             return experiment
+        if kind == "fluid" and name is None and is_first_process():
+            sentence = f"{weights} does not say its model: it is taken for {DEFAULT_MODEL}"
+            print(f"{sentence}; give --model-name for another", file=sys.stderr)
     return load_experiment(name or DEFAULT_MODEL, config, overrides=overrides, flags=flags)
 
 
@@ -174,7 +177,9 @@ def choose_device(use_gpu: bool, console: Console) -> torch.device:
 
 def is_first_process() -> bool:
     """Tells whether this is the process that speaks and writes."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    from videozoo.predict import devices
+
+    return devices.is_first_process()
 
 
 @contextmanager

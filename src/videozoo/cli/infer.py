@@ -98,8 +98,10 @@ def run_infer(
     """Predicts, prints and writes the results; returns them in the order of the list."""
     from videozoo.cli import doors
     from videozoo.predict.predictor import Predictor
+    from videozoo.reports.files import make_folder
 
     loaded, samples, labels = doors.open_trained(weights, experiment, paths, "INFER")
+    make_folder(save_dir)
     settings = experiment["INFER"]
     device = doors.choose_device(settings.use_gpu, console)
     predictor = Predictor(

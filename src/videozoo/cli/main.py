@@ -5,6 +5,7 @@ Nothing heavy is imported here: torch comes with the command that needs it, ligh
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Threads that wait for work must not spin on cores that readers need; OpenMP reads this once,
     # when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file or class name that this terminal cannot show must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     try:

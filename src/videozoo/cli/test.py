@@ -88,9 +88,10 @@ def run_test(
     """Tests, prints the table and writes the result file; returns what was found."""
     from videozoo.cli import doors
     from videozoo.predict.evaluate import evaluate
-    from videozoo.reports.files import write_json
+    from videozoo.reports.files import make_folder, write_json
 
     loaded, samples, labels = doors.open_trained(weights, experiment, None, "TEST")
+    make_folder(save_dir)
     settings = experiment["TEST"]
     device = doors.choose_device(settings.use_gpu, console)
     with doors.processes(device), doors.progress(console, "test", log_interval) as report:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videozoo.data.loader import SampleSource
-from videozoo.errors import VideozooError
+from videozoo.errors import Faults, VideozooError
 from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
 
 if TYPE_CHECKING:
@@ -61,14 +61,21 @@ def open_samples(
     return samples
 
 
-def check_class_names(names: Sequence[str] | None, settings: Settings) -> None:
+def check_class_names(
+    names: Sequence[str] | None, settings: Settings, where: str | None = None
+) -> None:
     """Checks that there is one name a class.
+
+    Args:
+        names: the class names; None: there are none to check.
+        settings: say how many classes there are.
+        where: where the names come from; None: the label_file of the settings, else the data.
 
     Raises:
         VideozooError: there are more or fewer names than num_classes.
     """
     if names is not None and len(names) != settings.num_classes:
-        where = settings.labels or "the data"
+        where = where or settings.labels or "the data"
         raise VideozooError(
             f"{where} names {len(names)} classes, but num_classes is {settings.num_classes};"
             f" give --set MODEL.num_classes={len(names)} or another label file"
@@ -120,8 +127,7 @@ def _feature_source(
     from videozoo.data.youtube8m.shards import list_shards
     from videozoo.data.youtube8m.source import YouTube8MSource
 
-    specs = [spec] if isinstance(spec, str) else list(spec)
-    shards = [shard for one in specs for shard in list_shards(one)]
+    shards = list_shards(spec) if isinstance(spec, str) else _each_once(spec, list_shards)
     frames = None
     if isinstance(settings, AttentionClusterSettings):
         frames = partial(sample_cluster_frames, seg_num=settings.seg_num)
@@ -152,7 +158,8 @@ def _clip_samples(
         entries, names = listing.entries, names or listing.class_names
         _check_labels(entries, settings.num_classes, spec)
     else:
-        entries = [ClipEntry(path, None, str(path)) for path in expand_paths(spec)]
+        found = _each_once(spec, lambda path: expand_paths([path]))
+        entries = [ClipEntry(path, None, str(path)) for path in found]
     source = ClipSource(
         entries,
         num_classes=settings.num_classes,
@@ -166,6 +173,21 @@ def _clip_samples(
         labelled=labelled,
     )
     return Samples(source, names)
+
+
+def _each_once(paths: Sequence[str], find: Callable[[str], list[Path]]) -> list[Path]:
+    """Returns the files that several paths lead to, each once.
+
+    Raises:
+        VideozooError: names every path that leads to nothing.
+    """
+    faults = Faults()
+    found: dict[Path, None] = {}
+    for path in paths:
+        with faults.noting():
+            found.update(dict.fromkeys(find(path)))
+    faults.raise_if_any()
+    return list(found)
 
 
 def _check_labels(entries: Sequence[ClipEntry], num_classes: int, spec: str) -> None:

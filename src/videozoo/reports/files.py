@@ -14,6 +14,20 @@ from typing import Any
 from videozoo.errors import VideozooError
 
 
+def make_folder(folder: Path) -> None:
+    """Makes the folder that results will go to, so that a fault shows before the work.
+
+    Raises:
+        VideozooError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VideozooError(f"{folder}: cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise VideozooError(f"{folder}: cannot be written to; give --save-dir another folder")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file in one step, its folder too where there is none.
 

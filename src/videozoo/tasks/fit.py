@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import shutil
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
@@ -24,6 +21,7 @@ from videozoo.data.batches import Batch
 from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
+from videozoo.predict.devices import is_first_process
 from videozoo.predict.evaluate import Evaluation, evaluate
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import save_weights
@@ -34,6 +32,7 @@ from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
 from videozoo.tasks.state import Position, TrainingState, save_state, state_path
 from videozoo.tasks.task import VideoTask
+from videozoo.tasks.trainer import quiet_lightning, run_trainer
 
 TASKS: dict[str, Any] = {
     "AttentionCluster": AttentionClusterTask,
@@ -180,7 +179,7 @@ class Fit:
 
     def say(self, message: str) -> None:
         """Prints a line, in the first process only."""
-        if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        if is_first_process():
             self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def go(self) -> Trained:
@@ -200,8 +199,7 @@ class Fit:
             return self._trained(None, 0.0)
         quiet_lightning()
         board = TensorBoardLogger(run.save_dir, name="curves", version=run.experiment.model)
-        first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
-        if first:
+        if is_first_process():
             self.curves = Curves(
                 run.save_dir / f"{run.experiment.model}_curves.csv",
                 board,
@@ -221,10 +219,7 @@ class Fit:
         done: Any = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = self.position.epoch
         start, before = time.perf_counter(), self.position.videos
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-            trainer.fit(self.task, datamodule=TrainData(run, self.position))
+        run_trainer(trainer, self.task, TrainData(run, self.position))
         seconds = time.perf_counter() - start
         videos = self.position.videos - before
         self.say(
@@ -365,10 +360,3 @@ def _link(source: Path, target: Path) -> None:
     if not temporary.exists():
         shutil.copyfile(source, temporary)
     os.replace(temporary, target)
-
-
-def quiet_lightning() -> None:
-    """Silences what Lightning says about itself."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    torch.set_float32_matmul_precision("highest")

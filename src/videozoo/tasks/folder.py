@@ -270,6 +270,9 @@ def prepare_folder(
     labels = save_dir / "labels.txt"
     write_text(labels, "".join(f"{name}\n" for name in split.class_names))
     values["MODEL"]["label_file"] = str(labels)
+    # What was typed goes into the file too, so that the file alone repeats the training.
+    for (section, key), given in [*typed.items(), *((k, v) for k, (v, _) in flags.items())]:
+        values.setdefault(section, {})[key] = given
     path = save_dir / f"{model}_config.txt"
     again = f"videozoo train --model-name {model} --config {path} --save-dir {save_dir}"
     write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
