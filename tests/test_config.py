@@ -119,10 +119,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_several_faults_are_all_named(tmp_path: Path) -> None:
-    path = written(tmp_path, "[MODEL]\nnum_clases = 4\nseg_nums = 3\n[TEST]\nbatchsize = 1\n")
+    path = written(
+        tmp_path, "[MODEL]\nnum_classes = 4\nmomentums = 1\nseg_nums = 3\n[TEST]\nbatchsize = 1\n"
+    )
     message = refused("TSN", path)
     assert message.startswith("3 things are wrong:")
-    assert all(word in message for word in ("'num_classes'", "'seg_num'", "'batch_size'"))
+    assert all(word in message for word in ("'momentum'", "'seg_num'", "'batch_size'"))
     path = written(tmp_path, "[MODEL]\nnum_classes = 'a'\nmomentum = 2.0\nflip = 1\n")
     message = refused("TSN", path)
     # a fault in MODEL shows in four modes, and is said once

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from videozoo import models
     from videozoo.predict.predictor import Predictor, load
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "load"]
+__all__ = ["Predictor", "__version__", "load", "models"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch only when a name that needs it is asked for."""
+    if name == "models":
+        return import_module("videozoo.models")
     if name in ("load", "Predictor"):
         from videozoo.predict import predictor
 

@@ -72,18 +72,25 @@ def bundled_config(model: str) -> Path:
     return Path(str(resources.files("videozoo") / "configs" / CONFIG_FILES[model]))
 
 
+def named_model(path: Path) -> str | None:
+    """Returns the model that a config file's `name` key names; None: it names none of MODELS.
+
+    Raises:
+        VideozooError: the file cannot be read.
+    """
+    name = read_config(path).get("MODEL", {}).get("name") if path.is_file() else None
+    spelled = {known.lower(): known for known in SETTINGS}
+    return spelled.get(name.lower()) if isinstance(name, str) else None
+
+
 def guess_model(path: Path) -> str | None:
     """Returns the model that a config file is for, by its `name` key or its file name.
 
     Raises:
         VideozooError: the file cannot be read.
     """
-    names = [model for model, file in CONFIG_FILES.items() if file == path.name]
-    if path.is_file():
-        name = read_config(path).get("MODEL", {}).get("name")
-        if isinstance(name, str):
-            return canonical_model_name(name)
-    return names[0] if names else None
+    by_file = [model for model, file in CONFIG_FILES.items() if file == path.name]
+    return named_model(path) or (by_file[0] if by_file else None)
 
 
 def find_config(path: str | None, model: str) -> Path:
@@ -194,41 +201,71 @@ def resolve(
     Raises:
         VideozooError: lists every unknown or ill-typed key.
     """
-    layers: list[tuple[str, str, Any, str]] = []  # section, key, value, origin
-    for section, keys in values.items():
-        layers += [(section, key, value, f"{source} [{section}]") for key, value in keys.items()]
+    layers = [
+        _Layer(section, key, value, f"{source} [{section}]")
+        for section, keys in values.items()
+        for key, value in keys.items()
+    ]
     for (section, key), value in (overrides or {}).items():
-        layers.append((section, key, value, f"--set {section}.{key}"))
+        layers.append(_Layer(section, key, value, f"--set {section}.{key}"))
     for (section, key), (value, flag) in (flags or {}).items():
-        layers.append((section, key, value, flag))
-
+        layers.append(_Layer(section, key, value, flag))
     cls = SETTINGS[model]
     faults = Faults()
-    known = dict(cls.model_fields)
     modes: dict[str, Settings] = {}
     origins: dict[str, dict[str, str]] = {}
-    for section, key, _, origin in layers:
-        if key not in known:
-            where = origin if origin.startswith("-") else f"{source}: [{section}] {key}"
-            faults.add(f"{where}: {model} has no such key{did_you_mean(key, known)}")
-    faults.raise_if_any()
+    for layer in layers:
+        if layer.key not in cls.model_fields:
+            where = layer.origin if layer.typed else f"{layer.origin} {layer.key}"
+            faults.add(f"{where}: {model} has no such key{_nearest_key(layer.key, cls)}")
+    layers = [layer for layer in layers if layer.key in cls.model_fields]
     for mode in MODES:
-        merged: dict[str, Any] = {}
-        origin_of: dict[str, str] = {}
-        # A mode's own value stands above MODEL's, but what was typed stands above both.
-        for typed in (False, True):
-            for wanted in ("MODEL", mode):
-                for section, key, value, origin in layers:
-                    if section == wanted and origin.startswith("-") == typed:
-                        merged[key], origin_of[key] = value, origin
+        merged = _merged(layers, mode)
+        origin_of = {key: layer.origin for key, layer in merged.items()}
         try:
-            modes[mode] = cls.model_validate(merged)
+            modes[mode] = cls.model_validate({key: layer.value for key, layer in merged.items()})
         except ValidationError as error:
             for message in _sentences(error, origin_of, source, mode):
                 faults.add(message)
-        origins[mode] = {key: origin_of.get(key, "default") for key in known}
+        origins[mode] = {key: origin_of.get(key, "default") for key in cls.model_fields}
     faults.raise_if_any()
     return Experiment(model=model, source=source, modes=modes, origins=origins)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One value of a key, and where it came from."""
+
+    section: str
+    key: str
+    value: Any
+    origin: str
+
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed on the command line."""
+        return self.origin.startswith("--")
+
+
+def _merged(layers: Sequence[_Layer], mode: str) -> dict[str, _Layer]:
+    """Returns what counts of each key in a mode.
+
+    A mode's own value stands above MODEL's, but what was typed stands above both.
+    """
+    ordered = [
+        layer
+        for typed in (False, True)
+        for wanted in ("MODEL", mode)
+        for layer in layers
+        if layer.section == wanted and layer.typed == typed
+    ]
+    return {layer.key: layer for layer in ordered}
+
+
+def _nearest_key(key: str, cls: type[Settings]) -> str:
+    fields = cls.model_fields.items()
+    useful = [k for k, field in fields if not (field.description or "").startswith("accepted")]
+    return did_you_mean(key, useful)
 
 
 def _sentences(
@@ -246,7 +283,7 @@ def _sentences(
         else:
             key = str(fault["loc"][0])
             text = text[0].lower() + text[1:]
-            typed = origins[key].startswith("--set")
+            typed = origins[key].startswith("--")
             name = origins[key] if typed else f"{origins[key]} {key}"
             before = f"{sentences[key]}, or " if key in sentences else f"{name}: "
             given = "" if key in sentences else f" (it is {fault['input']!r})"
@@ -268,13 +305,16 @@ def load_experiment(
     """
     name = canonical_model_name(model)
     file = find_config(path, name)
-    return resolve(
-        name,
-        read_config(file),
-        source=str(file) if path is not None else file.name,
-        overrides=parse_overrides(overrides),
-        flags=flags,
-    )
+    faults = Faults()
+    values: Values = {}
+    typed: dict[tuple[str, str], Any] = {}
+    with faults.noting():
+        values = read_config(file)
+    with faults.noting():
+        typed = parse_overrides(overrides)
+    faults.raise_if_any()
+    source = str(file) if path is not None else file.name
+    return resolve(name, values, source=source, overrides=typed, flags=flags)
 
 
 def experiment_from_dict(

@@ -164,7 +164,7 @@ def test_weights_of_another_model(command: Command, clip_data: World, feature_da
     said = refused(command, *words, "--model-name", "STNET")
     assert said == f"{clip_data.weights}: holds weights of TSN, not of STNET"
     said = refused(command, *words, "--config", feature_data.config)
-    assert "these are weights of TSN, not of AttentionCluster" in said
+    assert "weights of TSN, not of AttentionCluster" in said
 
 
 def test_damaged_weights(command: Command, feature_data: World) -> None:

@@ -91,10 +91,11 @@ def test_config_without_a_file_is_the_models_own(command: Command) -> None:
 def test_config_names_faults(command: Command, tmp_path: Path) -> None:
     assert "none.txt: no such config file" in command("config", tmp_path / "none.txt").err
     file = tmp_path / "tsn.txt"
-    file.write_text("[MODEL]\nnum_clases=4\n")
+    file.write_text("[MODEL]\nnum_classes=4\nseg_nums=4\n")
     done = command("config", file)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"error: {file}: [MODEL] num_clases: TSN has no such key; did you")
+    assert done.err.startswith(f"error: {file}")
+    assert "[MODEL] seg_nums: TSN has no such key; did you mean 'seg_num'?" in done.err
 
 
 def test_flags_of_fluid_days_are_said_once(command: Command, feature_data: World) -> None:
@@ -143,7 +144,7 @@ def test_usage_errors_exit_with_2(command: Command, words: list[str]) -> None:
 @pytest.mark.skipif(not (ROOT / "train.py").is_file(), reason="no source tree: no doors")
 @pytest.mark.parametrize("door", ["train.py", "test.py", "infer.py"])
 def test_the_originals_doors_open(door: str, tmp_path: Path) -> None:
-    words = [sys.executable, str(ROOT / door), "--model-name=TSM", "--no-use-pyreader"]
+    words = [sys.executable, str(ROOT / door), "--model-name=TSNN", "--no-use-pyreader"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert "error: unknown model 'TSM'; did you mean 'TSN'?" in done.stderr
+    assert "error: unknown model 'TSNN'; did you mean 'TSN'?" in done.stderr

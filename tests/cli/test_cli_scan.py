@@ -57,7 +57,7 @@ def test_shards(command: Command, feature_data: World) -> None:
     assert done.code == 2
     rows = table("scan.csv")
     assert [row["status"] for row in rows] == ["ok", "unusable", "ok", "ok", "ok", "unusable"]
-    assert [row["sample"] for row in rows][1] == "cut.tfrecord#1"
+    assert Path(rows[1]["sample"]).name == "cut.tfrecord#1"
     assert "record 1 is cut off" in rows[1]["reason"]
     assert "label 9 is out of range 0..7" in rows[5]["reason"]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videozoo.data.batches import Chunk
-from videozoo.data.samplers import StepSampler, epoch_order, split_evenly
+from videozoo.data.samplers import GROUPS_AT_ONCE, StepSampler, epoch_order, split_evenly
 
 LENGTHS = st.integers(1, 60)
 BATCHES = st.integers(1, 20)
@@ -155,3 +155,17 @@ def test_short_lists(length: int) -> None:
     (sampler,) = samplers(length, batch=8, chunk=8)
     assert [c.indices for c in sampler] == [(0,)] * length
     assert len(sampler) == length
+
+
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=9), seed=st.integers(0, 99))
+def test_groups_are_read_together(sizes: list[int], seed: int) -> None:
+    stops = np.cumsum(sizes).tolist()
+    groups = list(zip([0, *stops[:-1]], stops, strict=True))
+    order = epoch_order(stops[-1], seed=seed, epoch=3, groups=groups)
+    assert sorted(order.tolist()) == list(range(stops[-1]))
+    group_of = {i: g for g, (start, stop) in enumerate(groups) for i in range(start, stop)}
+    seen = [group_of[i] for i in order.tolist()]
+    # Once a window of GROUPS_AT_ONCE groups is done, none of them comes again.
+    for place, group in enumerate(seen):
+        last = len(seen) - 1 - seen[::-1].index(group)
+        assert len(set(seen[place : last + 1])) <= GROUPS_AT_ONCE

@@ -11,7 +11,7 @@ from golden_cases import CASES, FEATURE_CASES, Case, golden_model, load_case
 from torch import Tensor, nn
 
 from videozoo.checkpoints.names import fluid_table, to_fluid
-from videozoo.tasks.losses import clip_loss, feature_loss
+from videozoo.metrics.losses import clip_loss, feature_loss
 from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 
 

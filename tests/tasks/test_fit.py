@@ -163,7 +163,7 @@ def test_unreadable_samples_are_skipped_counted_and_named(workers: int, tmp_path
         "TSN", clips, batch_size=3, num_workers=workers, resize="aspect", epoch=2
     )
     trained, said = run_quietly(experiment, tmp_path / "save", log_interval=1)
-    assert [Path(video).name for video in trained.unreadable] == ["clip1.mp4"]
+    assert [Path(video).name for video, _ in trained.unreadable.values()] == ["clip1.mp4"]
     assert "1 training samples could not be read and were skipped" in said
     assert "clip1.mp4" in said
     assert "unreadable 1" in said

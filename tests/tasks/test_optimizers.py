@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from videozoo.errors import VideozooError
+from videozoo.metrics.losses import clip_loss, feature_loss
 from videozoo.models import build_model
-from videozoo.tasks.losses import clip_loss, feature_loss
 from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 
 

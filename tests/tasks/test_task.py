@@ -181,7 +181,7 @@ def test_out_of_memory_halves_and_gives_the_same_gradient(room: int) -> None:
     assert_close(found, wanted)
     assert task.last_loss == pytest.approx(plain.last_loss)
     assert task.last_videos == 6
-    sizes = [sentence.split(" videos")[0].split()[-1] for sentence in said]
+    sizes = [sentence.split("from now on: ")[1].split(";")[0] for sentence in said]
     assert sizes == {3: ["2"], 2: ["2"], 1: ["1", "1"]}[room]
 
 
@@ -190,7 +190,7 @@ def test_out_of_memory_is_remembered() -> None:
     step(task, feature_batch(NUMBERS))
     assert memory.sizes == [6, 3, 3]
     assert len(said) == 1
-    assert "3 videos at once" in said[0]
+    assert "videos at once (micro_batch) from now on: 3;" in said[0]
     assert "micro_batch" in said[0]
     memory.sizes.clear()
     step(task, feature_batch(NUMBERS))

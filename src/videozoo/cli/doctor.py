@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Callable
 from importlib import metadata
@@ -139,7 +138,3 @@ def _cache() -> tuple[bool, str]:
     if folder is None:
         return False, "no folder can be written to: shards are indexed anew each time"
     return True, str(folder)
-
-
-if sys.platform == "win32":  # pragma: no cover
-    os.environ.setdefault("PYTHONUTF8", "1")

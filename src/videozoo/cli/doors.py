@@ -16,10 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from videozoo.config import (
     Experiment,
     canonical_model_name,
+    guess_model,
     load_experiment,
+    named_model,
     parse_overrides,
 )
 from videozoo.errors import Faults, VideozooError
+from videozoo.processes import is_first_process
 
 if TYPE_CHECKING:
     import torch
@@ -62,25 +65,62 @@ def open_experiment(
     Raises:
         VideozooError: model, config, overrides or checkpoint have faults.
     """
-    name = canonical_model_name(model_name) if model_name is not None else None
-    if config is None and weights is not None and Path(weights).exists():
-        from videozoo.checkpoints.native import kind_of
-        from videozoo.predict.weights import experiment_of
+    faults = Faults()
+    name = experiment = None
+    path = Path(weights) if weights is not None else None
+    missing = path if path is not None and not path.exists() else None
+    if missing is not None:
+        if config is None and model_name is None:
+            raise VideozooError(f"{missing}: there is no such checkpoint")
+        path = None
+    with faults.noting():
+        name = _model_of(model_name, config, path)
+    with faults.noting():
+        if config is None and path is not None and _is_native(path):
+            from videozoo.predict.weights import experiment_of
 
-        kind = kind_of(Path(weights))
-        if kind == "native":
-            experiment = experiment_of(
-                Path(weights), overrides=parse_overrides(overrides), flags=flags
-            )
-            if name not in (None, experiment.model):
-                raise VideozooError(
-                    f"{weights}: holds weights of {experiment.model}, not of {name}"
-                )
-            return experiment
-        if kind == "fluid" and name is None and is_first_process():
-            sentence = f"{weights} does not say its model: it is taken for {DEFAULT_MODEL}"
-            print(f"{sentence}; give --model-name for another", file=sys.stderr)
-    return load_experiment(name or DEFAULT_MODEL, config, overrides=overrides, flags=flags)
+            typed = parse_overrides(overrides)
+            experiment = experiment_of(path, overrides=typed, flags=flags)
+        elif name is not None:
+            experiment = load_experiment(name, config, overrides=overrides, flags=flags)
+    if experiment is None and missing is not None:  # else the door of the weights says so
+        faults.add(f"{missing}: there is no such checkpoint")
+    faults.raise_if_any()
+    assert experiment is not None
+    return experiment
+
+
+def _is_native(weights: Path) -> bool:
+    from videozoo.checkpoints.native import kind_of
+
+    return kind_of(weights) == "native"
+
+
+def _model_of(model_name: str | None, config: str | None, weights: Path | None) -> str:
+    """Returns the model that is meant: the one typed, the config's, the weights', the default.
+
+    Raises:
+        VideozooError: there is no such model, or what was given contradicts itself.
+    """
+    typed = canonical_model_name(model_name) if model_name is not None else None
+    of_config = guess_model(Path(config)) if config is not None else None
+    named = named_model(Path(config)) if config is not None else None
+    if typed is not None and named not in (None, typed):
+        raise VideozooError(f'{config}: has name = "{named}", but --model-name says {typed}')
+    meant = typed or of_config
+    if weights is None:
+        return meant or DEFAULT_MODEL
+    if _is_native(weights):
+        from videozoo.checkpoints.native import read_native_header
+
+        of_weights = read_native_header(weights).model
+        if meant not in (None, of_weights):
+            raise VideozooError(f"{weights}: holds weights of {of_weights}, not of {meant}")
+        return of_weights
+    if meant is None and is_first_process():
+        sentence = f"{weights} does not say its model: it is taken for {DEFAULT_MODEL}"
+        print(f"{sentence}; give --model-name for another", file=sys.stderr)
+    return meant or DEFAULT_MODEL
 
 
 def open_weights(weights: str | None, experiment: Experiment) -> LoadedWeights:
@@ -173,13 +213,6 @@ def choose_device(use_gpu: bool, console: Console) -> torch.device:
         _SAID.add(sentence)
         console.print(sentence, highlight=False)
     return device
-
-
-def is_first_process() -> bool:
-    """Tells whether this is the process that speaks and writes."""
-    from videozoo.predict import devices
-
-    return devices.is_first_process()
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def run_infer(
     """Predicts, prints and writes the results; returns them in the order of the list."""
     from videozoo.cli import doors
     from videozoo.predict.predictor import Predictor
+    from videozoo.processes import is_first_process
     from videozoo.reports.files import make_folder
 
     loaded, samples, labels = doors.open_trained(weights, experiment, paths, "INFER")
@@ -110,7 +111,7 @@ def run_infer(
     with doors.processes(device), doors.progress(console, "infer", log_interval) as report:
         share = list(predictor.results(samples.source, top_k=top_k, report=report))
         results = _gather(share)
-    if not doors.is_first_process():
+    if not is_first_process():
         return results
     write_results(results, save_dir / f"{experiment.model}_infer", form)
     unreadable = [(r.video, r.unreadable) for r in results if r.unreadable is not None]
@@ -133,7 +134,7 @@ def run_infer(
 
 def _gather(share: list[tuple[int, Result]]) -> list[Result]:
     """Returns the results of all processes in the order of the list."""
-    from videozoo.predict.evaluate import process_place
+    from videozoo.processes import process_place
 
     _, world = process_place()
     if world > 1:

@@ -12,8 +12,6 @@ from videozoo.cli import arguments as args
 if TYPE_CHECKING:
     from videozoo.data.loader import SampleSource
 
-HEADER = ("index", "sample", "status", "reason")
-
 
 def scan(
     paths: Annotated[

@@ -88,6 +88,7 @@ def run_test(
     """Tests, prints the table and writes the result file; returns what was found."""
     from videozoo.cli import doors
     from videozoo.predict.evaluate import evaluate
+    from videozoo.processes import is_first_process
     from videozoo.reports.files import make_folder, write_json
 
     loaded, samples, labels = doors.open_trained(weights, experiment, None, "TEST")
@@ -102,7 +103,7 @@ def run_test(
             device=device,
             report=report,
         )
-    if not doors.is_first_process():
+    if not is_first_process():
         return found
     result: dict[str, Any] = {
         **found.metrics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videozoo.config import Experiment
-    from videozoo.predict.inputs import Classifier
     from videozoo.tasks.fit import Trained
-    from videozoo.tasks.state import TrainingState
 
 
 def train(
@@ -77,6 +76,7 @@ def train(
     no_parallel: args.NoParallel = False,
 ) -> None:
     """Train a model from a config; or on a folder of videos, with nothing else to give."""
+    from videozoo import processes
     from videozoo.cli import doors
 
     args.say_no_effect(
@@ -122,14 +122,16 @@ def train(
         log_interval=log_interval,
         console=console,
     )
-    if folder is not None and doors.is_first_process():
-        _finish_folder(trained, Path(save_dir), console)
+    if folder is not None:
+        processes.leave_processes()
+        if processes.is_first_process():
+            _finish_folder(trained, Path(save_dir), console)
 
 
 def _console() -> Console:
     from rich.console import Console
 
-    from videozoo.cli.doors import is_first_process
+    from videozoo.processes import is_first_process
 
     # Lightning starts the other processes of this machine anew: they must not speak. Paths may
     # hold brackets, which are no markup.
@@ -160,10 +162,13 @@ def run_train(
     from videozoo.errors import Faults
     from videozoo.predict.inputs import build_classifier
     from videozoo.predict.weights import eigenvalues_of
+    from videozoo.reports.files import make_folder
+    from videozoo.tasks.start import Start, open_start
 
     faults = Faults()
     settings = experiment["TRAIN"]
-    samples = valid = eigenvalues = state = None
+    samples = valid = eigenvalues = None
+    start = Start()
     with faults.noting():
         samples = doors.open_list(experiment, "TRAIN", augment=True)
     with faults.noting():
@@ -172,14 +177,17 @@ def run_train(
             valid = doors.open_list(experiment, "VALID", class_names=names)
     with faults.noting():
         eigenvalues = eigenvalues_of(settings)
-    with faults.noting():
-        state = _open_resume(resume, experiment, save_dir, console)
     torch.manual_seed(settings.seed)
     classifier = build_classifier(settings, eigenvalues)
     with faults.noting():
-        _start_weights(classifier, experiment, pretrain, resume, state, console)
+        start = open_start(
+            classifier, experiment, pretrain=pretrain, resume=resume, save_dir=save_dir
+        )
     faults.raise_if_any()
+    make_folder(save_dir)
     assert samples is not None
+    for sentence in start.sentences:
+        console.print(sentence, highlight=False, soft_wrap=True)
     use_gpu, number = _devices(settings.use_gpu, devices, settings.num_gpus, console)
 
     from videozoo.tasks.fit import Fit, Run
@@ -191,7 +199,7 @@ def run_train(
         valid=valid.source if valid is not None else None,
         labels=samples.class_names,
         save_dir=save_dir,
-        resume=state,
+        resume=start.state,
         valid_interval=valid_interval,
         save_interval=save_interval,
         log_interval=log_interval,
@@ -205,8 +213,9 @@ def run_train(
         console.print(
             f"{len(trained.unreadable)} training samples could not be read and were skipped:"
         )
-        for video, reason in list(trained.unreadable.items())[:5]:
-            console.print(f"  {video}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        for video, reason in list(trained.unreadable.values())[:5]:
+            text = reason if video in reason else f"{video}: {reason}"
+            console.print(f"  {text}", highlight=False, soft_wrap=True)
     console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
     return trained
 
@@ -229,95 +238,6 @@ def _devices(
     return True, devices or min(found, num_gpus)
 
 
-def _open_resume(
-    resume: str | None, experiment: Experiment, save_dir: Path, console: Console
-) -> TrainingState | None:
-    """Returns the training state to go on from; None: training begins."""
-    from videozoo.checkpoints.native import kind_of
-    from videozoo.errors import VideozooError
-    from videozoo.tasks.state import load_state, state_path
-
-    if resume is None:
-        return None
-    weights = Path(resume)
-    if resume == "auto":
-        weights = save_dir / f"{experiment.model}_last.safetensors"
-        if not state_path(weights).is_file():
-            console.print(f"nothing to resume in {save_dir}: training begins", highlight=False)
-            return None
-    elif not weights.exists():
-        raise VideozooError(f"--resume {resume}: no such checkpoint")
-    elif kind_of(weights) == "fluid":
-        return None
-    state = load_state(weights)
-    where = state.position
-    console.print(
-        f"resuming {weights} at epoch {where.epoch + 1}, step {where.step}", highlight=False
-    )
-    return state
-
-
-def _start_weights(
-    classifier: Classifier,
-    experiment: Experiment,
-    pretrain: str | None,
-    resume: str | None,
-    state: TrainingState | None,
-    console: Console,
-) -> None:
-    """Puts the weights that training starts from into the model."""
-    from videozoo.checkpoints.backbones import start_from
-    from videozoo.checkpoints.fluid import load_fluid_weights
-    from videozoo.checkpoints.native import check_state_dict
-    from videozoo.errors import VideozooError
-    from videozoo.predict.weights import fluid_names
-    from videozoo.settings import ClipSettings
-
-    settings = experiment["TRAIN"]
-    model = classifier.model
-    if state is not None:
-        check_state_dict(model.state_dict(), state.model, "--resume")
-        return
-    if resume is not None and resume != "auto" and Path(resume).exists():
-        model.load_state_dict(
-            load_fluid_weights(resume, fluid_names(experiment, classifier), model.state_dict())
-        )
-        console.print(
-            f"weights taken from {resume}; a checkpoint of the original holds no position, so"
-            " training begins at epoch 1",
-            highlight=False,
-        )
-        return
-    given = pretrain
-    if given is None and settings.pretrain_base and Path(settings.pretrain_base).exists():
-        given = settings.pretrain_base
-    if given is None or given.lower() == "none":
-        if isinstance(settings, ClipSettings) and given is None:
-            base = settings.pretrain_base
-            missing = f" and pretrain_base {base} does not exist" if base else ""
-            console.print(
-                f"warning: {experiment.model} starts from random weights: no --pretrain is given"
-                f"{missing}; an image ResNet-{settings.num_layers} (.pth, .safetensors or a Fluid"
-                " folder) given to --pretrain usually scores far better (--pretrain none: not to"
-                " be told)",
-                highlight=False,
-                soft_wrap=True,
-            )
-        return
-    if not Path(given).exists():
-        raise VideozooError(f"--pretrain {given}: no such file or folder")
-    sentences = start_from(
-        model,
-        given,
-        model_name=experiment.model,
-        num_layers=settings.num_layers if isinstance(settings, ClipSettings) else 50,
-        table=fluid_names(experiment, classifier),
-    )
-    console.print(f"weights taken from {given}", highlight=False, soft_wrap=True)
-    for sentence in sentences:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-
 def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
     """Tests the best checkpoint on the validation videos and tells what to type next."""
     from videozoo.cli.doors import open_experiment
@@ -327,7 +247,8 @@ def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
     experiment = open_experiment(None, None, weights=weights)
     run_test(experiment, weights, save_dir=save_dir, log_interval=10, console=console)
     console.print(
-        f"to name what is in new videos:\n  videozoo infer --weights {weights} NEW_VIDEO.mp4",
+        f"to name what is in new videos:\n  videozoo infer --weights {shlex.quote(weights)}"
+        " NEW_VIDEO.mp4",
         highlight=False,
         soft_wrap=True,
     )

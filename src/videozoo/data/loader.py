@@ -17,7 +17,11 @@ from videozoo.errors import SampleError, VideozooError
 
 
 class SampleSource(Protocol):
-    """A list of samples with random access: YouTube8MSource, ClipSource, or your own."""
+    """A list of samples with random access: YouTube8MSource, ClipSource, or your own.
+
+    One that is slow to read from here and there may also have `groups_to_read_together`, the
+    `groups` of samplers.epoch_order.
+    """
 
     def __len__(self) -> int: ...
 
@@ -127,11 +131,13 @@ def _names_no_class(sample: Any) -> bool:
     return isinstance(sample, ClipSample) and sample.label is None
 
 
-def _as_it_is(batch: Any) -> Any:
+def as_it_is(batch: Any) -> Any:
+    """Collates nothing: readers give whole batches."""
     return batch
 
 
-def _one_thread(_: int) -> None:
+def one_thread(_: int) -> None:
+    """Makes a worker process use one thread."""
     # Workers are the parallelism; torch and BLAS threads inside them only get in each other's way.
     torch.set_num_threads(1)
 
@@ -162,9 +168,9 @@ def make_loader(
         ChunkReader(source, training=training, seed=seed),
         sampler=sampler,
         batch_size=None,
-        collate_fn=_as_it_is,
+        collate_fn=as_it_is,
         num_workers=num_workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=one_thread,
         persistent_workers=num_workers > 0,
         pin_memory=pin_memory,
         prefetch_factor=2 if num_workers else None,

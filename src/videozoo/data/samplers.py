@@ -13,17 +13,41 @@ in the last round gets an empty one and steps with weight zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from videozoo.data.batches import Chunk, Int64Array
 
+GROUPS_AT_ONCE = 2
 
-def epoch_order(length: int, *, seed: int, epoch: int) -> Int64Array:
-    """Returns the order of one epoch: a permutation that (seed, epoch) alone decide."""
-    return np.random.default_rng([seed, epoch, 0]).permutation(length)
+
+def epoch_order(
+    length: int,
+    *,
+    seed: int,
+    epoch: int,
+    groups: Sequence[tuple[int, int]] | None = None,
+) -> Int64Array:
+    """Returns the order of one epoch: a permutation that (seed, epoch) alone decide.
+
+    Args:
+        length: number of samples.
+        seed: decides the order, together with the epoch.
+        epoch: from 0.
+        groups: first sample and the one after the last of runs that are slow to read from in
+            turn. The runs are shuffled, and samples among GROUPS_AT_ONCE runs that follow each
+            other. None: all samples are shuffled among each other.
+    """
+    rng = np.random.default_rng([seed, epoch, 0])
+    if groups is None:
+        return rng.permutation(length)
+    runs = [np.arange(*groups[i]) for i in rng.permutation(len(groups))]
+    windows = [
+        np.concatenate(runs[i : i + GROUPS_AT_ONCE]) for i in range(0, len(runs), GROUPS_AT_ONCE)
+    ]
+    return np.concatenate([rng.permutation(window) for window in windows])
 
 
 def split_evenly(indices: Int64Array, size: int) -> list[tuple[int, ...]]:
@@ -46,6 +70,7 @@ class StepSampler(Sampler[Chunk]):
         seed: decides the orders together with the epoch.
         rank: this process.
         world: number of processes.
+        groups: see epoch_order.
     """
 
     def __init__(
@@ -58,6 +83,7 @@ class StepSampler(Sampler[Chunk]):
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        groups: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self.length = length
         self.batch_size = batch_size
@@ -66,6 +92,7 @@ class StepSampler(Sampler[Chunk]):
         self.seed = seed
         self.rank = rank
         self.world = world
+        self.groups = groups
         self.epoch = 0
         self._resume = (0, 0)
 
@@ -94,7 +121,7 @@ class StepSampler(Sampler[Chunk]):
     def __iter__(self) -> Iterator[Chunk]:
         epoch = self.epoch
         if self.shuffle:
-            order = epoch_order(self.length, seed=self.seed, epoch=epoch)
+            order = epoch_order(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
         else:
             order = np.arange(self.length)
         first = self._resume[1] if self._resume[0] == epoch else 0

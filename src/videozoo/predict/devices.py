@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 import torch
@@ -23,14 +22,3 @@ def choose_device(use_gpu: bool, *, rank: int = 0) -> tuple[torch.device, str | 
     if available:
         return torch.device("cuda", rank % torch.cuda.device_count()), None
     return torch.device("cpu"), "no GPU found: going on with the CPU"
-
-
-def is_first_process() -> bool:
-    """Tells whether this is the process that speaks and writes, among all of all machines.
-
-    torchrun and most clusters set RANK; Lightning's own launcher NODE_RANK and LOCAL_RANK.
-    """
-    if "RANK" in os.environ:
-        return int(os.environ["RANK"]) == 0
-    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
-    return int(node) == 0 and int(os.environ.get("LOCAL_RANK", "0")) == 0

@@ -16,12 +16,15 @@ from videozoo.data.loader import SampleSource, checked, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
 from videozoo.metrics import ClipMetrics, YouTube8MMetrics
+from videozoo.metrics.losses import clip_loss, feature_loss
 from videozoo.predict.inputs import Classifier
+from videozoo.processes import process_place
 from videozoo.settings import Settings
-from videozoo.tasks.losses import clip_loss, feature_loss
 
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""
+Say = Callable[[str], None]
+"""Prints a line."""
 
 
 @dataclass
@@ -47,13 +50,6 @@ class Evaluation:
     confusion: Tensor | None = None
 
 
-def process_place() -> tuple[int, int]:
-    """Returns this process's rank and the number of processes."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Returns the context that computes in `precision`: '32' or 'bf16'."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
@@ -66,11 +62,12 @@ def score_batches(
     settings: Settings,
     device: torch.device,
     report: Report | None = None,
+    say: Say = print,
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Yields each batch of this process's share, with its logits.
 
     The model is in test mode while this runs. Out of memory halves the part of a batch that goes
-    through the model at once.
+    through the model at once, and says so.
 
     Yields:
         The batch (on the host) and its logits, float32 [B, K] on the device.
@@ -94,29 +91,44 @@ def score_batches(
     )
     was_training = classifier.training
     classifier.eval()
-    done = 0
-    size = chunk
+    done, size = 0, chunk
     try:
         for batch in map(checked, loader):
-            done += 0 if batch.chunk is None else batch.chunk.step_size if batch.chunk.last else 0
-            logits: list[Tensor] = []
-            while sum(map(len, logits)) < len(batch):
-                start = sum(map(len, logits))
+            parts: list[Tensor] = []
+            start = 0
+            while start < len(batch):
                 part = batch.part(start, start + size)
-                try:
-                    with torch.inference_mode(), autocast(device, settings.precision):
-                        logits.append(classifier(part.to(device)).float())
-                except torch.OutOfMemoryError:
-                    if size == 1:
-                        raise VideozooError(
-                            "out of memory with a single video; use --use-gpu False"
-                        ) from None
-                    size = (size + 1) // 2
-            yield batch, torch.cat(logits)
-            if report is not None:
-                report(min(done, len(source)), len(source))
+                logits = _logits(classifier, part, device, settings.precision)
+                if logits is None:
+                    size = _halved(size, say)
+                    continue
+                parts.append(logits)
+                start += len(part)
+            yield batch, torch.cat(parts)
+            if report is not None and batch.chunk is not None and batch.chunk.last:
+                done += batch.chunk.step_size
+                report(done, len(source))
     finally:
         classifier.train(was_training)
+
+
+def _logits(
+    classifier: Classifier, batch: Batch, device: torch.device, precision: str
+) -> Tensor | None:
+    """Returns the logits of a batch; None where the memory is too small."""
+    try:
+        with torch.inference_mode(), autocast(device, precision):
+            return classifier(batch.to(device)).float()  # type: ignore[no-any-return]
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _halved(size: int, say: Say) -> int:
+    if size == 1:
+        raise VideozooError("out of memory with a single video; use --use-gpu False")
+    half = (size + 1) // 2
+    say(f"out of memory: videos at once (micro_batch) from now on: {half}")
+    return half
 
 
 def video_losses(batch: Batch, logits: Tensor) -> Tensor:
@@ -127,6 +139,38 @@ def video_losses(batch: Batch, logits: Tensor) -> Tensor:
     return clip_loss(logits, labels.clamp(min=0))
 
 
+@dataclass
+class _Tally:
+    """What one process has seen of a test."""
+
+    unreadable: list[Unreadable] = field(default_factory=list)
+    unlabelled: int = 0
+    evaluated: int = 0
+    loss: float = 0.0
+    fault: str | None = None
+
+    @classmethod
+    def of_all(cls, mine: _Tally) -> _Tally:
+        """Returns the sum over all processes.
+
+        Raises:
+            VideozooError: the data of one of them show that the config is wrong.
+        """
+        _, world = process_place()
+        shares: list[_Tally] = [mine] * world
+        if world > 1:
+            dist.all_gather_object(shares, mine)
+        fault = next((share.fault for share in shares if share.fault is not None), None)
+        if fault is not None:
+            raise VideozooError(fault)
+        return cls(
+            unreadable=sorted((u for s in shares for u in s.unreadable), key=lambda u: u.index),
+            unlabelled=sum(share.unlabelled for share in shares),
+            evaluated=sum(share.evaluated for share in shares),
+            loss=sum(share.loss for share in shares),
+        )
+
+
 def evaluate(
     classifier: Classifier,
     source: SampleSource,
@@ -134,6 +178,7 @@ def evaluate(
     settings: Settings,
     device: torch.device,
     report: Report | None = None,
+    say: Say = print,
 ) -> Evaluation:
     """Tests a classifier on labelled samples, over all processes.
 
@@ -143,9 +188,10 @@ def evaluate(
         settings: of the mode: batch size, precision, topk, ...
         device: where the model is.
         report: told of the progress.
+        say: prints a line.
 
     Raises:
-        VideozooError: no sample could be evaluated.
+        VideozooError: no sample could be evaluated, or the data show that the config is wrong.
     """
     start = time.perf_counter()
     metric: YouTube8MMetrics | ClipMetrics
@@ -154,56 +200,56 @@ def evaluate(
     else:
         metric = ClipMetrics(num_classes=settings.num_classes)
     metric = metric.to(device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    unreadable: list[Unreadable] = []
-    unlabelled = evaluated = 0
-    for batch, logits in score_batches(
-        classifier, source, settings=settings, device=device, report=report
-    ):
-        unreadable += batch.unreadable
-        real = batch.weights > 0
-        known = batch.labelled if isinstance(batch, FeatureBatch) else batch.labels >= 0
-        keep = (real & known).to(device)
-        unlabelled += int((real & ~known).sum())
-        evaluated += int(keep.sum())
-        if keep.any():
-            labels = batch.labels.to(device)[keep]
-            metric.update(classifier.scores(logits[keep]), labels)
-            loss += video_losses(batch, logits)[keep].sum().double()
-    (unreadable, unlabelled, evaluated), loss = _over_processes(
-        unreadable, unlabelled, evaluated, loss
-    )
-    if evaluated == 0:
-        first = f"; the first: {unreadable[0].reason}" if unreadable else ""
+    mine = _Tally()
+    try:
+        for batch, logits in score_batches(
+            classifier, source, settings=settings, device=device, report=report, say=say
+        ):
+            _take_in(batch, logits, classifier, metric, mine)
+    except VideozooError as error:
+        mine.fault = str(error)  # raised in every process below: the others wait there
+    tally = _Tally.of_all(mine)
+    if tally.evaluated == 0:
+        first = f"; the first: {tally.unreadable[0].reason}" if tally.unreadable else ""
         raise VideozooError(
-            f"none of the {len(source)} samples could be evaluated: {len(unreadable)} unreadable,"
-            f" {unlabelled} without a label{first}"
+            f"none of the {len(source)} samples could be evaluated: {len(tally.unreadable)}"
+            f" unreadable, {tally.unlabelled} without a label{first}"
         )
     metrics = {key: float(value) for key, value in metric.compute().items()}
-    metrics["loss"] = float(loss) / evaluated
     return Evaluation(
-        metrics=metrics,
+        metrics={**metrics, "loss": tally.loss / tally.evaluated},
         listed=len(source),
-        evaluated=evaluated,
-        unreadable=sorted(unreadable, key=lambda u: u.index),
-        unlabelled=unlabelled,
+        evaluated=tally.evaluated,
+        unreadable=tally.unreadable,
+        unlabelled=tally.unlabelled,
         seconds=time.perf_counter() - start,
-        confusion=metric.confusion.cpu() if isinstance(metric, ClipMetrics) else None,
+        confusion=_confusion(metric) if isinstance(metric, ClipMetrics) else None,
     )
 
 
-def _over_processes(
-    unreadable: list[Unreadable], unlabelled: int, evaluated: int, loss: Tensor
-) -> tuple[tuple[list[Unreadable], int, int], Tensor]:
-    _, world = process_place()
-    if world == 1:
-        return (unreadable, unlabelled, evaluated), loss
-    shares: list[tuple[list[Unreadable], int, int] | None] = [None] * world
-    dist.all_gather_object(shares, (unreadable, unlabelled, evaluated))
-    dist.all_reduce(loss)
-    known = [share for share in shares if share is not None]
-    return (
-        [u for share in known for u in share[0]],
-        sum(share[1] for share in known),
-        sum(share[2] for share in known),
-    ), loss
+def _take_in(
+    batch: Batch,
+    logits: Tensor,
+    classifier: Classifier,
+    metric: YouTube8MMetrics | ClipMetrics,
+    tally: _Tally,
+) -> None:
+    """Adds a batch's real and labelled videos to the metric, and all to the tally."""
+    tally.unreadable += batch.unreadable
+    real = batch.weights > 0
+    known = batch.labelled if isinstance(batch, FeatureBatch) else batch.labels >= 0
+    keep = (real & known).to(logits.device)
+    tally.unlabelled += int((real & ~known).sum())
+    if keep.any():
+        labels = batch.labels.to(logits.device)[keep]
+        metric.update(classifier.scores(logits[keep]), labels)
+        tally.evaluated += int(keep.sum())
+        tally.loss += float(video_losses(batch, logits)[keep].sum(dtype=torch.float64))
+
+
+def _confusion(metric: ClipMetrics) -> Tensor:
+    """Returns the confusion matrix over all processes; compute() leaves each with its own."""
+    confusion = metric.confusion.clone()
+    if process_place()[1] > 1:
+        dist.all_reduce(confusion)
+    return confusion.cpu()

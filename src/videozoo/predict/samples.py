@@ -49,15 +49,22 @@ def open_samples(
     Raises:
         VideozooError: something is missing, or the class names do not fit num_classes.
     """
+    faults = Faults()
     names = list(class_names) if class_names is not None else None
-    if settings.labels is not None:
-        names = read_label_file(settings.labels)
-    if isinstance(settings, FeatureSettings):
-        samples = Samples(_feature_source(settings, spec, labelled), names)
-    else:
-        assert isinstance(settings, ClipSettings)
-        samples = _clip_samples(settings, spec, augment, labelled, names)
-    check_class_names(samples.class_names, settings)
+    samples: Samples | None = None
+    with faults.noting():
+        if settings.labels is not None:
+            names = read_label_file(settings.labels)
+            check_class_names(names, settings)
+    with faults.noting():
+        if isinstance(settings, FeatureSettings):
+            samples = Samples(_feature_source(settings, spec, labelled), names)
+        else:
+            assert isinstance(settings, ClipSettings)
+            samples = _clip_samples(settings, spec, augment, labelled, names)
+            check_class_names(samples.class_names, settings)
+    faults.raise_if_any()
+    assert samples is not None
     return samples
 
 

@@ -9,10 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from videozoo.data.loader import SampleSource
+from videozoo.data.loader import SampleSource, as_it_is, one_thread
 from videozoo.errors import VideozooError
 from videozoo.reports.files import write_csv
 
@@ -89,19 +88,11 @@ def _check(source: SampleSource, left: list[int], workers: int | None) -> Iterat
     loader: DataLoader[Found] = DataLoader(
         Subset(_Checks(source), left),
         batch_size=None,
-        collate_fn=_as_it_is,
+        collate_fn=as_it_is,
         num_workers=processes if processes > 1 else 0,
-        worker_init_fn=_one_thread,
+        worker_init_fn=one_thread,
     )
     yield from loader
-
-
-def _as_it_is(found: object) -> object:
-    return found
-
-
-def _one_thread(_: int) -> None:
-    torch.set_num_threads(1)
 
 
 def _stamp(source: SampleSource) -> str:

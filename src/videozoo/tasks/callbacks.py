@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from videozoo.data.batches import Batch
 from videozoo.errors import VideozooError
-from videozoo.predict.evaluate import process_place
+from videozoo.processes import process_place
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.state import Position
 from videozoo.tasks.task import VideoTask
@@ -58,7 +59,7 @@ class StepReport(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begins a bar for the epoch."""
-        self._idle_since = None
+        self._idle_since = time.perf_counter()
         if self.curves is None or not self.console.is_terminal:
             return
         self._bar = Progress(
@@ -95,7 +96,7 @@ class StepReport(L.Callback):
         assert batch.chunk is not None
         position = self.position
         for unreadable in batch.unreadable:
-            position.unreadable[unreadable.video] = unreadable.reason
+            position.unreadable[unreadable.index] = (unreadable.video, unreadable.reason)
         self._idle_since = time.perf_counter()
         if not batch.chunk.last:
             return
@@ -146,6 +147,16 @@ class StepReport(L.Callback):
     ) -> None:
         """Gives the terminal back."""
         self._stop_bar()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the block's time out of speeds and of the time spent waiting for data."""
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        self._interval_start += seconds
+        if self._idle_since is not None:
+            self._idle_since += seconds
 
     def _stop_bar(self) -> None:
         if self._bar is not None:
@@ -201,26 +212,28 @@ class EpochEnd(L.Callback):
         assert isinstance(pl_module, VideoTask)
         _share_unreadable(self.position)
         if self.position.videos == self._videos_before:
-            reason = next(iter(self.position.unreadable.values()))
+            _, reason = next(iter(self.position.unreadable.values()))
             raise VideozooError(
                 f"not one of the {len(self.position.unreadable)} training samples could be read;"
                 f" the first: {reason}"
             )
         pl_module.share_buffers()
-        epoch = trainer.current_epoch
+        with self.meter.paused():
+            self._validate_and_save(trainer.current_epoch)
+
+    def _validate_and_save(self, epoch: int) -> None:
         final = epoch + 1 == self.epochs
-        self.position.epoch, self.position.step = epoch + 1, 0
         names = ["last"]
         if (epoch + 1) % self.save_interval == 0 or final:
             names.append(f"epoch{epoch + 1}")
         if self.validate is not None and ((epoch + 1) % self.valid_interval == 0 or final):
+            self.save(["last"])  # whatever happens in validation, the epoch is not lost
             score = self.validate(epoch)[self.monitor]
             if self.position.best is None or score > self.position.best:
                 self.position.best = score
                 names.append("best")
+        self.position.epoch, self.position.step = epoch + 1, 0
         self.save(names)
-        # Validation and saving are not time between two lines of the progress.
-        self.meter._interval_start = time.perf_counter()
 
 
 def _share_unreadable(position: Position) -> None:
@@ -228,7 +241,7 @@ def _share_unreadable(position: Position) -> None:
     _, world = process_place()
     if world == 1:
         return
-    shares: list[dict[str, str] | None] = [None] * world
+    shares: list[dict[int, tuple[str, str]] | None] = [None] * world
     dist.all_gather_object(shares, position.unreadable)
     for share in shares:
         position.unreadable.update(share or {})
@@ -242,6 +255,7 @@ class SaveWithin(L.Callback):
         save: writes a checkpoint under the names given.
         steps: N steps; None: never.
         minutes: N minutes; None: never.
+        meter: told of the time that saving takes.
     """
 
     def __init__(
@@ -251,7 +265,9 @@ class SaveWithin(L.Callback):
         save: Callable[[list[str]], None],
         steps: int | None,
         minutes: float | None,
+        meter: StepReport,
     ) -> None:
+        self.meter = meter
         self.position = position
         self.save = save
         self.steps = steps
@@ -274,5 +290,6 @@ class SaveWithin(L.Callback):
         if self.minutes is not None and time.monotonic() - self._saved_at >= 60 * self.minutes:
             due = True
         if due:
-            self.save(["last"])
+            with self.meter.paused():
+                self.save(["last"])
             self._saved_at = time.monotonic()

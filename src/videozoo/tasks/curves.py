@@ -34,8 +34,11 @@ class Curves:
                 rows = [
                     row
                     for row in list(csv.reader(file))[1:]
-                    if int(row[0]) < after_step
-                    or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
+                    if len(row) == len(CURVE_COLUMNS)  # a kill may cut the last row off
+                    and (
+                        int(row[0]) < after_step
+                        or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
+                    )
                 ]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -14,22 +13,20 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from videozoo.config import Experiment
-from videozoo.data.batches import Batch
-from videozoo.data.loader import SampleSource, Stop, make_loader
-from videozoo.data.samplers import StepSampler
+from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
-from videozoo.predict.devices import is_first_process
 from videozoo.predict.evaluate import Evaluation, evaluate
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import save_weights
-from videozoo.settings import Settings
+from videozoo.processes import is_first_process
+from videozoo.settings import NeXtVLADSettings, Settings
 from videozoo.tasks.callbacks import EpochEnd, SaveWithin, StepReport
 from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
+from videozoo.tasks.plan import TrainData, chunk_size, fingerprint, schedule_videos
 from videozoo.tasks.state import Position, TrainingState, save_state, state_path
 from videozoo.tasks.task import VideoTask
 from videozoo.tasks.trainer import quiet_lightning, run_trainer
@@ -41,7 +38,6 @@ TASKS: dict[str, Any] = {
     "STNET": ClipTask,
     "TSN": ClipTask,
 }
-VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
 
 
 @dataclass
@@ -86,75 +82,9 @@ class Trained:
     last: Path
     best: Path | None
     evaluation: Evaluation | None
-    unreadable: dict[str, str]
+    unreadable: dict[int, tuple[str, str]]
     videos_per_second: float
     waiting_for_data: float
-
-
-def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
-    """Returns the videos that the learning-rate schedule counts by, and a warning or None.
-
-    Args:
-        settings: of TRAIN.
-        listed: samples in the training list.
-    """
-    for key in VIDEOS_KEYS:
-        value = getattr(settings, key, None)
-        if isinstance(value, int):
-            if abs(value - listed) > 0.1 * listed:
-                return value, (
-                    f"{key} is {value}, but the training list has {listed} samples: the learning"
-                    f" rate follows {key} as written; --set TRAIN.{key}=auto counts the list"
-                )
-            return value, None
-    return listed, None
-
-
-def fingerprint(settings: Settings, source: SampleSource) -> dict[str, Any]:
-    """Returns what must be the same for a resumed run to be exact."""
-    names = hashlib.sha256()
-    for index in range(0, len(source), max(1, len(source) // 1000)):
-        names.update(source.name(index).encode("utf-8", "surrogateescape") + b"\0")
-    return {
-        "samples": len(source),
-        "names": names.hexdigest()[:16],
-        "batch_size": settings.batch_size,
-        "seed": settings.seed,
-    }
-
-
-class TrainData(L.LightningDataModule):
-    """The training loader; built when the number of processes is known."""
-
-    def __init__(self, run: Run, position: Position) -> None:
-        super().__init__()
-        self.run = run
-        self.position = position
-
-    def train_dataloader(self) -> DataLoader[Batch | Stop]:
-        """Returns the loader of this process's chunks."""
-        settings = self.run.experiment["TRAIN"]
-        assert self.trainer is not None
-        world = self.trainer.world_size
-        sampler = StepSampler(
-            len(self.run.train),
-            batch_size=settings.batch_size,
-            chunk_size=settings.micro_batch
-            or -(-settings.batch_size // max(settings.num_gpus, world)),
-            shuffle=True,
-            seed=settings.seed,
-            rank=self.trainer.global_rank,
-            world=world,
-        )
-        sampler.resume_at(self.position.epoch, self.position.step)
-        return make_loader(
-            self.run.train,
-            sampler,
-            training=True,
-            num_workers=settings.num_workers,
-            seed=settings.seed,
-            pin_memory=self.run.use_gpu,
-        )
 
 
 class Fit:
@@ -174,6 +104,7 @@ class Fit:
         self.task.steps_done = self.position.steps_done
         if warning:
             self.say(f"warning: {warning}")
+        self._say_what_is_not_applied()
         self.trainer: L.Trainer | None = None
         self.curves: Curves | None = None
 
@@ -189,11 +120,12 @@ class Fit:
             VideozooError: the resumed run does not fit, or training diverged.
         """
         run, settings = self.run, self.settings
-        mine = fingerprint(settings, run.train)
+        mine = fingerprint(settings, run.train, processes=run.devices * run.nodes)
         if run.resume is not None:
             self._check_resume(mine)
         self.position.fingerprint = mine
         run.save_dir.mkdir(parents=True, exist_ok=True)
+        self._say_what_it_writes_over()
         if self.position.epoch >= settings.epoch:
             self.say(f"all {settings.epoch} epochs are done; give --epoch-num to train longer")
             return self._trained(None, 0.0)
@@ -219,7 +151,11 @@ class Fit:
         done: Any = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = self.position.epoch
         start, before = time.perf_counter(), self.position.videos
-        run_trainer(trainer, self.task, TrainData(run, self.position))
+        run_trainer(
+            trainer,
+            self.task,
+            TrainData(run.train, settings, self.position, pin_memory=run.use_gpu),
+        )
         seconds = time.perf_counter() - start
         videos = self.position.videos - before
         self.say(
@@ -238,6 +174,7 @@ class Fit:
                 save=self.save,
                 steps=settings.save_every_steps,
                 minutes=settings.save_every_minutes,
+                meter=meter,
             ),
             EpochEnd(
                 position=self.position,
@@ -268,13 +205,36 @@ class Fit:
             default_root_dir=run.save_dir,
         )
 
-    def _check_resume(self, mine: dict[str, Any]) -> None:
-        theirs = self.position.fingerprint
-        changed = [key for key in mine if mine[key] != theirs.get(key)]
-        if not changed:
+    def _say_what_is_not_applied(self) -> None:
+        settings, origins = self.settings, self.run.experiment.origins["TRAIN"]
+        if not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients:
             return
-        what = ", ".join(f"{key} was {theirs.get(key)} and is {mine[key]}" for key in changed)
-        if self.position.step:
+        if origins.get("gradient_clip_norm", "default") != "default":
+            self.say(
+                "gradient_clip_norm is not applied, as in the original; --set"
+                " TRAIN.clip_gradients=True applies it, as in the paper"
+            )
+
+    def _say_what_it_writes_over(self) -> None:
+        if self.run.resume is None and state_path(self.path("last")).exists():
+            self.say(
+                f"{self.run.save_dir} holds an earlier training of {self.run.experiment.model}: its"
+                " checkpoints are replaced (--resume auto would have gone on with it)"
+            )
+
+    def _check_resume(self, mine: dict[str, Any]) -> None:
+        """Compares what decides the course of training with that of the checkpoint."""
+        if not self.path("best").exists():
+            self.position.best = None  # it lies in another folder: this one gets its own
+        theirs = self.position.fingerprint
+        before, now = theirs.get("settings", {}), mine["settings"]
+        changes = {key: (theirs.get(key), mine[key]) for key in mine if key != "settings"}
+        changes |= {key: (before.get(key), now.get(key)) for key in {**before, **now}}
+        changes = {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
+        if not changes:
+            return
+        what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
+        if self.position.step and {"samples", "names", "batch_size", "seed"} & set(changes):
             raise VideozooError(
                 f"--resume: the checkpoint was saved within an epoch of another training ({what});"
                 " resume with the list, batch size and seed that it was trained with"
@@ -288,8 +248,9 @@ class Fit:
         self.evaluation = evaluate(
             self.task.classifier,
             run.valid,
-            settings=run.experiment["VALID"],
+            settings=self._valid_settings(),
             device=self.task.device,
+            say=self.say,
         )
         metrics = self.evaluation.metrics
         if self.curves is not None:
@@ -303,6 +264,14 @@ class Fit:
             + (f"  unreadable {lost}" if lost else "")
         )
         return metrics
+
+    def _valid_settings(self) -> Settings:
+        """Returns VALID's settings, with chunks no larger than TRAIN's."""
+        settings, processes = self.run.experiment["VALID"], self.run.devices * self.run.nodes
+        if settings.micro_batch is not None:
+            return settings
+        size = min(settings.batch_size, chunk_size(self.settings, processes=processes))
+        return settings.model_copy(update={"micro_batch": size})
 
     def path(self, name: str) -> Path:
         """Returns the weights file of a checkpoint's name: last, best, epoch3."""

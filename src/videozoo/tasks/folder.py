@@ -7,6 +7,7 @@ so that the same training can be started again, or changed, by hand.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -273,8 +274,21 @@ def prepare_folder(
     # What was typed goes into the file too, so that the file alone repeats the training.
     for (section, key), given in [*typed.items(), *((k, v) for k, (v, _) in flags.items())]:
         values.setdefault(section, {})[key] = given
+    if ("TRAIN", "use_gpu") in flags:  # the test behind the training keeps to it too
+        values["MODEL"]["use_gpu"] = flags["TRAIN", "use_gpu"][0]
     path = save_dir / f"{model}_config.txt"
-    again = f"videozoo train --model-name {model} --config {path} --save-dir {save_dir}"
+    again = shlex.join(
+        [
+            "videozoo",
+            "train",
+            "--model-name",
+            model,
+            "--config",
+            str(path),
+            "--save-dir",
+            str(save_dir),
+        ]
+    )
     write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
     experiment = resolve(model, values, source=str(path), overrides=typed, flags=flags)
     train = experiment["TRAIN"].model_dump()

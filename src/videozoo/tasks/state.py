@@ -28,7 +28,7 @@ class Position:
         steps_done: steps since the beginning.
         best: the best validation score so far.
         videos: videos trained on since the beginning.
-        unreadable: reason by sample of what could not be read so far.
+        unreadable: name and reason, by index, of the samples that could not be read so far.
         fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
     """
 
@@ -37,7 +37,7 @@ class Position:
     steps_done: int = 0
     best: float | None = None
     videos: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
 

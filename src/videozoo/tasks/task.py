@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 from videozoo.data.batches import Batch
 from videozoo.data.loader import Stop, checked
 from videozoo.errors import VideozooError
-from videozoo.predict.evaluate import process_place, video_losses
+from videozoo.predict.evaluate import video_losses
 from videozoo.predict.inputs import Classifier
+from videozoo.processes import process_place
 
 SMALLEST_BUCKET = 16 * 2**20
 
@@ -150,9 +151,10 @@ class VideoTask(L.LightningModule):
                     "out of memory with a single video; use a smaller model or clip"
                 )
             self._parts *= 2
+            size = -(-largest // self._parts)
             self.say(
-                f"out of memory: going on with {-(-largest // self._parts)} videos at once"
-                " (micro_batch); batch norms see these smaller groups"
+                f"out of memory: videos at once (micro_batch) from now on: {size};"
+                " batch norms see these smaller groups"
             )
             self._begin_step()
             if all(self._fits(batch, number) for number, batch in enumerate(self._step_batches)):

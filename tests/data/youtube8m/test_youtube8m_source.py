@@ -66,6 +66,7 @@ def test_videos_are_numbered_in_the_order_of_the_files(shards: list[Path]) -> No
     source = source_of(*shards)
     assert len(source) == 5
     assert source.group_bounds == [(0, 3), (3, 5)]
+    assert source.groups_to_read_together is None
     assert source.faults == []
     for i in (4, 0, 2, 3, 1):  # any order
         sample = source.read(i)
@@ -74,7 +75,7 @@ def test_videos_are_numbered_in_the_order_of_the_files(shards: list[Path]) -> No
         assert sample.labels.tolist() == [i, 9]
         for found, expected in zip(sample.features, features(i, i + 2).values(), strict=True):
             np.testing.assert_array_equal(found, expected)
-    assert source.name(3) == "train01.tfrecord#0"
+    assert source.name(3) == f"{shards[1]}#0"
     for outside in (-1, 5):
         with pytest.raises(IndexError):
             source.read(outside)
@@ -201,9 +202,10 @@ def test_a_shard_that_breaks_off_has_one_listed_video_more(
     source = source_of(shards[0], bad, shards[1])
     assert len(source) == 2 + 1 + 1 + 2
     assert source.group_bounds == [(0, 3), (3, 4), (4, 6)]
+    assert source.groups_to_read_together == source.group_bounds, "a pickle is among them"
     assert [(f.index, f.video) for f in source.faults] == [
-        (2, "train00.tfrecord#2"),
-        (3, "bad.pkl#0"),
+        (2, f"{shards[0]}#2"),
+        (3, f"{bad}#0"),
     ]
     for fault, phrase in zip(source.faults, ("record 2 is cut off", "damaged or"), strict=True):
         assert phrase in fault.reason

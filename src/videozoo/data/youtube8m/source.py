@@ -44,8 +44,7 @@ class YouTube8MSource:
 
     Attributes:
         faults: the videos known to be unreadable from walking through the files.
-        group_bounds: first video and the one after the last of each shard, for shuffling that
-            keeps reads close together.
+        group_bounds: first video and the one after the last of each shard.
 
     Raises:
         VideozooError: there is no shard, or names and sizes do not pair up.
@@ -90,9 +89,15 @@ class YouTube8MSource:
         return int(self._stops[-1])
 
     def name(self, index: int) -> str:
-        """Returns where a video lies, as `file#record` with records from 0."""
+        """Returns where a video lies, as `path#record` with records from 0."""
         shard, record = self._locate(index)
-        return f"{self._shards[shard].path.name}#{record}"
+        return f"{self._shards[shard].path}#{record}"
+
+    @property
+    def groups_to_read_together(self) -> list[tuple[int, int]] | None:
+        """The shards' bounds where some are pickles: a record of a pickle costs the whole file."""
+        pickles = any(shard.kind != "tfrecord" for shard in self._shards)
+        return self.group_bounds if pickles else None
 
     def read(self, index: int, rng: np.random.Generator | None = None) -> FeatureSample:
         """Reads a video; its arrays are views on what was read, not to be written to.

@@ -1,0 +1,112 @@
+"""What a run reads when, and what its schedule counts by."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import lightning as L
+from torch.utils.data import DataLoader
+
+from videozoo.data.batches import Batch
+from videozoo.data.loader import SampleSource, Stop, make_loader
+from videozoo.data.samplers import StepSampler
+from videozoo.settings import LABEL_KEYS, Settings
+from videozoo.tasks.state import Position
+
+VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
+# Keys that a resumed run may change and still be exact, or that the fingerprint holds by name.
+FREE_KEYS = {
+    *LABEL_KEYS, "name", "dataset", "bone_network", "bone_nework", "num_reader_threads",
+    "buf_size", "filelist", "use_gpu", "num_workers", "epoch", "pretrain_base", "topk",
+    "save_every_steps", "save_every_minutes", "batch_size", "micro_batch", "num_gpus", "seed",
+    "format", "video_folder", "eigen_file",
+}  # fmt: skip
+
+
+def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
+    """Returns the videos that the learning-rate schedule counts by, and a warning or None.
+
+    Args:
+        settings: of TRAIN.
+        listed: samples in the training list.
+    """
+    for key in VIDEOS_KEYS:
+        value = getattr(settings, key, None)
+        if isinstance(value, int):
+            if abs(value - listed) > 0.1 * listed:
+                return value, (
+                    f"{key} is {value}, but the training list has {listed} samples: the learning"
+                    f" rate follows {key} as written; --set TRAIN.{key}=auto counts the list"
+                )
+            return value, None
+    return listed, None
+
+
+def chunk_size(settings: Settings, *, processes: int) -> int:
+    """Returns how many samples a process takes through the model at once.
+
+    Args:
+        settings: of TRAIN.
+        processes: devices in use; more than num_gpus share the batch among them.
+    """
+    return settings.micro_batch or -(-settings.batch_size // max(settings.num_gpus, processes))
+
+
+def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> dict[str, Any]:
+    """Returns what must be the same for a resumed run to be exact.
+
+    Args:
+        settings: of TRAIN.
+        source: the training samples.
+        processes: of the run.
+    """
+    names = hashlib.sha256()
+    for index in range(0, len(source), max(1, len(source) // 1000)):
+        names.update(source.name(index).encode("utf-8", "surrogateescape") + b"\0")
+    return {
+        "samples": len(source),
+        "names": names.hexdigest()[:16],
+        "batch_size": settings.batch_size,
+        "chunk_size": chunk_size(settings, processes=processes),
+        "seed": settings.seed,
+        "settings": {k: v for k, v in settings.model_dump().items() if k not in FREE_KEYS},
+    }
+
+
+class TrainData(L.LightningDataModule):
+    """The training loader; built when the number of processes is known."""
+
+    def __init__(
+        self, source: SampleSource, settings: Settings, position: Position, *, pin_memory: bool
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.settings = settings
+        self.position = position
+        self.pin_memory = pin_memory
+
+    def train_dataloader(self) -> DataLoader[Batch | Stop]:
+        """Returns the loader of this process's chunks."""
+        settings = self.settings
+        assert self.trainer is not None
+        world = self.trainer.world_size
+        sampler = StepSampler(
+            len(self.source),
+            batch_size=settings.batch_size,
+            chunk_size=chunk_size(settings, processes=world),
+            shuffle=True,
+            seed=settings.seed,
+            rank=self.trainer.global_rank,
+            world=world,
+            groups=getattr(self.source, "groups_to_read_together", None),
+        )
+        sampler.resume_at(self.position.epoch, self.position.step)
+        return make_loader(
+            self.source,
+            sampler,
+            training=True,
+            num_workers=settings.num_workers,
+            seed=settings.seed,
+            pin_memory=self.pin_memory,
+        )
