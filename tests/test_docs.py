@@ -17,7 +17,8 @@ from typer.main import get_command
 from videozoo import settings
 from videozoo.cli.arguments import expand
 from videozoo.cli.main import app
-from videozoo.config import MODES, load_experiment, parse_overrides
+from videozoo.config import load_experiment
+from videozoo.ini import MODES, parse_overrides
 from videozoo.models import build_model
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -65,6 +65,11 @@ class Settings(BaseModel):
     )
     save_every_steps: Positive | None = Field(None, description="also save every N steps")
     save_every_minutes: Rate | None = Field(None, description="also save every N minutes")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _number_or_word(cls, value: object) -> object:
+        return "32" if value == 32 else value
 
     def model_arguments(self) -> dict[str, Any]:
         """Returns the keyword arguments of the model's constructor."""

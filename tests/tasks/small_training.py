@@ -21,10 +21,10 @@ from videozoo.config import Experiment, resolve
 from videozoo.data.batches import Chunk, FeatureBatch, FeatureSample, collate_features
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
+from videozoo.ini import format_config
 from videozoo.predict.inputs import build_classifier
 from videozoo.settings import SETTINGS
 from videozoo.tasks.fit import TASKS, Trained
-from videozoo.tasks.folder import format_config
 from videozoo.tasks.task import VideoTask
 
 CLASSES = 4

@@ -12,12 +12,12 @@ from videos import write_video
 from videozoo.config import load_experiment
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.errors import VideozooError
+from videozoo.ini import format_config
 from videozoo.settings import SETTINGS
 from videozoo.tasks.folder import (
     Split,
     choose_settings,
     content_keys,
-    format_config,
     split_folder,
     stratified_split,
 )

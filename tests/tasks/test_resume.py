@@ -13,8 +13,8 @@ from small_training import experiment_of, run_forked, run_quietly, write_clips, 
 
 from videozoo.config import Experiment, load_experiment
 from videozoo.errors import VideozooError
+from videozoo.ini import format_config
 from videozoo.tasks.callbacks import EpochEnd
-from videozoo.tasks.folder import format_config
 from videozoo.tasks.state import load_state
 
 

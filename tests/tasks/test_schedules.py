@@ -4,7 +4,7 @@ import pytest
 from small_training import make_task, model_keys
 
 from videozoo.settings import SETTINGS
-from videozoo.tasks.fit import schedule_videos
+from videozoo.tasks.plan import schedule_videos
 from videozoo.tasks.schedules import at_epochs, piecewise, staircase, thirds_of_epochs
 
 

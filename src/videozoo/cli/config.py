@@ -25,7 +25,8 @@ def config(
     from rich.console import Console
 
     from videozoo.cli.doors import DEFAULT_MODEL, open_experiment
-    from videozoo.config import MODES, canonical_model_name, guess_model
+    from videozoo.config import canonical_model_name, guess_model
+    from videozoo.ini import MODES
 
     console = Console(markup=False)  # paths may hold brackets
     if model_name is None and file is not None and not file.endswith(".safetensors"):

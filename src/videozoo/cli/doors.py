@@ -19,9 +19,9 @@ from videozoo.config import (
     guess_model,
     load_experiment,
     named_model,
-    parse_overrides,
 )
 from videozoo.errors import Faults, VideozooError
+from videozoo.ini import parse_overrides
 from videozoo.processes import is_first_process
 
 if TYPE_CHECKING:

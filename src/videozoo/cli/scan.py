@@ -41,8 +41,8 @@ def scan(
 
     from videozoo.cli import doors
     from videozoo.cli.test import print_unreadable
-    from videozoo.config import MODES
     from videozoo.errors import VideozooError, did_you_mean
+    from videozoo.ini import MODES
     from videozoo.predict.samples import open_samples
     from videozoo.reports.scan import scan_samples
 

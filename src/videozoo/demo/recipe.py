@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videozoo.config import Values
+from videozoo.ini import Values
 
 FEATURE_MODELS = ("AttentionCluster", "AttentionLSTM", "NEXTVLAD")
 FRAMES = 30

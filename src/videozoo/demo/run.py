@@ -8,19 +8,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from videozoo.cli.infer import run_infer
 from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
-from videozoo.config import Experiment, Values, resolve
+from videozoo.config import Experiment, resolve
 from videozoo.data.batches import Int64Array, UInt8Array
 from videozoo.data.clips.video import read_frames
 from videozoo.data.transforms import center_crop, normalise_clips, resize_short_side
@@ -36,27 +34,15 @@ from videozoo.demo.features import (
 from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
 from videozoo.demo.recipe import FEATURE_MODELS, FRAME_RATE, FRAMES, values_for
 from videozoo.demo.scenes import TWINS
+from videozoo.demo.score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
+from videozoo.ini import Values, format_config
 from videozoo.models.tsn import TSN
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
-from videozoo.reports.files import write_csv, write_text
+from videozoo.reports.files import write_text
 from videozoo.settings import ClipSettings
-from videozoo.tasks.folder import format_config
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the demo found of a model: shares from 0 to 1, and videos a second of the test."""
-
-    model: str
-    data: str
-    metric: str
-    score: float
-    accuracy: float
-    in_pairs: float
-    videos_per_second: float
 
 
 def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
@@ -83,7 +69,7 @@ def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
         rows.append(row)
     _name_one(folder, clips, console)
     _draw(folder, clips, results["STNET"])
-    _print_rows(rows, folder, time.perf_counter() - start, console)
+    print_rows(rows, folder, time.perf_counter() - start, console)
     return rows
 
 
@@ -159,31 +145,6 @@ def _train_and_test(
         videos_per_second=found.evaluated / found.seconds,
     )
     return row, results
-
-
-def true_class(video: str, names: Sequence[str]) -> str:
-    """Returns the class of a demo video: its folder, or the part of its id before the slash."""
-    folder = Path(video).parent.name
-    assert folder in names, video
-    return folder
-
-
-def accuracy(results: Sequence[Result], names: Sequence[str]) -> float:
-    """Returns the share of videos whose first class is the true one."""
-    right = [r.predictions[0].label == true_class(r.video, names) for r in results]
-    return float(np.mean(right))
-
-
-def accuracy_in_pairs(results: Sequence[Result]) -> float:
-    """Returns the share of videos of time pairs whose true class scores above its twin."""
-    twin = {a: b for pair in TWINS for a, b in (pair, pair[::-1])}
-    right = []
-    for result in results:
-        name = Path(result.video).parent.name
-        if name in twin:
-            scores = {p.label: p.score for p in result.predictions}
-            right.append(scores[name] > scores[twin[name]])
-    return float(np.mean(right))
 
 
 def _make_features(folder: Path, clips: DemoClips, console: Console) -> None:
@@ -282,37 +243,3 @@ def _draw(folder: Path, clips: DemoClips, results: Sequence[Result]) -> None:
 def _all_frames(path: Path) -> UInt8Array:
     images = read_frames(path, np.arange)
     return np.stack([np.asarray(image) for image in images])
-
-
-def _print_rows(rows: Sequence[Row], folder: Path, seconds: float, console: Console) -> None:
-    table = Table(title="five models on unseen videos")
-    table.add_column("model", no_wrap=True)
-    table.add_column("on")
-    for column in ("score", "accuracy", "in time pairs", "videos/s"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            row.model,
-            row.data,
-            f"{row.metric} {row.score:.3f}",
-            f"{row.accuracy:.1%}",
-            f"{row.in_pairs:.1%}",
-            f"{row.videos_per_second:.0f}",
-        )
-    console.print()
-    console.print(table)
-    console.print(
-        "In time pairs, the two classes differ in the order of frames alone, and chance is"
-        " 50 %: TSN averages over frames and cannot tell them apart, StNet and AttentionLSTM can.",
-        highlight=False,
-    )
-    write_csv(
-        folder / "table.csv",
-        ["model", "data", "metric", "score", "accuracy", "in_pairs", "videos_per_second"],
-        (list(vars(row).values()) for row in rows),
-    )
-    console.print(
-        f"{seconds:.0f} s in all; pictures in {folder / 'pictures'}, the table in"
-        f" {folder / 'table.csv'}",
-        highlight=False,
-    )

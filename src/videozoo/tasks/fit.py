@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,7 @@ from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import Evaluation, evaluate
 from videozoo.predict.inputs import Classifier
-from videozoo.predict.weights import save_weights
+from videozoo.predict.weights import native_checkpoint
 from videozoo.processes import is_first_process
 from videozoo.settings import NeXtVLADSettings, Settings
 from videozoo.tasks.callbacks import EpochEnd, SaveWithin, StepReport
@@ -27,7 +24,7 @@ from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
 from videozoo.tasks.plan import TrainData, chunk_size, fingerprint, schedule_videos
-from videozoo.tasks.state import Position, TrainingState, save_state, state_path
+from videozoo.tasks.state import Position, TrainingState, save_training, state_path
 from videozoo.tasks.task import VideoTask
 from videozoo.tasks.trainer import quiet_lightning, run_trainer
 
@@ -278,18 +275,15 @@ class Fit:
         return self.run.save_dir / f"{self.run.experiment.model}_{name}.safetensors"
 
     def save(self, names: list[str]) -> None:
-        """Writes weights and training state under the first name, and links the others to it."""
+        """Writes weights and training state under every name, in the first process."""
         assert self.trainer is not None
         if not self.trainer.is_global_zero:
             return
-        first = self.path(names[0])
-        save_weights(first, self.task.classifier, self.run.experiment, self.run.labels)
+        weights = native_checkpoint(self.task.classifier, self.run.experiment, self.run.labels)
         model = self.task.classifier.model.state_dict()
         optimizer = self.trainer.optimizers[0].state_dict()
-        save_state(state_path(first), TrainingState(self.position, model, optimizer))
-        for name in names[1:]:
-            _link(first, self.path(name))
-            _link(state_path(first), state_path(self.path(name)))
+        state = TrainingState(self.position, model, optimizer)
+        save_training([self.path(name) for name in names], weights, state)
 
     def _share_waiting(self, meter: StepReport) -> float:
         return meter.waited_in_all / meter.worked_in_all if meter.worked_in_all else 0.0
@@ -318,14 +312,3 @@ class _Restore(L.Callback):
         assert isinstance(pl_module, VideoTask)
         pl_module.classifier.model.load_state_dict(self.state.model)
         trainer.optimizers[0].load_state_dict(self.state.optimizer)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Makes `target` a second name of `source` (a copy where that cannot be), in one step."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        os.link(source, temporary)
-    if not temporary.exists():
-        shutil.copyfile(source, temporary)
-    os.replace(temporary, target)

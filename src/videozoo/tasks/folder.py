@@ -18,16 +18,14 @@ import numpy as np
 
 from videozoo.config import (
     Experiment,
-    Values,
     canonical_model_name,
     find_config,
-    parse_overrides,
-    read_config,
     resolve,
 )
 from videozoo.data.clips.listing import ClipEntry, read_listing
 from videozoo.data.clips.video import probe_video
 from videozoo.errors import SampleError, VideozooError
+from videozoo.ini import Values, format_config, parse_overrides, read_config
 from videozoo.reports.files import write_text
 from videozoo.settings import SETTINGS
 
@@ -215,14 +213,6 @@ def _probe(paths: Sequence[Path]) -> tuple[int, int]:
     if not frames:
         return 35, 256
     return int(np.median(frames)), int(np.median(sides))
-
-
-def format_config(values: Values, *, header: Sequence[str]) -> str:
-    """Returns the text of a config file."""
-    lines = [f"# {line}" for line in header]
-    for section, keys in values.items():
-        lines += ["", f"[{section}]", *(f"{key} = {value!r}" for key, value in keys.items())]
-    return "\n".join(lines) + "\n"
 
 
 def prepare_folder(

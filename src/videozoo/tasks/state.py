@@ -7,7 +7,10 @@ could not be read. One file holds it all, so that a kill between two writes cann
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from videozoo.checkpoints.native import NativeCheckpoint, save_native
 from videozoo.errors import VideozooError
 
 
@@ -71,6 +75,33 @@ def save_state(path: Path, state: TrainingState) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def save_training(paths: Sequence[Path], weights: NativeCheckpoint, state: TrainingState) -> None:
+    """Writes weights and state under the first path, and links the others to them.
+
+    Args:
+        paths: of the weights files; the states lie beside them.
+        weights: what a user of the model needs.
+        state: what training goes on from.
+    """
+    first = paths[0]
+    save_native(first, weights)
+    save_state(state_path(first), state)
+    for path in paths[1:]:
+        _link(first, path)
+        _link(state_path(first), state_path(path))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Makes `target` a second name of `source` (a copy where that cannot be), in one step."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.link(source, temporary)
+    if not temporary.exists():
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
 
 
 def load_state(weights: Path) -> TrainingState:
