@@ -39,7 +39,7 @@ class Settings(BaseModel):
     num_classes: Positive = Field(description="number of classes")
     topk: Positive = Field(20, description="predictions of a video that count in GAP and mAP")
     label_file: str | None = Field(
-        None, description="class names: a name a line, or a csv with the columns Index and Name"
+        None, description="class names: a name a line, a csv with Index and Name, or a .json"
     )
     kinetics_labels: str | None = Field(None, description="another name of label_file")
     filelist: str | None = Field(None, description="list file, folder, glob or csv of the samples")
@@ -221,6 +221,7 @@ class ClipSettings(Settings):
         "4:3", description="the other side: '4:3' int(short_size * 4 / 3), 'aspect' in proportion"
     )
     flip: bool = Field(True, description="mirror half of the training clips")
+    video_path: str | None = Field(None, description="accepted: give infer videos or --filelist")
     video_folder: str | None = Field(
         None, description="the videos of a Kinetics csv: a folder a class"
     )

@@ -197,3 +197,23 @@ def test_rgb_alone_is_unwhitened() -> None:
     assert np.abs(rgb[0].numpy() - whole).max() < 1e-5
     assert np.abs(audio[0].numpy() - plain["audio"]).max() < 1e-6
     assert lengths.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('["a", "b"]', ["a", "b"]),
+        ('{"b": 1, "a": 0}', ["a", "b"]),
+        ('{"1": "b", "0": "a"}', ["a", "b"]),
+    ],
+)
+def test_class_names_in_json(tmp_path: Path, text: str, names: list[str]) -> None:
+    (tmp_path / "labels.json").write_text(text)
+    assert read_label_file(str(tmp_path / "labels.json")) == names
+
+
+@pytest.mark.parametrize("text", ["{", "3", '["a", 1]', '{"a": 0, "b": 0}', '{"a": 0, "b": 2}'])
+def test_class_names_in_json_that_tell_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(VideozooError, match=r"labels\.json: "):
+        read_label_file(str(tmp_path / "labels.json"))

@@ -24,7 +24,8 @@ from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.ini import format_config
 from videozoo.predict.inputs import build_classifier
 from videozoo.settings import SETTINGS
-from videozoo.tasks.fit import TASKS, Trained
+from videozoo.tasks.fit import TASKS
+from videozoo.tasks.plan import Trained
 from videozoo.tasks.task import VideoTask
 
 CLASSES = 4

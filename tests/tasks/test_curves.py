@@ -58,5 +58,7 @@ def test_a_resumed_training_drops_what_it_writes_again(
 ) -> None:
     before = rows(curves_csv)
     board: Any = Board()
-    Curves(curves_csv, board, after_step=after_step, within_epoch=within_epoch)
-    assert rows(curves_csv) == before[: kept + 1]
+    curves = Curves(curves_csv, board, after_step=after_step, within_epoch=within_epoch)
+    assert rows(curves_csv) == before, "a run that fails before its first value changes nothing"
+    curves.add({"loss": 9.0}, step=5, epoch=2, split="train")
+    assert rows(curves_csv) == [*before[: kept + 1], ["5", "3", "train", "loss", "9.0"]]

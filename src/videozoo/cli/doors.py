@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from videozoo.config import (
     Experiment,
@@ -27,7 +25,6 @@ from videozoo.processes import is_first_process
 if TYPE_CHECKING:
     import torch
 
-    from videozoo.predict.evaluate import Report
     from videozoo.predict.samples import Samples
     from videozoo.predict.weights import LoadedWeights
 
@@ -160,9 +157,22 @@ def open_list(
             f"{experiment.source}: [{mode}] filelist is missing; give it in the config, or"
             f" --set {mode}.filelist=PATH"
         )
-    return open_samples(
-        settings, settings.filelist, augment=augment, labelled=labelled, class_names=class_names
-    )
+    try:
+        return open_samples(
+            settings,
+            settings.filelist,
+            augment=augment,
+            labelled=labelled,
+            class_names=class_names,
+        )
+    except VideozooError as error:
+        stored = experiment.origins[mode].get("filelist", "").startswith(f"{experiment.source} [")
+        if experiment.source.endswith(".safetensors") and stored:
+            hint = (
+                "the list is the one that these weights were trained with; --filelist gives another"
+            )
+            raise VideozooError(f"{error}; {hint}") from None
+        raise
 
 
 def open_trained(
@@ -228,44 +238,6 @@ def processes(device: torch.device) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
-
-
-@contextmanager
-def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]:
-    """Gives a report function that shows progress: a bar, or lines where there is no terminal."""
-    start = time.perf_counter()
-    if not is_first_process():
-        yield lambda done, total: None
-        return
-    if not console.is_terminal:
-        calls = 0
-
-        def line(done: int, total: int) -> None:
-            nonlocal calls
-            calls += 1
-            if calls % log_interval == 0 or done == total:
-                speed = done / (time.perf_counter() - start)
-                console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
-
-        yield line
-        return
-    bar = Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[speed]}"),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task("", total=None, speed="")
-
-    def move(done: int, total: int) -> None:
-        speed = done / (time.perf_counter() - start)
-        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
-
-    with bar:
-        yield move
 
 
 def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:

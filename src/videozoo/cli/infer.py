@@ -97,6 +97,7 @@ def run_infer(
 ) -> list[Result]:
     """Predicts, prints and writes the results; returns them in the order of the list."""
     from videozoo.cli import doors
+    from videozoo.cli.progress import progress
     from videozoo.predict.predictor import Predictor
     from videozoo.processes import is_first_process
     from videozoo.reports.files import make_folder
@@ -108,7 +109,7 @@ def run_infer(
     predictor = Predictor(
         classifier=loaded.classifier, settings=settings, labels=labels, device=device
     )
-    with doors.processes(device), doors.progress(console, "infer", log_interval) as report:
+    with doors.processes(device), progress(console, "infer", log_interval) as report:
         share = list(predictor.results(samples.source, top_k=top_k, report=report))
         results = _gather(share)
     if not is_first_process():

@@ -40,6 +40,7 @@ def scan(
     from rich.console import Console
 
     from videozoo.cli import doors
+    from videozoo.cli.progress import progress
     from videozoo.cli.test import print_unreadable
     from videozoo.errors import VideozooError, did_you_mean
     from videozoo.ini import MODES
@@ -65,7 +66,7 @@ def scan(
     else:
         samples = doors.open_list(experiment, section, labelled=section != "INFER")
     source: SampleSource = samples.source
-    with doors.progress(console, "scan", 10) as report:
+    with progress(console, "scan", 10) as report:
         found = scan_samples(source, Path(out), workers=workers, restart=restart, report=report)
     bad = [(name, reason) for name, reason in found if reason]
     print_unreadable(bad, console, most=20)

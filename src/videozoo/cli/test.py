@@ -87,6 +87,7 @@ def run_test(
 ) -> Evaluation:
     """Tests, prints the table and writes the result file; returns what was found."""
     from videozoo.cli import doors
+    from videozoo.cli.progress import progress
     from videozoo.predict.evaluate import evaluate
     from videozoo.processes import is_first_process
     from videozoo.reports.files import make_folder, write_json
@@ -95,7 +96,7 @@ def run_test(
     make_folder(save_dir)
     settings = experiment["TEST"]
     device = doors.choose_device(settings.use_gpu, console)
-    with doors.processes(device), doors.progress(console, "test", log_interval) as report:
+    with doors.processes(device), progress(console, "test", log_interval) as report:
         found = evaluate(
             loaded.classifier.to(device),
             samples.source,

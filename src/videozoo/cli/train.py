@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videozoo.config import Experiment
-    from videozoo.tasks.fit import Trained
+    from videozoo.tasks.plan import Trained
 
 
 def train(
@@ -190,7 +190,8 @@ def run_train(
         console.print(sentence, highlight=False, soft_wrap=True)
     use_gpu, number = _devices(settings.use_gpu, devices, settings.num_gpus, console)
 
-    from videozoo.tasks.fit import Fit, Run
+    from videozoo.tasks.fit import Fit
+    from videozoo.tasks.plan import Run
 
     run = Run(
         experiment=experiment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +91,12 @@ def check_class_names(
 
 
 def read_label_file(path: str) -> list[str]:
-    """Reads class names: a name a line, or a csv with the columns Index and Name (YouTube-8M's).
+    """Reads class names.
+
+    Args:
+        path: a text file with a name a line; a csv with the columns Index and Name (YouTube-8M's);
+            or a .json, a list of names or an object of numbers by name (the original's Kinetics
+            labels).
 
     Raises:
         VideozooError: the file is missing, is no text, or its indices are not 0, 1, 2, ...
@@ -107,6 +113,8 @@ def read_label_file(path: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise VideozooError(f"label_file {path}: is empty")
+    if file.suffix.lower() == ".json":
+        return _json_names(path, text)
     header = [column.strip().lower() for column in lines[0].split(",")]
     if not {"index", "name"} <= set(header):
         return lines
@@ -122,6 +130,29 @@ def read_label_file(path: str) -> list[str]:
         if index in names:
             raise VideozooError(f"label_file {path}: index {index} stands in it twice")
         names[index] = cells["name"] or f"class {index}"
+    return _in_order(path, names)
+
+
+def _json_names(path: str, text: str) -> list[str]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VideozooError(f"label_file {path}: is no JSON: {error}") from None
+    if isinstance(content, list) and all(isinstance(name, str) for name in content):
+        return content
+    if not isinstance(content, dict):
+        raise VideozooError(f"label_file {path}: is neither a list of names nor numbers by name")
+    names: dict[int, str] = {}
+    for key, value in content.items():
+        # Both {"abseiling": 0} and {"0": "abseiling"} are in use.
+        name, number = (value, key) if isinstance(value, str) and key.isdigit() else (key, value)
+        if isinstance(number, bool) or not str(number).isdigit() or int(number) in names:
+            raise VideozooError(f"label_file {path}: '{key}' has no number of its own")
+        names[int(number)] = str(name)
+    return _in_order(path, names)
+
+
+def _in_order(path: str, names: dict[int, str]) -> list[str]:
     if sorted(names) != list(range(len(names))):
         raise VideozooError(f"label_file {path}: the indices are not 0 to {len(names) - 1}")
     return [names[i] for i in range(len(names))]

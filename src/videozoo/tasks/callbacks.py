@@ -117,7 +117,7 @@ class StepReport(L.Callback):
         self.waited_in_all += self.waited
         self.worked_in_all += seconds
         self._interval_start, self._interval_videos, self.waited = now, 0, 0.0
-        if self.curves is None:
+        if self.curves is None or task.last_videos == 0:  # of nothing there is no loss
             return
         step = self.position.steps_done
         values = {"loss": task.last_loss, "learning_rate": task.last_rate}

@@ -28,10 +28,11 @@ class Curves:
     ) -> None:
         self.path = path
         self.board = board
-        rows: list[list[str]] = []
+        # The file is begun with the first value: a run that fails before leaves it as it was.
+        self._begin: list[list[str]] | None = [list(CURVE_COLUMNS)]
         if after_step and path.is_file():
             with path.open(newline="") as file:
-                rows = [
+                self._begin += [
                     row
                     for row in list(csv.reader(file))[1:]
                     if len(row) == len(CURVE_COLUMNS)  # a kill may cut the last row off
@@ -40,16 +41,21 @@ class Curves:
                         or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
                     )
                 ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", newline="") as file:
-            csv.writer(file).writerows([list(CURVE_COLUMNS), *rows])
-        os.replace(temporary, path)
 
     def add(self, values: dict[str, float], *, step: int, epoch: int, split: str) -> None:
         """Adds one row a value."""
+        if self._begin is not None:
+            self._begin_file(self._begin)
+            self._begin = None
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file)
             for name, value in values.items():
                 writer.writerow([step, epoch + 1, split, name, repr(value)])
         self.board.log_metrics({f"{split}/{name}": v for name, v in values.items()}, step=step)
+
+    def _begin_file(self, rows: list[list[str]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        with temporary.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        os.replace(temporary, self.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,8 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
-from videozoo.config import Experiment
-from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import Evaluation, evaluate
-from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import native_checkpoint
 from videozoo.processes import is_first_process
 from videozoo.settings import NeXtVLADSettings, Settings
@@ -23,7 +19,7 @@ from videozoo.tasks.callbacks import EpochEnd, SaveWithin, StepReport
 from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
-from videozoo.tasks.plan import TrainData, chunk_size, fingerprint, schedule_videos
+from videozoo.tasks.plan import Run, TrainData, Trained, chunk_size, fingerprint, schedule_videos
 from videozoo.tasks.state import Position, TrainingState, save_training, state_path
 from videozoo.tasks.task import VideoTask
 from videozoo.tasks.trainer import quiet_lightning, run_trainer
@@ -35,53 +31,6 @@ TASKS: dict[str, Any] = {
     "STNET": ClipTask,
     "TSN": ClipTask,
 }
-
-
-@dataclass
-class Run:
-    """What a training run needs.
-
-    Attributes:
-        experiment: the config.
-        classifier: with its first weights.
-        train: the training samples.
-        valid: the validation samples; None: no validation.
-        labels: class names, for the checkpoints.
-        save_dir: folder of checkpoints and curves.
-        resume: the state to go on from; None: from the beginning.
-        valid_interval, save_interval: epochs between two validations, two checkpoints that stay.
-        log_interval: steps between two lines.
-        devices, nodes: GPUs (or CPU processes) of each machine, machines.
-        use_gpu: train on GPUs.
-        console: where to write.
-    """
-
-    experiment: Experiment
-    classifier: Classifier
-    train: SampleSource
-    valid: SampleSource | None
-    labels: list[str] | None
-    save_dir: Path
-    resume: TrainingState | None = None
-    valid_interval: int = 1
-    save_interval: int = 1
-    log_interval: int = 10
-    devices: int = 1
-    nodes: int = 1
-    use_gpu: bool = False
-    console: Console | None = None
-
-
-@dataclass
-class Trained:
-    """What a run left: its checkpoints, the last validation, and how it went."""
-
-    last: Path
-    best: Path | None
-    evaluation: Evaluation | None
-    unreadable: dict[int, tuple[str, str]]
-    videos_per_second: float
-    waiting_for_data: float
 
 
 class Fit:
@@ -148,11 +97,12 @@ class Fit:
         done: Any = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = self.position.epoch
         start, before = time.perf_counter(), self.position.videos
-        run_trainer(
-            trainer,
-            self.task,
-            TrainData(run.train, settings, self.position, pin_memory=run.use_gpu),
-        )
+        data = TrainData(run.train, settings, self.position, pin_memory=run.use_gpu)
+        try:
+            run_trainer(trainer, self.task, data)
+        except KeyboardInterrupt:
+            self.say("interrupted; --resume auto goes on from the last checkpoint, if there is one")
+            raise
         seconds = time.perf_counter() - start
         videos = self.position.videos - before
         self.say(
@@ -215,8 +165,8 @@ class Fit:
     def _say_what_it_writes_over(self) -> None:
         if self.run.resume is None and state_path(self.path("last")).exists():
             self.say(
-                f"{self.run.save_dir} holds an earlier training of {self.run.experiment.model}: its"
-                " checkpoints are replaced (--resume auto would have gone on with it)"
+                f"{self.run.save_dir} holds an earlier training of {self.run.experiment.model}:"
+                " this one writes over its checkpoints (--resume auto would go on with it)"
             )
 
     def _check_resume(self, mine: dict[str, Any]) -> None:

@@ -1,18 +1,24 @@
-"""What a run reads when, and what its schedule counts by."""
+"""What a run needs, what it reads when, and what its schedule counts by."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+from rich.console import Console
 from torch.utils.data import DataLoader
 
+from videozoo.config import Experiment
 from videozoo.data.batches import Batch
 from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
+from videozoo.predict.evaluate import Evaluation
+from videozoo.predict.inputs import Classifier
 from videozoo.settings import LABEL_KEYS, Settings
-from videozoo.tasks.state import Position
+from videozoo.tasks.state import Position, TrainingState
 
 VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
 # Keys that a resumed run may change and still be exact, or that the fingerprint holds by name.
@@ -22,6 +28,53 @@ FREE_KEYS = {
     "save_every_steps", "save_every_minutes", "batch_size", "micro_batch", "num_gpus", "seed",
     "format", "video_folder", "eigen_file",
 }  # fmt: skip
+
+
+@dataclass
+class Run:
+    """What a training run needs.
+
+    Attributes:
+        experiment: the config.
+        classifier: with its first weights.
+        train: the training samples.
+        valid: the validation samples; None: no validation.
+        labels: class names, for the checkpoints.
+        save_dir: folder of checkpoints and curves.
+        resume: the state to go on from; None: from the beginning.
+        valid_interval, save_interval: epochs between two validations, two checkpoints that stay.
+        log_interval: steps between two lines.
+        devices, nodes: GPUs (or CPU processes) of each machine, machines.
+        use_gpu: train on GPUs.
+        console: where to write.
+    """
+
+    experiment: Experiment
+    classifier: Classifier
+    train: SampleSource
+    valid: SampleSource | None
+    labels: list[str] | None
+    save_dir: Path
+    resume: TrainingState | None = None
+    valid_interval: int = 1
+    save_interval: int = 1
+    log_interval: int = 10
+    devices: int = 1
+    nodes: int = 1
+    use_gpu: bool = False
+    console: Console | None = None
+
+
+@dataclass
+class Trained:
+    """What a run left: its checkpoints, the last validation, and how it went."""
+
+    last: Path
+    best: Path | None
+    evaluation: Evaluation | None
+    unreadable: dict[int, tuple[str, str]]
+    videos_per_second: float
+    waiting_for_data: float
 
 
 def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:

@@ -90,7 +90,10 @@ def index_shard(path: Path) -> RecordIndex:
         while at < size:
             header = os.pread(file.fd, HEADER_SIZE, at)
             if len(header) == HEADER_SIZE and not is_header(header):
-                fault = f"record {len(lengths)}: the checksum of its length does not match"
+                fault = (
+                    f"record {len(lengths)}: the checksum of its length does not match, so"
+                    " neither it nor what follows it in the file can be read"
+                )
                 break
             length = _HEADER.unpack(header)[0] if len(header) == HEADER_SIZE else 0
             at += HEADER_SIZE + length + FOOTER_SIZE

@@ -1,0 +1,54 @@
+"""How far test, infer and scan are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from videozoo.processes import is_first_process
+
+if TYPE_CHECKING:
+    from videozoo.predict.evaluate import Report
+
+
+@contextmanager
+def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]:
+    """Gives a report function that shows progress: a bar, or lines where there is no terminal."""
+    start = time.perf_counter()
+    if not is_first_process():
+        yield lambda done, total: None
+        return
+    if not console.is_terminal:
+        calls = 0
+
+        def line(done: int, total: int) -> None:
+            nonlocal calls
+            calls += 1
+            if calls % log_interval == 0 or done == total:
+                speed = done / (time.perf_counter() - start)
+                console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
+
+        yield line
+        return
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[speed]}"),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("", total=None, speed="")
+
+    def move(done: int, total: int) -> None:
+        speed = done / (time.perf_counter() - start)
+        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
+
+    with bar:
+        yield move
