@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videozoo.config import Experiment
+    from videozoo.predict.inputs import Classifier
+    from videozoo.predict.samples import Samples
     from videozoo.tasks.plan import Trained
+    from videozoo.tasks.start import Start
 
 
 def train(
@@ -156,36 +159,13 @@ def run_train(
     Raises:
         VideozooError: lists every fault found at the doors.
     """
-    import torch
-
-    from videozoo.cli import doors
-    from videozoo.errors import Faults
-    from videozoo.predict.inputs import build_classifier
-    from videozoo.predict.weights import eigenvalues_of
     from videozoo.reports.files import make_folder
-    from videozoo.tasks.start import Start, open_start
 
-    faults = Faults()
     settings = experiment["TRAIN"]
-    samples = valid = eigenvalues = None
-    start = Start()
-    with faults.noting():
-        samples = doors.open_list(experiment, "TRAIN", augment=True)
-    with faults.noting():
-        if experiment["VALID"].filelist is not None:
-            names = samples.class_names if samples is not None else None
-            valid = doors.open_list(experiment, "VALID", class_names=names)
-    with faults.noting():
-        eigenvalues = eigenvalues_of(settings)
-    torch.manual_seed(settings.seed)
-    classifier = build_classifier(settings, eigenvalues)
-    with faults.noting():
-        start = open_start(
-            classifier, experiment, pretrain=pretrain, resume=resume, save_dir=save_dir
-        )
-    faults.raise_if_any()
+    classifier, samples, valid, start = _open_doors(
+        experiment, save_dir=save_dir, pretrain=pretrain, resume=resume
+    )
     make_folder(save_dir)
-    assert samples is not None
     for sentence in start.sentences:
         console.print(sentence, highlight=False, soft_wrap=True)
     use_gpu, number = _devices(settings.use_gpu, devices, settings.num_gpus, console)
@@ -210,15 +190,55 @@ def run_train(
         console=console,
     )
     trained = Fit(run).go()
-    if trained.unreadable:
-        console.print(
-            f"{len(trained.unreadable)} training samples could not be read and were skipped:"
-        )
-        for video, reason in list(trained.unreadable.values())[:5]:
-            text = reason if video in reason else f"{video}: {reason}"
-            console.print(f"  {text}", highlight=False, soft_wrap=True)
+    _print_skipped(trained, console)
     console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
     return trained
+
+
+def _open_doors(
+    experiment: Experiment, *, save_dir: Path, pretrain: str | None, resume: str | None
+) -> tuple[Classifier, Samples, Samples | None, Start]:
+    """Opens lists, eigenvalues and first weights; names every fault found."""
+    import torch
+
+    from videozoo.cli import doors
+    from videozoo.errors import Faults
+    from videozoo.predict.inputs import build_classifier
+    from videozoo.predict.weights import eigenvalues_of
+    from videozoo.tasks.start import Start, open_start
+
+    faults = Faults()
+    settings = experiment["TRAIN"]
+    samples = valid = eigenvalues = None
+    start = Start()
+    with faults.noting():
+        samples = doors.open_list(experiment, "TRAIN", augment=True)
+    with faults.noting():
+        if experiment["VALID"].filelist is not None:
+            names = samples.class_names if samples is not None else None
+            valid = doors.open_list(experiment, "VALID", class_names=names)
+    with faults.noting():
+        eigenvalues = eigenvalues_of(settings)
+    torch.manual_seed(settings.seed)
+    classifier = build_classifier(settings, eigenvalues)
+    with faults.noting():
+        start = open_start(
+            classifier, experiment, pretrain=pretrain, resume=resume, save_dir=save_dir
+        )
+    faults.raise_if_any()
+    assert samples is not None
+    return classifier, samples, valid, start
+
+
+def _print_skipped(trained: Trained, console: Console) -> None:
+    """Prints how many training samples could not be read, and the first of them."""
+    if not trained.unreadable:
+        return
+    number = len(trained.unreadable)
+    console.print(f"{number} training samples could not be read and were skipped:")
+    for video, reason in list(trained.unreadable.values())[:5]:
+        text = reason if video in reason else f"{video}: {reason}"
+        console.print(f"  {text}", highlight=False, soft_wrap=True)
 
 
 def _devices(

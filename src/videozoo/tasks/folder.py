@@ -215,6 +215,18 @@ def _probe(paths: Sequence[Path]) -> tuple[int, int]:
     return int(np.median(frames)), int(np.median(sides))
 
 
+def _write_lists(split: Split, save_dir: Path, values: Values) -> None:
+    """Writes both lists and the class names, and names them in the config's values."""
+    for mode, entries in (("TRAIN", split.train), ("VALID", split.valid), ("TEST", split.valid)):
+        path = save_dir / f"{'train' if mode == 'TRAIN' else 'val'}.list"
+        lines = "".join(f"{entry.path.resolve()} {entry.label}\n" for entry in entries)
+        write_text(path, lines)
+        values.setdefault(mode, {})["filelist"] = str(path)
+    labels = save_dir / "labels.txt"
+    write_text(labels, "".join(f"{name}\n" for name in split.class_names))
+    values["MODEL"]["label_file"] = str(labels)
+
+
 def prepare_folder(
     folder: Path,
     *,
@@ -253,32 +265,15 @@ def prepare_folder(
     else:
         values = read_config(find_config(config, model))
         values.setdefault("MODEL", {})["num_classes"] = len(split.class_names)
-    for mode, entries in (("TRAIN", split.train), ("VALID", split.valid), ("TEST", split.valid)):
-        name = save_dir / f"{'train' if mode == 'TRAIN' else 'val'}.list"
-        lines = "".join(f"{entry.path.resolve()} {entry.label}\n" for entry in entries)
-        write_text(name, lines)
-        values.setdefault(mode, {})["filelist"] = str(name)
-    labels = save_dir / "labels.txt"
-    write_text(labels, "".join(f"{name}\n" for name in split.class_names))
-    values["MODEL"]["label_file"] = str(labels)
+    _write_lists(split, save_dir, values)
     # What was typed goes into the file too, so that the file alone repeats the training.
     for (section, key), given in [*typed.items(), *((k, v) for k, (v, _) in flags.items())]:
         values.setdefault(section, {})[key] = given
     if ("TRAIN", "use_gpu") in flags:  # the test behind the training keeps to it too
         values["MODEL"]["use_gpu"] = flags["TRAIN", "use_gpu"][0]
     path = save_dir / f"{model}_config.txt"
-    again = shlex.join(
-        [
-            "videozoo",
-            "train",
-            "--model-name",
-            model,
-            "--config",
-            str(path),
-            "--save-dir",
-            str(save_dir),
-        ]
-    )
+    again = f"videozoo train --model-name {model} --config {shlex.quote(str(path))}"
+    again += f" --save-dir {shlex.quote(str(save_dir))}"
     write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
     experiment = resolve(model, values, source=str(path), overrides=typed, flags=flags)
     train = experiment["TRAIN"].model_dump()
