@@ -84,8 +84,13 @@ def guess_model(path: Path) -> str | None:
     Raises:
         VideozooError: the file cannot be read.
     """
-    by_file = [model for model, file in CONFIG_FILES.items() if file == path.name]
-    return named_model(path) or (by_file[0] if by_file else None)
+    return named_model(path) or model_of_file_name(path)
+
+
+def model_of_file_name(path: Path) -> str | None:
+    """Returns the model whose bundled config has this file name."""
+    models = {file: model for model, file in CONFIG_FILES.items()}
+    return models.get(path.name)
 
 
 def find_config(path: str | None, model: str) -> Path:

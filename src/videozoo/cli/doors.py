@@ -14,8 +14,8 @@ from rich.console import Console
 from videozoo.config import (
     Experiment,
     canonical_model_name,
-    guess_model,
     load_experiment,
+    model_of_file_name,
     named_model,
 )
 from videozoo.errors import Faults, VideozooError
@@ -100,11 +100,10 @@ def _model_of(model_name: str | None, config: str | None, weights: Path | None) 
         VideozooError: there is no such model, or what was given contradicts itself.
     """
     typed = canonical_model_name(model_name) if model_name is not None else None
-    of_config = guess_model(Path(config)) if config is not None else None
     named = named_model(Path(config)) if config is not None else None
     if typed is not None and named not in (None, typed):
         raise VideozooError(f'{config}: has name = "{named}", but --model-name says {typed}')
-    meant = typed or of_config
+    meant = typed or named or (model_of_file_name(Path(config)) if config is not None else None)
     if weights is None:
         return meant or DEFAULT_MODEL
     if _is_native(weights):

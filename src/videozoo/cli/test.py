@@ -152,8 +152,13 @@ def print_unreadable(unreadable: list[tuple[str, str]], console: Console, *, mos
     if not unreadable:
         return
     console.print(f"unreadable: {len(unreadable)}", highlight=False)
-    for video, reason in unreadable[:most]:
-        text = reason if video in reason else f"{video}: {reason}"
-        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+    print_reasons(unreadable[:most], console)
     if len(unreadable) > most:
         console.print(f"  ... and {len(unreadable) - most} more, all in the result file")
+
+
+def print_reasons(unreadable: list[tuple[str, str]], console: Console) -> None:
+    """Prints a line a sample: its name, where the reason does not hold it, and the reason."""
+    for video, reason in unreadable:
+        text = reason if video in reason else f"{video}: {reason}"
+        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)

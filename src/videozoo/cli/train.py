@@ -94,11 +94,8 @@ def train(
         learning_rate=(learning_rate, "--learning-rate"),
         epoch=(epoch_num, "--epoch-num"),
         use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
-    ) | {
-        (mode, "precision"): (precision, "--precision")
-        for mode in ("TRAIN", "VALID")
-        if precision is not None
-    }
+        precision=(precision, "--precision"),
+    ) | doors.flags_of("VALID", precision=(precision, "--precision"))
     if folder is not None:
         from videozoo.tasks.folder import prepare_folder
 
@@ -232,13 +229,13 @@ def _open_doors(
 
 def _print_skipped(trained: Trained, console: Console) -> None:
     """Prints how many training samples could not be read, and the first of them."""
+    from videozoo.cli.test import print_reasons
+
     if not trained.unreadable:
         return
     number = len(trained.unreadable)
     console.print(f"{number} training samples could not be read and were skipped:")
-    for video, reason in list(trained.unreadable.values())[:5]:
-        text = reason if video in reason else f"{video}: {reason}"
-        console.print(f"  {text}", highlight=False, soft_wrap=True)
+    print_reasons(list(trained.unreadable.values())[:5], console)
 
 
 def _devices(
