@@ -9,7 +9,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 BITS = 8
 
@@ -29,9 +28,11 @@ def pattern(number: int, *, width: int = 64, height: int = 48) -> np.ndarray:
     return frame.astype(np.uint8)
 
 
-def number_of(image: Image.Image) -> int:
-    """Returns the number that a frame of `pattern` shows."""
-    upper = np.asarray(image.convert("L"), dtype=float)[: image.height // 2]
+def number_of(frame: np.ndarray) -> int:
+    """Returns the number that a frame of `pattern` shows; colours first [3, H, W] or last."""
+    if frame.shape[0] != 3:
+        frame = frame.transpose(2, 0, 1)  # [3, H, W]
+    upper = frame.mean(axis=0)[: frame.shape[1] // 2]
     columns = np.array_split(upper, BITS, axis=1)
     return sum(int(c.mean() > 128) << (BITS - 1 - i) for i, c in enumerate(columns))
 

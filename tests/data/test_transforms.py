@@ -1,24 +1,21 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from videozoo.data.transforms import (
-    center_crop,
-    dequantise,
-    normalise_clips,
-    random_crop_flip,
-    resize_short_side,
-    stack_frames,
-    unwhiten,
-)
+from videozoo.data.transforms import Crop, dequantise, normalise_clips, resized_size, unwhiten
 from videozoo.errors import SampleError
 
 
 def ramp(width, height):
-    """An image whose red is x and whose green is y."""
+    """A frame whose red is x and whose green is y."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
-    return Image.fromarray(np.stack([x, y, x * 0], axis=2).astype(np.uint8))
+    return np.stack([x, y, x * 0]).astype(np.uint8)  # [3, H, W]
+
+
+def cut(crop, frame):
+    out = np.empty((3, crop.size, crop.size), dtype=np.uint8)
+    crop.cut(frame, out)
+    return out
 
 
 @pytest.mark.parametrize(
@@ -29,6 +26,7 @@ def ramp(width, height):
         ((50, 50), "4:3", (53, 40)),  # a square becomes wide
         ((40, 200), "4:3", (40, 200)),  # the short side is right already
         ((200, 40), "4:3", (200, 40)),
+        ((200, 1), "4:3", (53, 40)),
         ((10, 10), "4:3", (53, 40)),
         ((64, 48), "aspect", (53, 40)),
         ((160, 80), "aspect", (80, 40)),
@@ -38,24 +36,17 @@ def ramp(width, height):
     ],
 )
 def test_resized_sizes(size, rule, expected):
-    assert resize_short_side(ramp(*size), 40, rule).size == expected
-
-
-def test_resizing_is_pillows_bilinear():
-    image = ramp(64, 48)
-    expected = image.resize((53, 40), Image.Resampling.BILINEAR)
-    assert resize_short_side(image, 40, "4:3").tobytes() == expected.tobytes()
+    assert resized_size(*size, short_size=40, rule=rule) == expected
 
 
 def test_a_line_cannot_be_resized_with_its_aspect():
     with pytest.raises(SampleError, match="200x1 pixels are too thin"):
-        resize_short_side(ramp(200, 1), 40, "aspect")
-    assert resize_short_side(ramp(200, 1), 40, "4:3").size == (53, 40)
+        resized_size(200, 1, short_size=40, rule="aspect")
 
 
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="no resize rule 'square'"):
-        resize_short_side(ramp(4, 4), 2, "square")
+        resized_size(4, 4, short_size=2, rule="square")
 
 
 @pytest.mark.parametrize(
@@ -66,52 +57,40 @@ def test_an_unknown_rule_is_refused():
         ((40, 40), 40, (0, 0)),
     ],
 )
-def test_centre_crop(size, crop, corner):
-    cropped = np.asarray(center_crop(ramp(*size), crop))
-    assert cropped.shape == (crop, crop, 3)
-    assert cropped[0, 0, :2].tolist() == list(corner)
+def test_the_middle(size, crop, corner):
+    cropped = cut(Crop(crop), ramp(*size))
+    assert cropped[:2, 0, 0].tolist() == list(corner)
+    assert np.array_equal(cropped, ramp(*size)[:, corner[1] :, corner[0] :][:, :crop, :crop])
 
 
 def test_a_crop_larger_than_the_frame_is_refused():
     with pytest.raises(SampleError, match="53x40 pixels are smaller than the crop of 48x48"):
-        center_crop(ramp(53, 40), 48)
+        cut(Crop(48), ramp(53, 40))
     with pytest.raises(SampleError, match="short_size must be at least target_size"):
-        random_crop_flip([ramp(53, 40)], 48, np.random.default_rng(0))
+        cut(Crop.random(48, np.random.default_rng(0)), ramp(53, 40))
 
 
 def test_random_crops_reach_every_place_and_both_directions():
     rng = np.random.default_rng(0)
     corners, flips = set(), set()
     for _ in range(300):
-        cropped = np.asarray(random_crop_flip([ramp(6, 5)], 4, rng)[0])
-        left = int(cropped[0, :, 0].min())
-        corners.add((left, int(cropped[0, 0, 1])))
-        flips.add(bool(cropped[0, 0, 0] > cropped[0, 1, 0]))
-        assert sorted(cropped[0, :, 0]) == [left, left + 1, left + 2, left + 3]
+        cropped = cut(Crop.random(4, rng), ramp(6, 5))
+        left = int(cropped[0].min())
+        corners.add((left, int(cropped[1, 0, 0])))
+        flips.add(bool(cropped[0, 0, 0] > cropped[0, 0, 1]))
+        assert sorted(cropped[0, 0]) == [left, left + 1, left + 2, left + 3]
     assert corners == {(x, y) for x in range(3) for y in range(2)}
     assert flips == {False, True}
 
 
-def test_all_frames_of_a_clip_share_one_crop_and_flip():
-    for seed in range(10):
-        first, second = random_crop_flip([ramp(20, 15)] * 2, 8, np.random.default_rng(seed))
-        assert first.tobytes() == second.tobytes()
-
-
 def test_without_flip_no_clip_is_mirrored():
     rng = np.random.default_rng(0)
-    for _ in range(50):
-        cropped = np.asarray(random_crop_flip([ramp(6, 5)], 4, rng, flip=False)[0])
-        assert cropped[0, 0, 0] < cropped[0, 1, 0]
+    assert not any(Crop.random(4, rng, flip=False).mirrored for _ in range(50))
 
 
-def test_frames_become_channels_in_order():
-    images = [Image.new("RGB", (3, 2), (i, i + 100, i + 200)) for i in range(6)]
-    clip = stack_frames(images, 2)
-    assert clip.shape == (3, 6, 2, 3)
-    assert clip.dtype == np.uint8
-    assert clip.flags.c_contiguous
-    assert clip[1, :, 0, 0].tolist() == [2, 102, 202, 3, 103, 203]
+def test_the_draw_of_a_place_does_not_hang_on_flip():
+    first, second = (Crop.random(4, np.random.default_rng(3), flip=flip) for flip in (True, False))
+    assert first.place == second.place
 
 
 def test_normalising_clips():

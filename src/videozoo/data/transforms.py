@@ -1,20 +1,22 @@
 """From stored frames and features to what a model takes.
 
-The first half works on the host, on Pillow images, and ends in uint8. The second half works on the
-device that the model is on: only there do bytes become floats.
+The first half works on the host, on frames as uint8. The second half works on the device that the
+model is on: only there do bytes become floats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from videozoo.errors import SampleError
+
+UInt8Array = npt.NDArray[np.uint8]
 
 RESIZE_RULES = ("4:3", "aspect")
 
@@ -23,26 +25,26 @@ RESIZE_RULES = ("4:3", "aspect")
 _LONGEST = 64
 
 
-def resize_short_side(image: Image.Image, short_size: int, rule: str) -> Image.Image:
-    """Resizes an image so that its short side has `short_size` pixels (bilinear, on uint8).
+def resized_size(width: int, height: int, *, short_size: int, rule: str) -> tuple[int, int]:
+    """Returns the size to which a frame is resized, so that its short side has `short_size` pixels.
 
     Args:
-        image: RGB.
+        width: pixels.
+        height: pixels.
         short_size: pixels of the short side of the result.
-        rule: "4:3" makes the other side int(short_size * 4 / 3) whatever the image's own aspect (a
+        rule: "4:3" makes the other side int(short_size * 4 / 3) whatever the frame's own aspect (a
             square one becomes wide), as the original library did and its weights expect. "aspect"
-            keeps the image's own.
+            keeps the frame's own.
 
     Returns:
-        The resized image; the same image where its short side already is `short_size`.
+        Width and height; the frame's own where its short side already is `short_size`.
 
     Raises:
-        SampleError: the image is so long and thin that it cannot be resized.
+        SampleError: the frame is so long and thin that it cannot be resized.
         ValueError: no such rule.
     """
-    width, height = image.size
     if min(width, height) == short_size:
-        return image
+        return width, height
     if rule == "4:3":
         other = int(short_size * 4 / 3)
     elif rule == "aspect":
@@ -52,72 +54,58 @@ def resize_short_side(image: Image.Image, short_size: int, rule: str) -> Image.I
         other = max(short_size, round(short_size * aspect))
     else:
         raise ValueError(f"no resize rule '{rule}', only {RESIZE_RULES}")
-    size = (short_size, other) if width < height else (other, short_size)
-    return image.resize(size, Image.Resampling.BILINEAR)
+    return (short_size, other) if width < height else (other, short_size)
 
 
-def center_crop(image: Image.Image, size: int) -> Image.Image:
-    """Cuts the middle size x size pixels out, from round((side - size) / 2) on.
+@dataclass(frozen=True)
+class Crop:
+    """A square that is cut out of every frame of a clip, in the same place.
 
-    Raises:
-        SampleError: the image is smaller than the crop.
+    Attributes:
+        size: pixels of its sides.
+        place: how far it lies across and down the room that there is, each in 0..1; None: in the
+            middle, from round((side - size) / 2) on.
+        mirrored: left and right change places.
     """
-    _check_crop(image, size)
-    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
-    return image.crop((left, top, left + size, top + size))
 
+    size: int
+    place: tuple[float, float] | None = None
+    mirrored: bool = False
 
-def random_crop_flip(
-    images: Sequence[Image.Image], size: int, rng: np.random.Generator, *, flip: bool = True
-) -> list[Image.Image]:
-    """Cuts the same random size x size pixels out of all images of a clip, or their mirror image.
+    @classmethod
+    def random(cls, size: int, rng: np.random.Generator, *, flip: bool = True) -> Crop:
+        """Draws a place, and with probability 1/2 to mirror the clip unless `flip` is False.
 
-    One place and one flip are drawn for the whole clip: drawn for each frame, they would look like
-    motion.
+        One draw for a whole clip: drawn for each frame, they would look like motion.
+        """
+        across, down, mirror = rng.random(3).tolist()
+        return cls(size, (across, down), flip and mirror < 0.5)
 
-    Args:
-        images: RGB.
-        size: pixels of the sides of the crop.
-        rng: draws.
-        flip: mirror the clip with probability 1/2; False: never.
+    def cut(self, frame: Sequence[UInt8Array] | UInt8Array, out: UInt8Array) -> None:
+        """Cuts one frame.
 
-    Raises:
-        SampleError: an image is smaller than the crop.
-    """
-    across, down = rng.random(2)
-    mirrored = rng.random() < 0.5 and flip
-    cropped = []
-    for image in images:
-        _check_crop(image, size)
-        left = int(across * (image.width - size + 1))
-        top = int(down * (image.height - size + 1))
-        piece = image.crop((left, top, left + size, top + size))
-        cropped.append(piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else piece)
-    return cropped
+        Args:
+            frame: red, green and blue, uint8 [H, W] each.
+            out: uint8 [3, size, size], filled.
 
-
-def _check_crop(image: Image.Image, size: int) -> None:
-    if min(image.size) < size:
-        raise SampleError(
-            f"frames of {image.width}x{image.height} pixels are smaller than the crop of "
-            f"{size}x{size}: short_size must be at least target_size"
-        )
-
-
-def stack_frames(images: Sequence[Image.Image], seglen: int) -> npt.NDArray[np.uint8]:
-    """Puts the frames of a clip into one array: segments, channels of their frames in order.
-
-    Args:
-        images: T * seglen RGB images of one size, segment after segment.
-        seglen: frames of a segment.
-
-    Returns:
-        uint8 [T, seglen * 3, H, W]; channel 3 * j + c is colour c of the segment's frame j.
-    """
-    frames = np.stack([np.asarray(image) for image in images])  # [T*seglen, H, W, 3]
-    frames = frames.transpose(0, 3, 1, 2)  # [T*seglen, 3, H, W]
-    height, width = frames.shape[2:]
-    return np.ascontiguousarray(frames).reshape(-1, seglen * 3, height, width)
+        Raises:
+            SampleError: the frame is smaller than the crop.
+        """
+        size = self.size
+        height, width = frame[0].shape
+        if min(height, width) < size:
+            raise SampleError(
+                f"frames of {width}x{height} pixels are smaller than the crop of "
+                f"{size}x{size}: short_size must be at least target_size"
+            )
+        if self.place is None:
+            left, top = round((width - size) / 2), round((height - size) / 2)
+        else:
+            left = int(self.place[0] * (width - size + 1))
+            top = int(self.place[1] * (height - size + 1))
+        for colour, plane in zip(out, frame, strict=True):
+            piece = plane[top : top + size, left : left + size]
+            colour[:] = piece[:, ::-1] if self.mirrored else piece
 
 
 def normalise_clips(clips: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

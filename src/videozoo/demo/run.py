@@ -20,8 +20,8 @@ from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
 from videozoo.data.batches import Int64Array, UInt8Array
-from videozoo.data.clips.video import read_frames
-from videozoo.data.transforms import center_crop, normalise_clips, resize_short_side
+from videozoo.data.clips.video import read_clip, read_frames
+from videozoo.data.transforms import Crop, normalise_clips, resized_size
 from videozoo.demo.clips import DemoClips, make_clips
 from videozoo.demo.features import (
     RATE,
@@ -158,10 +158,9 @@ def _make_features(folder: Path, clips: DemoClips, console: Console) -> None:
     assert isinstance(model, TSN)
 
     def frames_of(path: Path, indices: Int64Array) -> UInt8Array:
-        each = partial(resize_short_side, short_size=settings.short_size, rule=settings.resize)
-        images = read_frames(path, lambda n: np.minimum(indices, n - 1), each=each)
-        pixels = [np.asarray(center_crop(i, settings.target_size)) for i in images]
-        return np.stack(pixels).transpose(0, 3, 1, 2)  # [n, 3, H, W]
+        resize = partial(resized_size, short_size=settings.short_size, rule=settings.resize)
+        crop = Crop(settings.target_size)
+        return read_clip(path, lambda n: np.minimum(indices, n - 1), resize=resize, crop=crop)
 
     def embed(frames: UInt8Array) -> np.ndarray:
         with torch.inference_mode():
@@ -241,5 +240,4 @@ def _draw(folder: Path, clips: DemoClips, results: Sequence[Result]) -> None:
 
 
 def _all_frames(path: Path) -> UInt8Array:
-    images = read_frames(path, np.arange)
-    return np.stack([np.asarray(image) for image in images])
+    return np.stack(read_frames(path, np.arange)).transpose(0, 2, 3, 1)  # [n, H, W, 3]

@@ -8,7 +8,9 @@ def units(*parts, size=4):
 
 
 H264_IDR, H264_PLAIN, H264_SEI = b"\x65aaaa", b"\x41bb", b"\x06c"
+H264_ALONE, H264_PARAMETERS = b"\x01dd", b"\x67ee"
 HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01a", b"\x2a\x01a", b"\x02\x01a"
+HEVC_ALONE, HEVC_ALONE_ABOVE, HEVC_PARAMETERS = b"\x00\x01b", b"\x00\x02b", b"\x44\x01c"
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,10 @@ HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01a", b"\x2a\x01a", b"\x02\x01a"
         ("h264", units(H264_SEI, H264_IDR), True, PacketFacts(True, True)),
         ("h264", units(H264_SEI, H264_PLAIN), True, PacketFacts(True, False)),  # recovery point
         ("h264", units(H264_PLAIN), False, PacketFacts(True, False)),
+        ("h264", units(H264_SEI, H264_ALONE), False, PacketFacts(True, False, False)),
+        ("h264", units(H264_ALONE, H264_PLAIN), False, PacketFacts(True, False)),
+        ("h264", units(H264_PARAMETERS, H264_ALONE), False, PacketFacts(True, False)),
+        ("h264", units(H264_SEI), False, PacketFacts(True, False)),
         ("h264", units(H264_IDR)[:-1], True, None),  # cut off
         ("h264", b"\xff" * 9, True, None),
         ("h264", b"\0" * 9, True, None),
@@ -24,6 +30,11 @@ HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01a", b"\x2a\x01a", b"\x02\x01a"
         ("hevc", units(HEVC_IDR), True, PacketFacts(True, True)),
         ("hevc", units(HEVC_CRA), True, PacketFacts(True, True)),
         ("hevc", units(HEVC_PLAIN), True, PacketFacts(True, False)),
+        ("hevc", units(HEVC_ALONE), False, PacketFacts(True, False, False)),
+        ("hevc", units(HEVC_ALONE_ABOVE), False, PacketFacts(True, False, False, 1)),
+        ("hevc", units(HEVC_PARAMETERS, HEVC_ALONE), False, PacketFacts(True, False)),
+        ("hevc", units(HEVC_ALONE, HEVC_PLAIN), False, PacketFacts(True, False)),
+        ("hevc", units(b"\x02"), False, None),
         ("vp8", b"\x10", True, PacketFacts(True, True)),
         ("vp8", b"\x00", True, PacketFacts(False, True)),
         ("vp8", b"\x11", True, PacketFacts(True, False)),
@@ -34,7 +45,7 @@ HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01a", b"\x2a\x01a", b"\x02\x01a"
         ("vp9", b"\x88\x00", False, PacketFacts(True, False)),  # shows an older frame
         ("vp9", b"\x02\x00", False, None),
         ("av1", b"\x12", True, PacketFacts(True, True)),
-        ("mjpeg", b"\xff", False, PacketFacts(True, True)),
+        ("mjpeg", b"\xff", False, PacketFacts(True, True, False)),
         ("mpeg4", b"\0\0\1", True, None),
     ],
 )

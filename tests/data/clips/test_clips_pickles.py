@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from videozoo.data.clips.pickles import load_clip
+from videozoo.data.transforms import Crop
 from videozoo.errors import SampleError, VideozooError
 
 
@@ -36,7 +37,7 @@ def test_a_pickle_of_python_2(write):
     image = repr(jpeg(50)).removeprefix("b").encode("ascii")
     clip = load_clip(write(b"(S'caf\\xc3\\xa9'\nI3\n(lp1\nS" + image + b"\natp2\n."))
     assert (clip.video, clip.label) == ("café", 3)
-    assert clip.read_frames(np.arange)[0].size == (16, 12)
+    assert clip.image(0).size == (16, 12)
 
 
 @pytest.mark.parametrize(
@@ -48,22 +49,24 @@ def test_labels(write, label, expected):
 
 def test_only_wanted_frames_are_decoded_and_each_once(write):
     clip = load_clip(write(("name", 0, [jpeg(0), b"damaged", jpeg(90, kind="PNG"), jpeg(200)])))
-    seen = []
+    asked = []
 
-    def each(image):
-        seen.append(image.getpixel((0, 0))[0])
-        return image.resize((4, 4))
+    def resize(width, height):
+        asked.append((width, height))
+        return width // 2, height // 2
 
-    images = clip.read_frames(lambda n: np.array([[n - 1, 2], [2, 0]]), each=each)
-    assert seen == [0, 90, 200]
-    assert [image.getpixel((0, 0))[0] for image in images] == [200, 90, 90, 0]
-    assert images[0].size == (4, 4)
+    frames = clip.read_clip(
+        lambda n: np.array([[n - 1, 2], [2, 0]]), resize=resize, crop=Crop(4)
+    )  # [4, 3, 4, 4]
+    assert asked == [(16, 12)] * 3
+    assert frames.shape == (4, 3, 4, 4)
+    assert frames[:, 0, 0, 0].tolist() == [200, 90, 90, 0]
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_every_frame_becomes_rgb(write, mode):
     clip = load_clip(write(("name", 0, [jpeg(77, mode=mode)])))
-    (image,) = clip.read_frames(np.arange)
+    image = clip.image(0)
     assert image.mode == "RGB"
     assert abs(image.getpixel((3, 3))[0] - 77) <= 2
 
@@ -97,7 +100,7 @@ def test_a_pickle_that_runs_something_ends_the_reading(write):
 def test_a_damaged_image_is_named(write, content):
     path = write(("name", 0, [jpeg(0), content]))
     with pytest.raises(SampleError, match="frame 1 is a damaged image") as caught:
-        load_clip(path).read_frames(np.arange)
+        load_clip(path).image(1)
     assert str(path) in str(caught.value)
 
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from videos import number_of, write_video
 from videozoo.data.batches import ClipBatch, Unreadable
@@ -49,11 +48,8 @@ def test_pickles_become_what_the_original_made_of_them(clip, seg_num, seglen):
 
 def numbers_in(clip, *, seglen):
     """The frame numbers that an uncropped clip of `pattern` shows."""
-    frames = clip.reshape(-1, seglen, 3, *clip.shape[2:]).transpose(0, 1, 3, 4, 2)
-    return [
-        [number_of(Image.fromarray(np.ascontiguousarray(frame))) for frame in segment]
-        for segment in frames
-    ]
+    frames = clip.reshape(-1, seglen, 3, *clip.shape[2:])
+    return [[number_of(frame) for frame in segment] for segment in frames]
 
 
 @pytest.fixture(scope="module")

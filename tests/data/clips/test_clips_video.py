@@ -9,10 +9,20 @@ from av.stream import Disposition
 from PIL import Image
 
 from videos import number_of, pattern, set_display_matrix, skip_by_edit_list, write_video
-from videozoo.data.clips.stream import VideoStream, upright
+from videozoo.data.clips.pictures import rgb_planes, upright
+from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.clips.video import decoder_version, probe_video, read_frames
+from videozoo.data.clips.video import (
+    decoder_version,
+    probe_video,
+    read_clip,
+    read_frames,
+    visit_frames,
+)
+from videozoo.data.transforms import Crop
 from videozoo.errors import SampleError
+
+BILINEAR = Image.Resampling.BILINEAR
 
 
 def x264(options):
@@ -57,6 +67,7 @@ FILES = {
     "jpeg.avi": (10, False, {"codec": "mjpeg", "pixels": "yuvj420p"}),
     "prores.mov": (6, True, {"codec": "prores_ks", "pixels": "yuv422p10le"}),
     "hevc_open.mp4": (30, True, x265("keyint=10:min-keyint=5:bframes=3:open-gop=1")),
+    "layers.mp4": (30, True, x265("keyint=10:min-keyint=10:bframes=3:temporal-layers=3")),
     "hevc_closed.mkv": (30, True, x265("keyint=10:min-keyint=5:bframes=3:open-gop=0")),
     "vp8.webm": (40, True, alt_ref("libvpx")),
     "vp9.webm": (40, True, alt_ref("libvpx-vp9")),
@@ -88,6 +99,10 @@ def choices(n):
     yield from (rng.integers(0, n, 3).tolist() for _ in range(4))
 
 
+def colours_last(frame):
+    return frame.transpose(1, 2, 0)
+
+
 def assert_equals_full_decode(path, full):
     asked = []
     for wanted in choices(len(full)):
@@ -96,17 +111,17 @@ def assert_equals_full_decode(path, full):
             asked.append(n)
             return np.minimum(wanted, n - 1)
 
-        images = read_frames(path, choose)
+        frames = read_frames(path, choose)
         assert asked[-1] == len(full)
-        for index, image in zip(wanted, images, strict=True):
-            assert np.array_equal(np.asarray(image), full[index]), (path.name, wanted, index)
+        for index, frame in zip(wanted, frames, strict=True):
+            assert np.array_equal(colours_last(frame), full[index]), (path.name, wanted, index)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_frames_equal_those_of_a_full_decode(name, written, decode_all):
     frames, _, _ = FILES[name]
     full = decode_all(written(name))
-    assert [number_of(Image.fromarray(f)) for f in full] == list(range(frames))
+    assert [number_of(f) for f in full] == list(range(frames))
     assert_equals_full_decode(written(name), full)
 
 
@@ -145,33 +160,127 @@ def test_only_what_is_needed_is_decoded(written, monkeypatch):
     decoded = []
     decode = VideoStream.decode
 
-    def counting(self, packet, *, quick=False):
-        decoded.append(quick)
-        return decode(self, packet, quick=quick)
+    def counting(self, packet):
+        decoded.append(packet)
+        return decode(self, packet)
 
     monkeypatch.setattr(VideoStream, "decode", counting)
-    (image,) = read_frames(written("b_frames.mp4"), lambda n: np.array([n - 1]))
-    assert number_of(image) == 39
-    assert len(decoded) <= 13  # one group of pictures, and the end of the stream
-    assert sum(not quick for quick in decoded) <= 2
+    (frame,) = read_frames(written("b_frames.mp4"), lambda n: np.array([n - 1]))
+    assert number_of(frame) == 39
+    assert len(decoded) <= 8  # of a group of twelve those that others refer to; the end
     decoded.clear()
-    images = read_frames(written("b_frames.mp4"), lambda n: np.array([1, n - 1]))
-    assert [number_of(image) for image in images] == [1, 39]
-    assert len(decoded) <= 20  # the first frames, and that last group
+    frames = read_frames(written("b_frames.mp4"), lambda n: np.array([1, n - 1]))
+    assert [number_of(frame) for frame in frames] == [1, 39]
+    assert len(decoded) <= 14  # the first frames, and that last group
+    assert decoded[-1] is None
 
 
-def test_a_wanted_frame_is_decoded_and_resized_once(written):
+@pytest.mark.parametrize("name", ["b_frames.mp4", "hevc_closed.mkv", "layers.mp4", "jpeg.mov"])
+def test_frames_that_none_refers_to_are_left_out(name, written):
+    frames, _, _ = FILES[name]
+    with VideoStream(written(name)) as stream:
+        timeline, _ = read_timeline(stream)
+    assert frames / 4 < len(timeline.needless) <= frames
+    assert timeline.needless <= set(timeline.packets)
+
+
+def test_a_wanted_frame_is_visited_once(written):
     seen = []
+    count = visit_frames(
+        written("b_frames.mp4"),
+        lambda n: np.array([[5, 5], [2, 5]]),
+        lambda frame, places: seen.append((number_of(np.stack(rgb_planes(frame))), places)),
+    )
+    assert seen == [(2, [2]), (5, [0, 1, 3])]
+    assert count == 4
+    frames = read_frames(written("b_frames.mp4"), lambda n: np.array([5, 2, 5]))
+    assert frames[0] is frames[2]
 
-    def each(image):
-        seen.append(number_of(image))
-        return image.resize((8, 6))
 
-    chosen = np.array([[5, 5], [2, 5]])
-    images = read_frames(written("b_frames.mp4"), lambda n: chosen, each=each)
-    assert seen == [2, 5]
-    assert [image.size for image in images] == [(8, 6)] * 4
-    assert images[0] is images[1] is images[3]
+def test_a_clip_is_resized_and_cropped_frame_by_frame(written):
+    clip = read_clip(
+        written("b_frames.mp4"),
+        lambda n: np.array([[7, 7], [3, 30]]),
+        resize=lambda width, height: (2 * width, 2 * height),
+        crop=Crop(96),
+    )
+    assert clip.shape == (4, 3, 96, 96)
+    assert clip.dtype == np.uint8
+    assert np.array_equal(clip[0], clip[1])
+    full = read_frames(written("b_frames.mp4"), lambda n: np.array([7, 7, 3, 30]))
+    for small, frame in zip(full, clip, strict=True):
+        middle = np.asarray(Image.fromarray(colours_last(small)).resize((128, 96), BILINEAR))
+        assert np.abs(colours_last(frame) - middle[:, 16:112].astype(int)).mean() < 1
+
+
+@pytest.mark.parametrize("turn", [(0, 1, -1, 0), (-1, 0, 0, -1)])
+def test_resizing_is_told_upright_sizes(turn, tmp_path):
+    path = set_display_matrix(write_video(tmp_path / "turned.mp4", 1), *turn)
+    (plain,) = read_frames(path, np.arange)
+    asked = []
+
+    def halve(width, height):
+        asked.append((height, width))
+        return width // 2, height // 2
+
+    clip = read_clip(path, np.arange, resize=halve, crop=Crop(24))
+    assert asked == [plain.shape[1:]]
+    image = Image.fromarray(colours_last(plain))
+    small = np.asarray(image.resize((image.width // 2, image.height // 2), BILINEAR))
+    top, left = (small.shape[0] - 24) // 2, (small.shape[1] - 24) // 2
+    expected = small[top : top + 24, left : left + 24].astype(int)
+    assert np.abs(colours_last(clip[0]) - expected).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((320, 240), (341, 256)), ((640, 360), (341, 256)), ((96, 130), (64, 86))]
+)
+def test_resizing_is_pillows_bilinear_on_accurate_colours(size, wanted, tmp_path):
+    """To half a grey level, without bias: the original resized so, and its weights expect it."""
+    path = write_video(tmp_path / "scene.mp4", 4, size=size, options={"crf": "18"})
+    square = min(wanted)
+    clip = read_clip(path, np.arange, resize=lambda w, h: wanted, crop=Crop(square))
+    top, left = round((wanted[1] - square) / 2), round((wanted[0] - square) / 2)
+    with av.open(str(path)) as file:
+        for frame, got in zip(file.decode(video=0), clip, strict=True):
+            image = Image.fromarray(accurate_rgb(frame)).resize(wanted, BILINEAR)
+            expected = np.asarray(image)[top : top + square, left : left + square].astype(int)
+            difference = colours_last(got) - expected
+            assert np.abs(difference).mean() <= 0.5
+            assert abs(difference.mean()) <= 0.1
+
+
+def accurate_rgb(frame):
+    """Converts yuv420p (BT.601, limited) in floating point; chroma lies left, between the lines."""
+    y, u, v = (
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:h, :w].astype(float)
+        for plane, h, w in zip(
+            frame.planes,
+            (frame.height, frame.height // 2, frame.height // 2),
+            (frame.width, frame.width // 2, frame.width // 2),
+            strict=True,
+        )
+    )
+    u, v = (c - 128 for c in (doubled(u), doubled(v)))
+    y = (y - 16) * 255 / 219
+    scale = 255 / 224
+    red = y + 1.402 * scale * v
+    blue = y + 1.772 * scale * u
+    green = (y - 0.299 * red - 0.114 * blue) / 0.587
+    return np.stack([red, green, blue], axis=2).clip(0, 255).round().astype(np.uint8)
+
+
+def doubled(chroma):
+    down = np.arange(2 * chroma.shape[0]) / 2 - 0.25
+    across = np.arange(2 * chroma.shape[1]) / 2
+    return between(between(chroma, down).T, across).T
+
+
+def between(lines, at):
+    at = at.clip(0, len(lines) - 1)
+    low = at.astype(int)
+    high = np.minimum(low + 1, len(lines) - 1)
+    return lines[low] + (at - low)[:, None] * (lines[high] - lines[low])
 
 
 def test_long_files_are_read_twice_and_give_the_same(written, decode_all, monkeypatch):
@@ -193,7 +302,7 @@ def test_hidden_packets_give_no_frames(tmp_path, decode_all):
     data[data.index(packet)] &= ~0x10  # not shown
     path.write_bytes(data)
     full = decode_all(path)
-    assert [number_of(Image.fromarray(f)) for f in full] == [*range(11), *range(12, 20)]
+    assert [number_of(f) for f in full] == [*range(11), *range(12, 20)]
     with VideoStream(path) as stream:
         assert sum(1 for _ in stream.packets()) == 20
         assert len(read_timeline(stream)[0].times) == 19
@@ -206,7 +315,7 @@ def test_a_decoder_that_contradicts_the_packets_is_believed(name, written, decod
         times = read_timeline(stream)[0].times
     decode = VideoStream.decode
 
-    def one_late(self, packet, *, quick=False):
+    def one_late(self, packet):
         frames = decode(self, packet)
         for frame in frames:
             frame.pts = times[min(times.index(frame.pts) + 1, len(times) - 1)]
@@ -221,7 +330,7 @@ def test_a_decoder_that_contradicts_the_packets_is_believed(name, written, decod
 def test_frames_before_an_edit_do_not_count(skipped, how, tmp_path, decode_all):
     path = skip_by_edit_list(write_video(tmp_path / "edit.mov", 30, **how), skipped)
     full = decode_all(path)
-    assert [number_of(Image.fromarray(f)) for f in full] == list(range(skipped, 30))
+    assert [number_of(f) for f in full] == list(range(skipped, 30))
     assert_equals_full_decode(path, full)
 
 
@@ -239,17 +348,17 @@ def test_frames_before_an_edit_do_not_count(skipped, how, tmp_path, decode_all):
 )
 def test_frames_are_turned_upright(matrix, turn, tmp_path, decode_all):
     path = set_display_matrix(write_video(tmp_path / "turned.mp4", 3), *matrix)
-    images = read_frames(path, np.arange)
-    for image, stored in zip(images, decode_all(path), strict=True):
-        assert np.array_equal(np.asarray(image), turn(stored))
+    frames = read_frames(path, np.arange)
+    for frame, stored in zip(frames, decode_all(path), strict=True):
+        assert np.array_equal(colours_last(frame), turn(stored))
     info = probe_video(path)
-    assert (info.width, info.height) == images[0].size
+    assert (info.height, info.width) == frames[0].shape[1:]
 
 
 def test_nearly_right_angles_are_right_angles():
-    image = Image.fromarray(pattern(1))
+    plane = pattern(1)[:, :, 0]
     matrix = np.array([300, 65000, 0, -65000, 300, 0, 0, 0, 1 << 30], dtype="=i4").tobytes()
-    assert upright(image, matrix).tobytes() == image.transpose(Image.Transpose.ROTATE_270).tobytes()
+    assert np.array_equal(upright(plane, matrix), np.rot90(plane, k=-1))
 
 
 @pytest.mark.parametrize(("space", "red", "blue"), [(1, 0.2126, 0.0722), (5, 0.299, 0.114)])
@@ -273,8 +382,8 @@ def test_colours_follow_the_streams_own_matrix_and_range(space, red, blue, full_
     r = y + 2 * (1 - red) * (cr - 128) * scale
     b = y + 2 * (1 - blue) * (cb - 128) * scale
     g = (y - red * r - blue * b) / (1 - red - blue)
-    (image,) = read_frames(path, np.arange)
-    assert np.abs(np.asarray(image)[8, 8] - np.array([r, g, b])).max() <= 3
+    (frame,) = read_frames(path, np.arange)
+    assert np.abs(frame[:, 8, 8] - np.array([r, g, b])).max() <= 1
 
 
 def test_probing(written):
@@ -340,7 +449,7 @@ def test_of_several_streams_the_best_is_read(tmp_path):
         for stream in streams:
             file.mux(stream.encode(None))
     assert probe_video(path).width == 96
-    assert [number_of(image) for image in read_frames(path, np.arange)] == [0, 1, 2, 3, 4]
+    assert [number_of(frame) for frame in read_frames(path, np.arange)] == [0, 1, 2, 3, 4]
 
 
 def write_sound(path, *, cover=False):
@@ -396,8 +505,8 @@ def test_damaged_files_never_do_worse_than_a_sentence(tmp_path, written):
             data[rng.integers(len(data), size=20)] = rng.integers(0, 256, 20)
             path.write_bytes(data[: rng.integers(1, 2 * len(data))].tobytes())
             try:
-                images = read_frames(path, lambda n: np.array([0, n // 2, n - 1]))
-                assert len(images) == 3
+                frames = read_frames(path, lambda n: np.array([0, n // 2, n - 1]))
+                assert len(frames) == 3
                 outcomes["read"] += 1
             except SampleError:
                 outcomes["refused"] += 1
@@ -427,7 +536,7 @@ def test_real_files_equal_a_full_decode(decode_all):
             continue
         full = [np.rot90(f, -turns) for f in decode_all(path)]
         wanted = np.unique(np.linspace(0, len(full) - 1, 5).astype(int))
-        images = read_frames(path, lambda n, wanted=wanted: np.minimum(wanted, n - 1))
-        for index, image in zip(wanted, images, strict=True):
-            assert np.array_equal(np.asarray(image), full[index]), path.name
+        frames = read_frames(path, lambda n, wanted=wanted: np.minimum(wanted, n - 1))
+        for index, frame in zip(wanted, frames, strict=True):
+            assert np.array_equal(colours_last(frame), full[index]), path.name
     assert refused == ["WrongFile.mp4", "result.webm"]

@@ -7,25 +7,37 @@ are damaged. The codecs' own headers do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-# A network abstraction unit of H.264 of this type begins a picture after which nothing refers back.
+# Units of H.264 (ITU-T H.264, table 7-1): 1 to 5 are slices of a picture; after a picture of type 5
+# nothing refers back to what came before; 7 and 8 are parameters that later pictures need.
+_H264_SLICES = range(1, 6)
 _H264_IDR = 5
-# HEVC's pictures of random access (ITU-T H.265, table 7-1: BLA, IDR, CRA).
-_HEVC_IRAP = range(16, 22)
+_H264_PARAMETERS = (7, 8)
+# Units of HEVC (ITU-T H.265, table 7-1): below 32 are slices; 16 to 21 (BLA, IDR, CRA) are of
+# pictures of random access; the even ones below 16 are of pictures that no other of the same
+# temporal layer refers to; 32 to 34 are parameters.
+_HEVC_SLICES = range(32)
+_HEVC_ACCESS = range(16, 22)
+_HEVC_ALONE = range(0, 16, 2)
+_HEVC_PARAMETERS = range(32, 35)
 
 
-@dataclass(frozen=True)
-class PacketFacts:
+class PacketFacts(NamedTuple):
     """What one packet is.
 
     Attributes:
         shown: it gives a frame of the video.
         access: decoding can begin here.
+        needed: frames of other packets may refer to this one's. Where not, those of higher
+            temporal layers still may.
+        layer: the temporal layer, from 0.
     """
 
     shown: bool
     access: bool
+    needed: bool = True
+    layer: int = 0
 
 
 def packet_facts(
@@ -45,11 +57,11 @@ def packet_facts(
         only decoding can tell.
     """
     if codec in ("h264", "hevc"):
-        types = _unit_types(data, unit_length_size, codec)
-        if types is None:
+        headers = _unit_headers(data, unit_length_size)
+        if headers is None:
             return None
-        wanted = [_H264_IDR] if codec == "h264" else _HEVC_IRAP
-        return PacketFacts(True, is_key and any(t in wanted for t in types))
+        facts = _h264_facts if codec == "h264" else _hevc_facts
+        return facts(data, headers, is_key)
     if codec == "vp8":  # RFC 6386, section 9.1: not a key, version (3 bits), shown
         return PacketFacts(bool(data[0] & 0x10), is_key and not data[0] & 1)
     if codec == "vp9":
@@ -57,7 +69,7 @@ def packet_facts(
     if codec == "av1":  # a temporal unit shows exactly one frame
         return PacketFacts(True, is_key)
     if codec in ("mjpeg", "prores"):  # every frame stands alone
-        return PacketFacts(True, True)
+        return PacketFacts(True, True, needed=False)
     return None
 
 
@@ -76,19 +88,44 @@ def unit_length_size(codec: str, extradata: bytes | None) -> int:
     return 0
 
 
-def _unit_types(data: bytes, length_size: int, codec: str) -> list[int] | None:
-    """Returns the types of the units of a packet, None where their lengths do not fit."""
+def _unit_headers(data: bytes, length_size: int) -> list[int] | None:
+    """Returns where the units of a packet begin, None where their lengths do not fit."""
     if not length_size:
         return None
-    types, at = [], 0
-    while at < len(data):
-        length = int.from_bytes(data[at : at + length_size], "big")
-        at += length_size
-        if length == 0 or at + length > len(data):
+    headers, at, end = [], 0, len(data)
+    while at < end:
+        start = at + length_size
+        at = start + int.from_bytes(data[at:start], "big")
+        if at > end or at == start:
             return None
-        types.append(data[at] & 31 if codec == "h264" else data[at] >> 1 & 63)
-        at += length
-    return types
+        headers.append(start)
+    return headers
+
+
+def _h264_facts(data: bytes, headers: list[int], is_key: bool) -> PacketFacts:
+    access, slices, needed = False, False, False
+    for at in headers:
+        header = data[at]
+        kind = header & 31
+        if kind in _H264_SLICES:
+            slices = True
+            needed |= header & 0x60 != 0  # nal_ref_idc
+            access |= is_key and kind == _H264_IDR
+        elif kind in _H264_PARAMETERS:
+            needed = True
+    return PacketFacts(True, access, needed or not slices)
+
+
+def _hevc_facts(data: bytes, headers: list[int], is_key: bool) -> PacketFacts | None:
+    if headers[-1] + 1 >= len(data):  # headers have two bytes
+        return None
+    kinds = [data[at] >> 1 & 63 for at in headers]
+    slices = [kind for kind in kinds if kind in _HEVC_SLICES]
+    alone = bool(slices) and all(kind in _HEVC_ALONE for kind in slices)
+    parameters = any(kind in _HEVC_PARAMETERS for kind in kinds)
+    access = is_key and any(kind in _HEVC_ACCESS for kind in kinds)
+    layer = max((data[at + 1] & 7) - 1 for at in headers)
+    return PacketFacts(True, access, parameters or not alone, layer)
 
 
 def _vp9_facts(data: bytes, is_key: bool) -> PacketFacts | None:

@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from videozoo.data.clips.pictures import ResizeRule
+from videozoo.data.transforms import Crop
 from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError
 
+UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -33,35 +36,44 @@ class PickledClip:
     label: int | None
     frames: Sequence[bytes]
 
-    def read_frames(
-        self,
-        choose: Callable[[int], Int64Array],
-        *,
-        each: Callable[[Image.Image], Image.Image] | None = None,
-    ) -> list[Image.Image]:
-        """Decodes the chosen frames.
+    def read_clip(
+        self, choose: Callable[[int], Int64Array], *, resize: ResizeRule, crop: Crop
+    ) -> UInt8Array:
+        """Decodes, resizes and crops the chosen frames.
 
         Args:
             choose: answers the number n of frames with the wanted indices, each in 0..n-1.
-            each: is applied to every wanted frame once, such as a resize.
+            resize: answers a frame's width and height with those wanted; resizing is Pillow's
+                bilinear, as in the original.
+            crop: what is cut out of it then.
 
         Returns:
-            RGB images in the order of the flattened indices.
+            uint8 [N, 3, size, size] in the order of the flattened indices.
 
         Raises:
-            SampleError: an image is damaged.
+            SampleError: an image is damaged, or smaller than the crop.
         """
-        wanted = np.asarray(choose(len(self.frames))).ravel().tolist()
-        images = {}
-        for index in sorted(set(wanted)):
-            image = self._decode(index)
-            images[index] = each(image) if each else image
-        return [images[index] for index in wanted]
+        wanted = np.asarray(choose(len(self.frames))).ravel()
+        clip = np.empty((len(wanted), 3, crop.size, crop.size), dtype=np.uint8)
+        for index in np.unique(wanted).tolist():
+            image = self.image(index)
+            size = resize(*image.size)
+            if size != image.size:
+                image = image.resize(size, Image.Resampling.BILINEAR)
+            planes = np.asarray(image).transpose(2, 0, 1)  # [3, H, W]
+            for place in np.flatnonzero(wanted == index):
+                crop.cut(planes, clip[place])
+        return clip
 
-    def _decode(self, index: int) -> Image.Image:
+    def image(self, index: int) -> Image.Image:
+        """Decodes one frame.
+
+        Raises:
+            SampleError: it is damaged.
+        """
         try:
-            with Image.open(io.BytesIO(self.frames[index]), formats=("JPEG", "PNG")) as image:
-                return image.convert("RGB")
+            with Image.open(io.BytesIO(self.frames[index]), formats=("JPEG", "PNG")) as opened:
+                return opened.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise SampleError(f"{self.path}: frame {index} is a damaged image ({error})") from error
 

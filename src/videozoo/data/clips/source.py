@@ -6,21 +6,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
 from videozoo.data.batches import Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
 from videozoo.data.clips.files import PICKLE_SUFFIXES
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.pickles import load_clip
-from videozoo.data.clips.video import read_frames
+from videozoo.data.clips.video import read_clip
 from videozoo.data.sampling import segment_frames
-from videozoo.data.transforms import (
-    center_crop,
-    random_crop_flip,
-    resize_short_side,
-    stack_frames,
-)
+from videozoo.data.transforms import Crop, resized_size
 from videozoo.errors import SampleError, VideozooError
+
+UInt8Array = npt.NDArray[np.uint8]
 
 
 class ClipSource:
@@ -33,7 +30,7 @@ class ClipSource:
         seglen: frames taken of each segment.
         short_size: pixels that a frame's short side is resized to.
         target_size: pixels of the sides of the square crop.
-        resize: what becomes of the other side, see `resize_short_side`.
+        resize: what becomes of the other side, see `resized_size`.
         augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
         flip: let augment mirror half of the clips.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
@@ -92,27 +89,24 @@ class ClipSource:
             pickled = load_clip(entry.path)
             label = pickled.label if entry.label is None else entry.label
             video = pickled.video
-            read: Callable[..., list[Image.Image]] = pickled.read_frames
+            read: Callable[..., UInt8Array] = pickled.read_clip
         else:
             label, video = entry.label, entry.video
-            read = partial(read_frames, entry.path)
+            read = partial(read_clip, entry.path)
         label = self._checked_label(label, entry) if self.labelled else None
+        crop = Crop(self.target_size)
+        if draw is not None:
+            crop = Crop.random(self.target_size, draw, flip=self.flip)
         try:
             frames = read(
                 lambda n: segment_frames(n, seg_num=self.seg_num, seglen=self.seglen, rng=draw),
-                each=lambda image: resize_short_side(image, self.short_size, self.resize),
-            )
-            clip = stack_frames(self._crop(frames, draw), self.seglen)  # [T, seglen*3, H, W]
+                resize=partial(resized_size, short_size=self.short_size, rule=self.resize),
+                crop=crop,
+            )  # [T*seglen, 3, H, W]
         except SampleError as error:
             raise _with_path(error, entry) from error
+        clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
         return ClipSample(video, clip, label)
-
-    def _crop(
-        self, frames: list[Image.Image], draw: np.random.Generator | None
-    ) -> list[Image.Image]:
-        if draw is not None:
-            return random_crop_flip(frames, self.target_size, draw, flip=self.flip)
-        return [center_crop(frame, self.target_size) for frame in frames]
 
     def _checked_label(self, label: int | None, entry: ClipEntry) -> int | None:
         if label is None or 0 <= label < self.num_classes:

@@ -1,29 +1,27 @@
-"""One video stream of one file: its packets, its decoder, its frames as upright RGB images."""
+"""One video stream of one file: its packets and its decoder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import av
-import numpy as np
 from av.packet import Packet
-from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream as AvVideoStream
-from PIL import Image
 
 from videozoo.errors import SampleError
 
 # Compressed packets up to this many bytes stay in memory between finding out which frames there are
 # and decoding some of them; a longer file is read a second time.
 _KEPT_BYTES = 32 * 2**20
+
+_FAULTS = (av.FFmpegError, OSError, ValueError, LookupError, MemoryError)
 
 
 class DecodingError(SampleError):
@@ -49,7 +47,6 @@ class VideoStream:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._kept: list[Packet[AvVideoStream]] | None = None
-        self._reformatter = VideoReformatter()
         if not os.path.isfile(path):
             raise DecodingError(f"{path}: no such file")
         if not path.stat().st_size:
@@ -60,7 +57,7 @@ class VideoStream:
         self.container: str = self._container.format.name
 
     def _open(self) -> None:
-        with self._faults("cannot be opened as a video"):
+        with self.faults("cannot be opened as a video"):
             # "file:" keeps names with a colon from being taken for the address of a server; the
             # white list keeps play lists from sending the reader anywhere.
             self._container = av.open(
@@ -70,7 +67,7 @@ class VideoStream:
             )
         try:
             self._stream = self._best_stream()
-            with self._faults("no decoder for it is built in"):
+            with self.faults("no decoder for it is built in"):
                 self._stream.codec_context.thread_count = 1
                 self._stream.codec_context.thread_type = "NONE"
         except BaseException:
@@ -113,12 +110,16 @@ class VideoStream:
         self._container.close()
 
     @contextmanager
-    def _faults(self, what: str) -> Iterator[None]:
+    def faults(self, what: str) -> Iterator[None]:
+        """Names the file, and what could not be done with it, in errors of the block."""
         try:
             yield
-        except (av.FFmpegError, OSError, ValueError, LookupError, MemoryError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise DecodingError(f"{self.path}: {what}: {reason}") from error
+        except _FAULTS as error:
+            raise self._fault(what, error) from error
+
+    def _fault(self, what: str, error: BaseException) -> DecodingError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return DecodingError(f"{self.path}: {what}: {reason}")
 
     @property
     def extradata(self) -> bytes | None:
@@ -151,13 +152,16 @@ class VideoStream:
         kept_bytes = 0
         packets = self._container.demux(self._stream)
         while True:
-            with self._faults("cannot be read to its end"):
+            try:
                 packet = next(packets, None)
+            except _FAULTS as error:
+                raise self._fault("cannot be read to its end", error) from error
             if packet is None:
                 break
-            if not packet.size:
+            size = packet.size
+            if not size:
                 continue  # the one that ends the stream; to a decoder it would mean just that
-            kept_bytes += packet.size
+            kept_bytes += size
             if kept_bytes > _KEPT_BYTES:
                 kept = None
             if kept is not None:
@@ -165,59 +169,20 @@ class VideoStream:
             yield packet
         self._kept = kept
 
-    def decode(
-        self, packet: Packet[AvVideoStream] | None, *, quick: bool = False
-    ) -> list[VideoFrame]:
+    def decode(self, packet: Packet[AvVideoStream] | None) -> list[VideoFrame]:
         """Decodes one packet and returns the frames that are ready, in the order of display.
 
         Args:
             packet: None says that there are no more: what is still held back comes.
-            quick: the packet's own frame is not wanted: leave it out where no other needs it.
 
         Raises:
             DecodingError: the packet is damaged.
         """
-        context = self._stream.codec_context
-        context.skip_frame = "NONREF" if quick else "DEFAULT"
-        with self._faults("cannot be decoded"):
-            return context.decode(packet)
+        try:
+            return self._stream.codec_context.decode(packet)
+        except _FAULTS as error:
+            raise self._fault("cannot be decoded", error) from error
 
     def restart(self) -> None:
         """Makes the decoder forget the frames it has seen; what comes next must be an access."""
         self._stream.codec_context.flush_buffers()
-
-    def image(self, frame: VideoFrame) -> Image.Image:
-        """Returns a frame as an RGB image, upright.
-
-        Colours are converted with the frame's own matrix and range (where it names none: ITU-R
-        BT.601, limited); the display matrix of the file turns and mirrors it.
-
-        Raises:
-            DecodingError: the frame's pixel format cannot be converted.
-        """
-        with self._faults("a frame cannot be converted to RGB"):
-            rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-            image = Image.fromarray(np.ascontiguousarray(rgb))  # [H, W, 3]
-        for side in cast("Iterable[SideData]", frame.side_data):
-            if side.type == Type.DISPLAYMATRIX:
-                return upright(image, bytes(side))
-        return image
-
-
-def upright(image: Image.Image, matrix: bytes) -> Image.Image:
-    """Turns and mirrors an image as a display matrix says, to the nearest right angle.
-
-    Args:
-        image: as stored.
-        matrix: nine int32 (ISO/IEC 14496-12, section 8.2.2): a stored pixel (p, q) is shown at
-            x = a p + c q + x0, y = b p + d q + y0, with a, b, c, d the entries 0, 1, 3, 4.
-    """
-    a, b, _, c, d = np.frombuffer(matrix, dtype="=i4")[:5].tolist()
-    if abs(b) > abs(a):
-        image = image.transpose(Image.Transpose.TRANSPOSE)  # x is q and y is p from here on
-        a, d = c, b
-    if a < 0:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if d < 0:
-        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    return image

@@ -33,11 +33,15 @@ class Timeline:
 
     Attributes:
         times: when each frame is shown, ascending, in the stream's own units.
+        packets: the number of each frame's packet in the order of decoding.
         accesses: where decoding may begin, ascending; the first is packet 0.
+        needless: the packets whose frames no other frame refers to.
     """
 
     times: list[int]
+    packets: list[int]
     accesses: list[Access]
+    needless: frozenset[int]
 
     def access_for(self, frame: int) -> int:
         """Returns the number of the last access from which `frame` can be decoded."""
@@ -48,6 +52,8 @@ class _Packet(NamedTuple):
     time: int
     shown: bool
     access: bool
+    needed: bool
+    layer: int
 
 
 def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
@@ -57,35 +63,41 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
         The timeline, or None where packets do not tell for sure which frames decoding will give;
         and the number of frames that there seem to be.
     """
-    length_size = unit_length_size(stream.codec, stream.extradata)
+    codec = stream.codec
+    length_size = unit_length_size(codec, stream.extradata)
     packets = []
     seeming = 0
     plain = stream.container in _TIMED
     try:
         for packet in stream.packets():
-            facts = packet_facts(
-                stream.codec,
-                bytes(packet),
-                is_key=packet.is_keyframe,
-                unit_length_size=length_size,
-            )
             seeming += not packet.is_discard
-            if packet.pts is None or packet.is_corrupt or facts is None:
+            if not plain:
+                continue
+            facts = packet_facts(
+                codec, bytes(packet), is_key=packet.is_keyframe, unit_length_size=length_size
+            )
+            time = packet.pts
+            if time is None or packet.is_corrupt or facts is None:
                 plain = False
             else:
                 shown = facts.shown and not packet.is_discard
-                packets.append(_Packet(packet.pts, shown, facts.access))
+                packets.append(_Packet(time, shown, *facts[1:]))
     except DecodingError:
         plain = False  # decoding comes to the same place and ends there
     return (_timeline(packets) if plain else None), seeming
 
 
 def _timeline(packets: list[_Packet]) -> Timeline | None:
-    times = sorted(p.time for p in packets if p.shown)
+    shown = sorted((p.time, number) for number, p in enumerate(packets) if p.shown)
+    times = [time for time, _ in shown]
     if not times or len(set(times)) != len(times):
         return None
     accesses = _accesses(packets, times)
-    return Timeline(times, accesses) if accesses and accesses[0].packet == 0 else None
+    if not accesses or accesses[0].packet != 0:
+        return None
+    top = max(p.layer for p in packets)  # the layer that no higher one leans on
+    needless = frozenset(n for n, p in enumerate(packets) if not p.needed and p.layer == top)
+    return Timeline(times, [number for _, number in shown], accesses, needless)
 
 
 def _accesses(packets: list[_Packet], times: list[int]) -> list[Access]:
