@@ -221,6 +221,9 @@ class ClipSettings(Settings):
         "4:3", description="the other side: '4:3' int(short_size * 4 / 3), 'aspect' in proportion"
     )
     flip: bool = Field(True, description="mirror half of the training clips")
+    decoder: Literal["pyav", "torchcodec"] = Field(
+        "pyav", description="what decodes videos; 'torchcodec' must be installed"
+    )
     video_path: str | None = Field(None, description="accepted: give infer videos or --filelist")
     video_folder: str | None = Field(
         None, description="the videos of a Kinetics csv: a folder a class"

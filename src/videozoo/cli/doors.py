@@ -21,6 +21,7 @@ from videozoo.config import (
 from videozoo.errors import Faults, VideozooError
 from videozoo.ini import parse_overrides
 from videozoo.processes import is_first_process
+from videozoo.settings import ClipSettings
 
 if TYPE_CHECKING:
     import torch
@@ -256,10 +257,10 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         "precision": settings.precision,
         **describe_preprocessing(settings),
     }
-    if not settings.FEATURES:
+    if isinstance(settings, ClipSettings):
         from videozoo.data.clips.video import decoder_version
 
-        made["decoder"] = decoder_version()
+        made["decoder"] = decoder_version(settings.decoder)
     made["versions"] = {
         "videozoo": __version__,
         "torch": torch.__version__,

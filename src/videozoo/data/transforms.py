@@ -17,6 +17,7 @@ from torch import Tensor
 from videozoo.errors import SampleError
 
 UInt8Array = npt.NDArray[np.uint8]
+Planes = Sequence[UInt8Array] | UInt8Array  # red, green and blue, [H, W] each
 
 RESIZE_RULES = ("4:3", "aspect")
 
@@ -81,7 +82,7 @@ class Crop:
         across, down, mirror = rng.random(3).tolist()
         return cls(size, (across, down), flip and mirror < 0.5)
 
-    def cut(self, frame: Sequence[UInt8Array] | UInt8Array, out: UInt8Array) -> None:
+    def cut(self, frame: Planes, out: UInt8Array) -> None:
         """Cuts one frame.
 
         Args:

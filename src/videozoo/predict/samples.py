@@ -208,6 +208,7 @@ def _clip_samples(
         resize=settings.resize,
         augment=augment,
         flip=settings.flip,
+        decoder=settings.decoder,
         labelled=labelled,
     )
     return Samples(source, names)

@@ -1,4 +1,6 @@
+import importlib.util
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from av.stream import Disposition
 from PIL import Image
 
 from videos import number_of, pattern, set_display_matrix, skip_by_edit_list, write_video
+from videozoo.data.clips.decoding import visit_frames
 from videozoo.data.clips.pictures import rgb_planes, upright
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
@@ -17,11 +20,13 @@ from videozoo.data.clips.video import (
     probe_video,
     read_clip,
     read_frames,
-    visit_frames,
 )
 from videozoo.data.transforms import Crop
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 
+torchcodec_is_installed = pytest.mark.skipif(
+    importlib.util.find_spec("torchcodec") is None, reason="torchcodec is not installed"
+)
 BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -103,7 +108,7 @@ def colours_last(frame):
     return frame.transpose(1, 2, 0)
 
 
-def assert_equals_full_decode(path, full):
+def assert_equals_full_decode(path, full, *, decoder="pyav"):
     asked = []
     for wanted in choices(len(full)):
 
@@ -111,7 +116,7 @@ def assert_equals_full_decode(path, full):
             asked.append(n)
             return np.minimum(wanted, n - 1)
 
-        frames = read_frames(path, choose)
+        frames = read_frames(path, choose, decoder=decoder)
         assert asked[-1] == len(full)
         for index, frame in zip(wanted, frames, strict=True):
             assert np.array_equal(colours_last(frame), full[index]), (path.name, wanted, index)
@@ -123,6 +128,41 @@ def test_frames_equal_those_of_a_full_decode(name, written, decode_all):
     full = decode_all(written(name))
     assert [number_of(f) for f in full] == list(range(frames))
     assert_equals_full_decode(written(name), full)
+
+
+@torchcodec_is_installed
+@pytest.mark.parametrize("name", FILES)
+def test_torchcodec_gives_the_same_frames(name, written, decode_all):
+    """Bit for bit those of its own full decode, which shows the pictures that PyAV shows."""
+    frames, _, _ = FILES[name]
+    path = written(name)
+    full = [colours_last(f) for f in read_frames(path, np.arange, decoder="torchcodec")]
+    assert [number_of(f) for f in full] == list(range(frames))
+    for ours, theirs in zip(decode_all(path), full, strict=True):
+        assert np.abs(ours.astype(int) - theirs).mean() < 5
+    assert_equals_full_decode(path, full, decoder="torchcodec")
+
+
+@torchcodec_is_installed
+def test_torchcodec_decodes_what_packets_foretell(written, monkeypatch):
+    def refuse(self, packet):
+        raise AssertionError("PyAV decodes")
+
+    monkeypatch.setattr(VideoStream, "decode", refuse)
+    for name in ("b_frames.mp4", "refresh.mp4", "vp9.webm", "hevc_open.mp4"):
+        (frame,) = read_frames(written(name), lambda n: np.array([17]), decoder="torchcodec")
+        assert number_of(frame) == 17
+    with pytest.raises(AssertionError):
+        read_frames(written("mpeg4_b.avi"), np.arange, decoder="torchcodec")
+
+
+def test_a_missing_torchcodec_is_one_sentence(written, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    with pytest.raises(VideozooError, match="torchcodec is not installed; pip install") as caught:
+        read_frames(written("one.mp4"), np.arange, decoder="torchcodec")
+    assert not isinstance(caught.value, SampleError)  # no video is to blame
+    with pytest.raises(VideozooError, match="torchcodec is not installed"):
+        decoder_version("torchcodec")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -524,7 +564,12 @@ SHARED = os.environ.get("VIDEOZOO_SHARED")
 REAL = sorted(Path(SHARED, "data", "codecs").glob("*")) if SHARED else []
 
 
-@pytest.mark.skipif(not SHARED, reason="VIDEOZOO_SHARED, the folder of real videos, is not set")
+real_files = pytest.mark.skipif(
+    not SHARED, reason="VIDEOZOO_SHARED, the folder of real videos, is not set"
+)
+
+
+@real_files
 def test_real_files_equal_a_full_decode(decode_all):
     refused = []
     assert REAL
@@ -534,9 +579,18 @@ def test_real_files_equal_a_full_decode(decode_all):
         except SampleError:
             refused.append(path.name)
             continue
-        full = [np.rot90(f, -turns) for f in decode_all(path)]
-        wanted = np.unique(np.linspace(0, len(full) - 1, 5).astype(int))
-        frames = read_frames(path, lambda n, wanted=wanted: np.minimum(wanted, n - 1))
-        for index, frame in zip(wanted, frames, strict=True):
-            assert np.array_equal(colours_last(frame), full[index]), path.name
+        assert_equals_full_decode(path, [np.rot90(f, -turns) for f in decode_all(path)])
     assert refused == ["WrongFile.mp4", "result.webm"]
+
+
+@real_files
+@torchcodec_is_installed
+def test_real_files_by_torchcodec():
+    for path in REAL:
+        if path.name in ("WrongFile.mp4", "result.webm"):
+            with pytest.raises(SampleError, match=path.name):
+                read_frames(path, np.arange, decoder="torchcodec")
+            continue
+        full = read_frames(path, np.arange, decoder="torchcodec")
+        assert len(full) == probe_video(path).frames
+        assert_equals_full_decode(path, [colours_last(f) for f in full], decoder="torchcodec")

@@ -33,6 +33,7 @@ class ClipSource:
         resize: what becomes of the other side, see `resized_size`.
         augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
         flip: let augment mirror half of the clips.
+        decoder: of video files, see `video.read_clip`.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
     """
 
@@ -48,6 +49,7 @@ class ClipSource:
         resize: str = "4:3",
         augment: bool = False,
         flip: bool = True,
+        decoder: str = "pyav",
         labelled: bool = True,
     ) -> None:
         self.entries = entries
@@ -59,6 +61,7 @@ class ClipSource:
         self.resize: str = resize
         self.augment = augment
         self.flip = flip
+        self.decoder = decoder
         self.labelled = labelled
 
     def __len__(self) -> int:
@@ -92,7 +95,7 @@ class ClipSource:
             read: Callable[..., UInt8Array] = pickled.read_clip
         else:
             label, video = entry.label, entry.video
-            read = partial(read_clip, entry.path)
+            read = partial(read_clip, entry.path, decoder=self.decoder)
         label = self._checked_label(label, entry) if self.labelled else None
         crop = Crop(self.target_size)
         if draw is not None:
