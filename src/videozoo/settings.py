@@ -220,6 +220,9 @@ class ClipSettings(Settings):
     resize: Literal["4:3", "aspect"] = Field(
         "4:3", description="the other side: '4:3' int(short_size * 4 / 3), 'aspect' in proportion"
     )
+    resize_with: Literal["swscale", "pillow"] = Field(
+        "swscale", description="for videos: 'pillow' as pickles are resized, slower"
+    )
     flip: bool = Field(True, description="mirror half of the training clips")
     decoder: Literal["pyav", "torchcodec"] = Field(
         "pyav", description="what decodes videos; 'torchcodec' must be installed"

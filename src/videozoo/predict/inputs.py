@@ -149,6 +149,7 @@ def describe_preprocessing(settings: Settings) -> dict[str, Any]:
             "sampling": "centre of each segment",
             "short_size": settings.short_size,
             "resize": settings.resize,
+            "resize_with": settings.resize_with,
             "crop": f"{settings.target_size} px centre",
             "image_mean": list(settings.image_mean),
             "image_std": list(settings.image_std),

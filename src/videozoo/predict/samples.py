@@ -209,6 +209,7 @@ def _clip_samples(
         augment=augment,
         flip=settings.flip,
         decoder=settings.decoder,
+        resize_with=settings.resize_with,
         labelled=labelled,
     )
     return Samples(source, names)

@@ -1,13 +1,17 @@
+import io
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from videos import number_of, write_video
 from videozoo.data.batches import ClipBatch, Unreadable
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.source import ClipSource
+from videozoo.data.clips.video import read_frames
 from videozoo.data.transforms import normalise_clips
 from videozoo.errors import SampleError, VideozooError
 
@@ -94,6 +98,21 @@ def test_the_resize_rule_matters(tmp_path):
     forced, kept = (source_of(wide, resize=rule).read(0, None).clip for rule in ("4:3", "aspect"))
     assert forced.shape == kept.shape
     assert not np.array_equal(forced, kept)
+
+
+def test_pillow_resizes_videos_as_it_resizes_pickles(tmp_path):
+    """To the byte: for scores that must be those of frames stored as pictures."""
+    path = write_video(tmp_path / "clip.mp4", 9, size=(96, 72))
+    images = []
+    for frame in read_frames(path, np.arange):
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0))).save(file, "PNG")
+        images.append(file.getvalue())
+    pickled = tmp_path / "clip.pkl"
+    pickled.write_bytes(pickle.dumps(("clip", 0, images)))
+    expected = source_of(pickled).read(0, None).clip
+    assert np.array_equal(source_of(path, resize_with="pillow").read(0, None).clip, expected)
+    assert not np.array_equal(source_of(path).read(0, None).clip, expected)
 
 
 def test_a_label_out_of_range_shows_that_the_config_is_wrong(video):

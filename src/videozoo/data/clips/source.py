@@ -33,7 +33,8 @@ class ClipSource:
         resize: what becomes of the other side, see `resized_size`.
         augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
         flip: let augment mirror half of the clips.
-        decoder: of video files, see `video.read_clip`.
+        decoder: of video files, see `video.read_frames`.
+        resize_with: for video files, see `video.read_clip`.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
     """
 
@@ -50,6 +51,7 @@ class ClipSource:
         augment: bool = False,
         flip: bool = True,
         decoder: str = "pyav",
+        resize_with: str = "swscale",
         labelled: bool = True,
     ) -> None:
         self.entries = entries
@@ -62,6 +64,7 @@ class ClipSource:
         self.augment = augment
         self.flip = flip
         self.decoder = decoder
+        self.resize_with = resize_with
         self.labelled = labelled
 
     def __len__(self) -> int:
@@ -95,7 +98,9 @@ class ClipSource:
             read: Callable[..., UInt8Array] = pickled.read_clip
         else:
             label, video = entry.label, entry.video
-            read = partial(read_clip, entry.path, decoder=self.decoder)
+            read = partial(
+                read_clip, entry.path, decoder=self.decoder, resize_with=self.resize_with
+            )
         label = self._checked_label(label, entry) if self.labelled else None
         crop = Crop(self.target_size)
         if draw is not None:

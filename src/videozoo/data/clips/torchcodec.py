@@ -13,32 +13,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from videozoo.data.clips.decoding import ChooseFrames, Wanted
-from videozoo.data.clips.pictures import ResizeRule
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import Timeline, read_timeline
 from videozoo.data.transforms import Planes
 from videozoo.errors import VideozooError
 
-UInt8Array = npt.NDArray[np.uint8]
 Show = Callable[[Planes, list[int]], None]
 
 
-def show_frames(
-    path: Path, choose: ChooseFrames, show: Show, *, resize: ResizeRule | None
-) -> int | None:
-    """Gives `show` each wanted frame of a video file.
+def show_frames(path: Path, choose: ChooseFrames, show: Show) -> int | None:
+    """Gives `show` each wanted frame of a video file at its full size.
 
     Args:
         path: the file.
         choose: answers the number n of frames with the wanted indices, each in 0..n-1.
         show: is given red, green and blue, uint8 [H, W] each, upright, and the frame's places
             among the flattened indices.
-        resize: answers width and height of an upright frame with those wanted; None leaves them.
 
     Returns:
         How many indices there are; None where torchcodec refuses the file, or packets do not tell
@@ -59,8 +50,7 @@ def show_frames(
             str(path), num_ffmpeg_threads=1, custom_frame_mappings=_frame_mappings(timeline)
         )
         for number in sorted(wanted.places):
-            frame = decoder.get_frame_at(number)
-            show(_resized(frame.data.numpy(), resize), wanted.places[number])
+            show(decoder.get_frame_at(number).data.numpy(), wanted.places[number])
     except (RuntimeError, ValueError, IndexError):
         return None
     return wanted.count
@@ -104,12 +94,3 @@ def _decoder_class() -> Any:
             " machine and a torchcodec made for this torch, or set decoder = 'pyav'"
         ) from error
     return VideoDecoder
-
-
-def _resized(frame: UInt8Array, resize: ResizeRule | None) -> UInt8Array:
-    height, width = frame.shape[1:]
-    size = (width, height) if resize is None else resize(width, height)
-    if size == (width, height):
-        return frame
-    image = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1)

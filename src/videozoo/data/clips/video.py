@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from videozoo.data.clips.decoding import ChooseFrames, all_frames, visit_frames
 from videozoo.data.clips.pictures import ResizeRule, rgb_planes, upright_size
@@ -85,7 +86,7 @@ def read_frames(path: Path, choose: ChooseFrames, *, decoder: str = "pyav") -> l
     def keep(planes: Planes, places: list[int]) -> None:
         frames.update(dict.fromkeys(places, np.stack(list(planes))))
 
-    count = _show_frames(path, choose, keep, resize=None, decoder=decoder)
+    count = _show_frames(path, choose, keep, decoder=decoder)
     return [frames[place] for place in range(count)]
 
 
@@ -96,6 +97,7 @@ def read_clip(
     resize: ResizeRule,
     crop: Crop,
     decoder: str = "pyav",
+    resize_with: str = "swscale",
 ) -> UInt8Array:
     """Reads the chosen frames of a video file, resized and cropped as soon as each is decoded.
 
@@ -105,6 +107,10 @@ def read_clip(
         resize: answers width and height of an upright frame with those wanted.
         crop: what is cut out of it then.
         decoder: as in `read_frames`.
+        resize_with: "swscale" resizes while it converts colours; "pillow" resizes the converted
+            frame, as for pickles and in the original, and takes several times as long. They
+            differ where a picture is over- or underexposed: see docs/data.md. What torchcodec
+            decodes is always resized by Pillow.
 
     Returns:
         uint8 [N, 3, size, size] in the order of the flattened indices.
@@ -127,25 +133,46 @@ def read_clip(
         for place in places:
             crop.cut(planes, clip[place])
 
-    _show_frames(path, chosen, keep, resize=resize, decoder=decoder)
+    _show_frames(path, chosen, keep, resize=resize, decoder=decoder, resize_with=resize_with)
     return clip
 
 
 def _show_frames(
-    path: Path, choose: ChooseFrames, show: Show, *, resize: ResizeRule | None, decoder: str
+    path: Path,
+    choose: ChooseFrames,
+    show: Show,
+    *,
+    decoder: str,
+    resize: ResizeRule | None = None,
+    resize_with: str = "swscale",
 ) -> int:
     """Gives `show` the planes of each wanted frame, and its places among the indices.
 
     Returns:
         How many indices there are.
     """
+
+    def show_resized(planes: Planes, places: list[int]) -> None:
+        show(planes if resize is None else _resized(planes, resize), places)
+
     if decoder == "torchcodec":
         from videozoo.data.clips.torchcodec import show_frames
 
-        count = show_frames(path, choose, show, resize=resize)
+        count = show_frames(path, choose, show_resized)
         if count is not None:
             return count
-    return visit_frames(path, choose, lambda frame, places: show(rgb_planes(frame, resize), places))
+    if resize_with == "pillow":
+        return visit_frames(path, choose, lambda f, places: show_resized(rgb_planes(f), places))
+    return visit_frames(path, choose, lambda f, places: show(rgb_planes(f, resize), places))
+
+
+def _resized(planes: Planes, resize: ResizeRule) -> Planes:
+    height, width = planes[0].shape
+    size = resize(width, height)
+    if size == (width, height):
+        return planes
+    image = Image.fromarray(np.stack(list(planes), axis=2))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
 def probe_video(path: Path) -> VideoInfo:
