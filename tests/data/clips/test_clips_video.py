@@ -165,6 +165,16 @@ def test_a_missing_torchcodec_is_one_sentence(written, monkeypatch):
         decoder_version("torchcodec")
 
 
+@pytest.mark.parametrize("name", [name for name, (_, trusted, _) in FILES.items() if trusted])
+def test_what_packets_foretell_is_not_decoded_as_a_whole(name, written, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("all frames are decoded")
+
+    monkeypatch.setattr("videozoo.data.clips.decoding.all_frames", refuse)
+    for wanted in choices(FILES[name][0]):
+        assert len(read_frames(written(name), lambda n, wanted=wanted: np.array(wanted)))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_packets_are_trusted_where_they_can_be(name, written):
     frames, trusted, _ = FILES[name]

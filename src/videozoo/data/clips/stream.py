@@ -21,6 +21,10 @@ from videozoo.errors import SampleError
 # and decoding some of them; a longer file is read a second time.
 _KEPT_BYTES = 32 * 2**20
 
+# Containers that describe their streams and store the time at which each frame is shown. Others
+# (AVI, transport streams) only guess times, and their guesses look sane.
+TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+
 _FAULTS = (av.FFmpegError, OSError, ValueError, LookupError, MemoryError)
 
 
@@ -51,19 +55,28 @@ class VideoStream:
             raise DecodingError(f"{path}: no such file")
         if not path.stat().st_size:
             raise DecodingError(f"{path}: the file is empty")
-        self._open()
-        context = self._stream.codec_context
-        self.codec: str = context.codec.canonical_name
-        self.container: str = self._container.format.name
+        self._open(trying=False)
+        several = len(self._container.streams.video) > 1
+        if several or self.container not in TIMED_CONTAINERS:
+            self.reopen()
 
-    def _open(self) -> None:
+    def _open(self, *, trying: bool) -> None:
+        """Opens the file.
+
+        Args:
+            trying: let FFmpeg decode the first packets to know the streams better. It takes longer
+                than opening; containers that describe their streams can do without.
+        """
+        options = {"protocol_whitelist": "file"}
+        if not trying:
+            options["codec_whitelist"] = "none"
         with self.faults("cannot be opened as a video"):
             # "file:" keeps names with a colon from being taken for the address of a server; the
             # white list keeps play lists from sending the reader anywhere.
             self._container = av.open(
                 "file:" + os.fspath(self.path),
                 metadata_errors="ignore",
-                options={"protocol_whitelist": "file"},
+                options=options,
             )
         try:
             self._stream = self._best_stream()
@@ -73,6 +86,8 @@ class VideoStream:
         except BaseException:
             self._container.close()
             raise
+        self.codec: str = self._stream.codec_context.codec.canonical_name
+        self.container: str = self._container.format.name
         self._fresh = True
 
     def reopen(self) -> None:
@@ -83,7 +98,7 @@ class VideoStream:
         """
         self._container.close()
         self._kept = None
-        self._open()
+        self._open(trying=True)
 
     def _best_stream(self) -> AvVideoStream:
         pictures = [

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from videozoo.data.clips.bitstream import packet_facts, unit_length_size
-from videozoo.data.clips.stream import DecodingError, VideoStream
-
-# Containers that store the time at which each frame is shown. Others (AVI, streams) only guess it,
-# and their guesses look sane.
-_TIMED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+from videozoo.data.clips.stream import TIMED_CONTAINERS, DecodingError, VideoStream
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
     length_size = unit_length_size(codec, stream.extradata)
     packets = []
     seeming = 0
-    plain = stream.container in _TIMED
+    plain = stream.container in TIMED_CONTAINERS
     try:
         for packet in stream.packets():
             seeming += not packet.is_discard
