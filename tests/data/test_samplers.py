@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videozoo.data.batches import Chunk
-from videozoo.data.samplers import GROUPS_AT_ONCE, StepSampler, epoch_order, split_evenly
+from videozoo.data.samplers import (
+    EpochOrder,
+    ReadGroups,
+    StepSampler,
+    epoch_order,
+    split_evenly,
+)
 
 LENGTHS = st.integers(1, 60)
 BATCHES = st.integers(1, 20)
@@ -15,7 +21,14 @@ WORLDS = st.integers(1, 5)
 
 
 def samplers(
-    length: int, *, batch: int, chunk: int, world: int = 1, shuffle: bool = True, seed: int = 0
+    length: int,
+    *,
+    batch: int,
+    chunk: int,
+    world: int = 1,
+    shuffle: bool = True,
+    seed: int = 0,
+    groups: ReadGroups | None = None,
 ) -> list[StepSampler]:
     """Returns the sampler of every process."""
     return [
@@ -27,6 +40,7 @@ def samplers(
             seed=seed,
             rank=rank,
             world=world,
+            groups=groups,
         )
         for rank in range(world)
     ]
@@ -157,15 +171,66 @@ def test_short_lists(length: int) -> None:
     assert len(sampler) == length
 
 
-@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=9), seed=st.integers(0, 99))
-def test_groups_are_read_together(sizes: list[int], seed: int) -> None:
-    stops = np.cumsum(sizes).tolist()
-    groups = list(zip([0, *stops[:-1]], stops, strict=True))
-    order = epoch_order(stops[-1], seed=seed, epoch=3, groups=groups)
-    assert sorted(order.tolist()) == list(range(stops[-1]))
-    group_of = {i: g for g, (start, stop) in enumerate(groups) for i in range(start, stop)}
-    seen = [group_of[i] for i in order.tolist()]
-    # Once a window of GROUPS_AT_ONCE groups is done, none of them comes again.
+SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=9)
+AT_ONCE = st.integers(1, 4)
+
+
+@given(sizes=SIZES, at_once=AT_ONCE, seed=st.integers(0, 99))
+def test_groups_are_read_together(sizes: list[int], at_once: int, seed: int) -> None:
+    stops = np.cumsum(sizes)
+    length = int(stops[-1])
+    order = epoch_order(length, seed=seed, epoch=3, groups=ReadGroups(stops, at_once)).tolist()
+    assert sorted(order) == list(range(length))
+    seen = [int(np.searchsorted(stops, i, side="right")) for i in order]
+    # Once a window of at_once groups is done, none of them comes again.
     for place, group in enumerate(seen):
         last = len(seen) - 1 - seen[::-1].index(group)
-        assert len(set(seen[place : last + 1])) <= GROUPS_AT_ONCE
+        assert len(set(seen[place : last + 1])) <= at_once
+
+
+@given(sizes=SIZES, at_once=AT_ONCE, batch=BATCHES, data=st.data())
+def test_windows_are_made_without_those_before(
+    sizes: list[int], at_once: int, batch: int, data: st.DataObject
+) -> None:
+    stops = np.cumsum(sizes)
+    groups, length = ReadGroups(stops, at_once), int(stops[-1])
+    whole = epoch_order(length, seed=1, epoch=2, groups=groups).tolist()
+    start = data.draw(st.integers(0, length))
+    stop = data.draw(st.integers(start, length))
+    order = EpochOrder(length, seed=1, epoch=2, groups=groups)
+    assert order.take(start, stop).tolist() == whole[start:stop]
+    assert order.take(0, length).tolist() == whole, "having been elsewhere changes nothing"
+    # the sampler takes it step by step, from the middle too
+    (sampler,) = samplers(length, batch=batch, chunk=batch, seed=1, groups=groups)
+    step = data.draw(st.integers(0, sampler.steps))
+    sampler.set_epoch(2)
+    sampler.resume_at(2, step)
+    assert [i for chunk in sampler for i in chunk.indices] == whole[step * batch :]
+
+
+def test_only_the_windows_that_are_asked_for_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[list[int]] = []
+    make = np.random.default_rng
+
+    def noted(key: list[int]) -> np.random.Generator:
+        keys.append(key)
+        return make(key)
+
+    monkeypatch.setattr(np.random, "default_rng", noted)
+    groups = ReadGroups(np.arange(10, 101, 10), 2)  # 5 windows of 20
+    (sampler,) = samplers(100, batch=8, chunk=8, seed=7, groups=groups)
+    sampler.set_epoch(4)
+    sampler.resume_at(4, 8)  # the first sample is the 64th: window 3
+    list(sampler)
+    assert keys == [[7, 4, 0], [7, 4, 0, 4], [7, 4, 0, 5]]
+
+
+def test_few_groups_are_shuffled_whole_and_many_in_even_windows() -> None:
+    few = ReadGroups(np.array([3, 6]), 16)
+    orders = [epoch_order(6, seed=s, epoch=0, groups=few).tolist() for s in range(50)]
+    assert len({tuple(order) for order in orders}) > 40
+    # 17 groups by 16: 9 and 8, not 16 and a lone one
+    many = ReadGroups(np.arange(1, 18), 16)
+    firsts = epoch_order(17, seed=0, epoch=0, groups=many).tolist()[:9]
+    again = [epoch_order(17, seed=0, epoch=e, groups=many).tolist()[:9] for e in range(1, 5)]
+    assert all(set(other) != set(firsts) for other in again), "windows differ by epoch"

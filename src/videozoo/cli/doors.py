@@ -21,7 +21,7 @@ from videozoo.config import (
 from videozoo.errors import Faults, VideozooError
 from videozoo.ini import parse_overrides
 from videozoo.processes import is_first_process
-from videozoo.settings import ClipSettings
+from videozoo.settings import ClipSettings, Settings
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from videozoo.predict.weights import LoadedWeights
 
 _SAID: set[str] = set()  # sentences that are said once a process
+_WORTH_TELLING = 1.0  # seconds of indexing
 DEFAULT_MODEL = "AttentionCluster"
 Flags = Mapping[tuple[str, str], tuple[Any, str]]
 
@@ -136,6 +137,31 @@ def open_weights(weights: str | None, experiment: Experiment) -> LoadedWeights:
     return load_weights(Path(weights), experiment)
 
 
+def open_samples(settings: Settings, spec: str | Sequence[str], **how: Any) -> Samples:
+    """Opens samples as predict.samples does; says what indexing shards took, where it took long.
+
+    Args:
+        settings: of the mode that reads.
+        spec: list file, folder, csv or glob; or several paths.
+        how: see predict.samples.open_samples.
+
+    Raises:
+        VideozooError: as there.
+    """
+    from videozoo.cli.progress import indexing
+    from videozoo.data.youtube8m.source import YouTube8MSource
+    from videozoo.predict import samples
+
+    # what is said of the cache goes beside the results, not among them
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    opened = samples.open_samples(settings, spec, progress=indexing(console), **how)
+    if isinstance(opened.source, YouTube8MSource) and is_first_process():
+        report = opened.source.index_report
+        if report.seconds >= _WORTH_TELLING:
+            console.print(str(report), markup=False)
+    return opened
+
+
 def open_list(
     experiment: Experiment,
     mode: str,
@@ -149,8 +175,6 @@ def open_list(
     Raises:
         VideozooError: there is no filelist, or it has faults.
     """
-    from videozoo.predict.samples import open_samples
-
     settings = experiment[mode]
     if settings.filelist is None:
         raise VideozooError(
@@ -192,7 +216,7 @@ def open_trained(
     Raises:
         VideozooError: lists all faults.
     """
-    from videozoo.predict.samples import check_class_names, open_samples
+    from videozoo.predict.samples import check_class_names
 
     faults = Faults()
     loaded: LoadedWeights | None = None

@@ -1,9 +1,9 @@
-"""How far test, infer and scan are."""
+"""How far indexing, test, infer and scan are."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,23 @@ from videozoo.processes import is_first_process
 
 if TYPE_CHECKING:
     from videozoo.predict.evaluate import Report
+
+
+_SILENT = 3.0  # seconds without a word
+
+
+def indexing(console: Console) -> Callable[[int, int], None]:
+    """Returns what tells, of indexing that takes long, how far it is."""
+    said = time.perf_counter()
+
+    def line(done: int, total: int) -> None:
+        nonlocal said
+        now = time.perf_counter()
+        if now - said > _SILENT and is_first_process():
+            console.print(f"indexing shards: {done:,} of {total:,}")
+            said = now
+
+    return line
 
 
 @contextmanager

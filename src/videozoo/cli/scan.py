@@ -44,7 +44,6 @@ def scan(
     from videozoo.cli.test import print_unreadable
     from videozoo.errors import VideozooError, did_you_mean
     from videozoo.ini import MODES
-    from videozoo.predict.samples import open_samples
     from videozoo.reports.scan import scan_samples
 
     section = mode.upper()
@@ -62,7 +61,7 @@ def scan(
         flags=doors.flags_of(section, filelist=(filelist, "--filelist")),
     )
     if paths:
-        samples = open_samples(experiment[section], paths, labelled=False)
+        samples = doors.open_samples(experiment[section], paths, labelled=False)
     else:
         samples = doors.open_list(experiment, section, labelled=section != "INFER")
     source: SampleSource = samples.source

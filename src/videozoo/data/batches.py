@@ -145,6 +145,89 @@ class ClipBatch(_Batch):
 
 Sample = FeatureSample | ClipSample
 Batch = FeatureBatch | ClipBatch
+Empty = Callable[[tuple[int, ...]], UInt8Array]
+
+
+def empty_array(shape: tuple[int, ...]) -> UInt8Array:
+    """Returns a uint8 array of that shape, its content undefined."""
+    return np.empty(shape, dtype=np.uint8)
+
+
+class FeatureRows:
+    """Builds a FeatureBatch video by video: each is copied once, to where it stays.
+
+    Args:
+        count: videos that may come.
+        num_classes: K.
+        longest: frames of the longest of them, as far as is known: a wrong number costs a copy of
+            the batch, nothing else.
+        empty: gives the memory of a uint8 array of that shape; its content does not matter.
+    """
+
+    def __init__(
+        self, count: int, *, num_classes: int, longest: int = 0, empty: Empty = empty_array
+    ) -> None:
+        self._count = count
+        self._room = longest
+        self._empty = empty
+        self._padded: list[UInt8Array] = []  # a modality: [count, room, D_m]
+        self._videos: list[str] = []
+        self._lengths: list[int] = []
+        self._labelled: list[bool] = []
+        self._labels = np.zeros((count, num_classes), dtype=np.bool_)  # [count, K]
+
+    def __len__(self) -> int:
+        """Returns the number of videos so far."""
+        return len(self._videos)
+
+    @property
+    def longest(self) -> int:
+        """The frames of the longest video so far."""
+        return max(self._lengths, default=0)
+
+    def append(self, sample: FeatureSample) -> None:
+        """Copies a video into the batch; the sample's own arrays are not kept."""
+        row, frames = len(self._videos), len(sample.features[0])
+        if frames > self._room or not self._padded:
+            self._make_room(sample, frames)
+        for padded, feature in zip(self._padded, sample.features, strict=True):
+            padded[row, :frames] = feature
+            padded[row, frames:] = 0
+        if sample.labels is not None:
+            self._labels[row, sample.labels] = True
+        self._videos.append(sample.video)
+        self._lengths.append(frames)
+        self._labelled.append(sample.labels is not None)
+
+    def _make_room(self, sample: FeatureSample, frames: int) -> None:
+        old, room, rows = self._padded, self._room, len(self._videos)
+        self._room = max(frames, room)
+        dims = [feature.shape[1] for feature in sample.features]
+        self._padded = [self._empty((self._count, self._room, dim)) for dim in dims]
+        for before, padded in zip(old, self._padded, strict=False):  # the first time there is none
+            padded[:rows, :room] = before[:rows]
+            padded[:rows, room:] = 0
+
+    def batch(
+        self,
+        *,
+        unreadable: Sequence[Unreadable] = (),
+        chunk: Chunk | None = None,
+        weight: float = 1.0,
+    ) -> FeatureBatch:
+        """Returns the batch of the B videos so far, as long as the longest of them."""
+        count, longest = len(self._videos), self.longest
+        features = [np.ascontiguousarray(p[:count, :longest]) for p in self._padded]  # [B, L, D_m]
+        return FeatureBatch(
+            videos=self._videos,
+            weights=torch.full((count,), weight),
+            unreadable=list(unreadable),
+            chunk=chunk,
+            features=tuple(map(torch.from_numpy, features)),
+            lengths=torch.tensor(self._lengths, dtype=torch.int64),
+            labels=torch.from_numpy(self._labels[:count]),
+            labelled=torch.tensor(self._labelled, dtype=torch.bool),
+        )
 
 
 def collate_features(
@@ -156,29 +239,11 @@ def collate_features(
     weight: float = 1.0,
 ) -> FeatureBatch:
     """Pads feature samples to the longest of them."""
-    lengths = torch.tensor([s.features[0].shape[0] for s in samples], dtype=torch.int64)
-    longest = int(lengths.max()) if samples else 0
-    features = []
-    for m in range(len(samples[0].features) if samples else 0):
-        dim = samples[0].features[m].shape[1]
-        padded = np.zeros((len(samples), longest, dim), dtype=np.uint8)  # [B, L, D_m]
-        for row, sample in zip(padded, samples, strict=True):
-            row[: len(sample.features[m])] = sample.features[m]
-        features.append(torch.from_numpy(padded))
-    labels = torch.zeros(len(samples), num_classes, dtype=torch.bool)  # [B, K]
-    for i, sample in enumerate(samples):
-        if sample.labels is not None:
-            labels[i, torch.from_numpy(sample.labels)] = True
-    return FeatureBatch(
-        videos=[s.video for s in samples],
-        weights=torch.full((len(samples),), weight),
-        unreadable=list(unreadable),
-        chunk=chunk,
-        features=tuple(features),
-        lengths=lengths,
-        labels=labels,
-        labelled=torch.tensor([s.labels is not None for s in samples], dtype=torch.bool),
-    )
+    longest = max((len(sample.features[0]) for sample in samples), default=0)
+    rows = FeatureRows(len(samples), num_classes=num_classes, longest=longest)
+    for sample in samples:
+        rows.append(sample)
+    return rows.batch(unreadable=unreadable, chunk=chunk, weight=weight)
 
 
 def collate_clips(

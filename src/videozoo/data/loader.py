@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from videozoo.data.batches import Batch, Chunk, ClipSample, FeatureSample, Unreadable
+from videozoo.data.batches import (
+    Batch,
+    Chunk,
+    ClipSample,
+    Empty,
+    FeatureSample,
+    Unreadable,
+)
+from videozoo.data.memory import RecycledArrays, SharedBlocks
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import SampleError, VideozooError
+
+PREFETCH = 2  # batches that are read ahead, a worker
+IN_USE = 4  # batches that a consumer may hold before workers lack memory that is used again
 
 
 class SampleSource(Protocol):
     """A list of samples with random access: YouTube8MSource, ClipSource, or your own.
 
-    One that is slow to read from here and there may also have `groups_to_read_together`, the
-    `groups` of samplers.epoch_order.
+    It may also have, and YouTube8MSource has:
+
+        read_groups    a samplers.ReadGroups: which samples to read near each other in time
+        draws          False: `read` makes no use of `rng`, so that none need be made
+        batch_builder  a function of the indices of a chunk and of `empty` (which gives the memory
+                       of a uint8 array by its shape) that returns a BatchBuilder: what builds a
+                       batch faster than read and collate do
     """
 
     def __len__(self) -> int: ...
@@ -52,6 +69,44 @@ class SampleSource(Protocol):
     ) -> Batch:
         """Makes a batch of samples."""
         ...
+
+
+class BatchBuilder(Protocol):
+    """Reads the samples of one batch."""
+
+    def __len__(self) -> int:
+        """Returns the number of samples in the batch so far."""
+        ...
+
+    def read(self, index: int, rng: np.random.Generator | None) -> Any:
+        """Reads a sample as SampleSource.read does; it need hold only until the next is read."""
+        ...
+
+    def append(self, sample: Any) -> None:
+        """Takes the sample that was read last into the batch."""
+        ...
+
+    def batch(self, *, unreadable: Sequence[Unreadable], chunk: Chunk) -> Batch:
+        """Returns the batch of the samples taken, at least one."""
+        ...
+
+
+class SampleList:
+    """The BatchBuilder of a source that has none of its own."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self._source = source
+        self._samples: list[Any] = []
+        self.read = source.read
+        self.append = self._samples.append
+
+    def __len__(self) -> int:
+        """Returns the number of samples in the batch so far."""
+        return len(self._samples)
+
+    def batch(self, *, unreadable: Sequence[Unreadable], chunk: Chunk) -> Batch:
+        """Returns the batch of the samples taken."""
+        return self._source.collate(self._samples, unreadable=unreadable, chunk=chunk)
 
 
 @dataclass(frozen=True)
@@ -91,33 +146,60 @@ class ChunkReader(Dataset[Batch | Stop]):
         source: the samples.
         training: draw frames, crops and flips from (seed, epoch, index); otherwise none is drawn.
         seed: see training.
+        blocks: memory in which worker processes send their batches; None: they send them as
+            PyTorch does.
     """
 
-    def __init__(self, source: SampleSource, *, training: bool, seed: int = 0) -> None:
+    def __init__(
+        self,
+        source: SampleSource,
+        *,
+        training: bool,
+        seed: int = 0,
+        blocks: SharedBlocks | None = None,
+    ) -> None:
         self.source = source
         self.training = training
         self.seed = seed
+        self.draws = training and getattr(source, "draws", True)
+        self._blocks = blocks
+        self._arrays = RecycledArrays()
 
     def __getitem__(self, chunk: Chunk) -> Batch | Stop:
-        samples, unreadable = [], []
+        if self._blocks is None or get_worker_info() is None:
+            return self.read(chunk, self._arrays.empty)
+        block = self._blocks.take()
+        if block is None:
+            return self.read(chunk, self._arrays.empty)
+        try:
+            packed: Batch | Stop = block.packed(self.read(chunk, block.empty))
+        except BaseException:
+            block.give_back()
+            raise
+        return packed
+
+    def read(self, chunk: Chunk, empty: Empty) -> Batch | Stop:
+        """Reads a chunk; large arrays may be made by `empty`."""
+        builder = self._builder(chunk, empty)
+        unreadable: list[Unreadable] = []
         for index in chunk.indices:
-            rng = (
-                np.random.default_rng([self.seed, chunk.epoch, 1 + index])
-                if self.training
-                else None
-            )
+            key = [self.seed, chunk.epoch, 1 + index]
             try:
-                sample = self.source.read(index, rng)
+                sample = builder.read(index, np.random.default_rng(key) if self.draws else None)
                 if self.training and _names_no_class(sample):
                     raise SampleError("names no class, so nothing can be learnt from it")
-                samples.append(sample)
+                builder.append(sample)
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.source.name(index), str(error)))
             except VideozooError as error:
                 return Stop(str(error), self._placeholder(chunk, unreadable))
-        if samples:
-            return self.source.collate(samples, unreadable=unreadable, chunk=chunk)
+        if len(builder):
+            return builder.batch(unreadable=unreadable, chunk=chunk)
         return self._placeholder(chunk, unreadable)
+
+    def _builder(self, chunk: Chunk, empty: Empty) -> BatchBuilder:
+        own = getattr(self.source, "batch_builder", None)
+        return own(chunk.indices, empty) if own is not None else SampleList(self.source)
 
     def _placeholder(self, chunk: Chunk, unreadable: Sequence[Unreadable]) -> Batch:
         return self.source.collate(
@@ -164,8 +246,12 @@ def make_loader(
     """
     if num_workers is None:
         num_workers = min(os.cpu_count() or 1, 8, len(sampler) // 2)
+    blocks = None
+    if num_workers:
+        with suppress(OSError):  # a system without such memory: PyTorch's own way is slower
+            blocks = SharedBlocks(PREFETCH * num_workers + IN_USE)
     return DataLoader(
-        ChunkReader(source, training=training, seed=seed),
+        ChunkReader(source, training=training, seed=seed, blocks=blocks),
         sampler=sampler,
         batch_size=None,
         collate_fn=as_it_is,
@@ -173,5 +259,5 @@ def make_loader(
         worker_init_fn=one_thread,
         persistent_workers=num_workers > 0,
         pin_memory=pin_memory,
-        prefetch_factor=2 if num_workers else None,
+        prefetch_factor=PREFETCH if num_workers else None,
     )

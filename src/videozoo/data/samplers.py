@@ -13,41 +13,93 @@ in the last round gets an empty one and steps with weight zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from videozoo.data.batches import Chunk, Int64Array
 
-GROUPS_AT_ONCE = 2
+
+@dataclass(frozen=True)
+class ReadGroups:
+    """Runs of samples that are read together, such as the shards of a list.
+
+    Attributes:
+        stops: int64 [G]: one after the last sample of each run; the first begins at 0.
+        at_once: how many runs are shuffled among each other.
+    """
+
+    stops: Int64Array
+    at_once: int
 
 
-def epoch_order(
-    length: int,
-    *,
-    seed: int,
-    epoch: int,
-    groups: Sequence[tuple[int, int]] | None = None,
-) -> Int64Array:
-    """Returns the order of one epoch: a permutation that (seed, epoch) alone decide.
+class EpochOrder:
+    """The order of one epoch, made window by window: (seed, epoch) alone decide it.
+
+    Without groups the one window is the whole list. With them the groups are shuffled and dealt
+    into windows of at most `at_once`, and the samples of a window are shuffled among each other:
+
+        groups A B C D E, at_once 2     [D A] [C E] [B]     each lies in one window
+
+    A window's order comes from (seed, epoch, window), so that a run that goes on in the middle of
+    an epoch makes no other, and memory holds one.
 
     Args:
         length: number of samples.
         seed: decides the order, together with the epoch.
         epoch: from 0.
-        groups: first sample and the one after the last of runs that are slow to read from in
-            turn. The runs are shuffled, and samples among GROUPS_AT_ONCE runs that follow each
-            other. None: all samples are shuffled among each other.
+        groups: the runs; None: all samples are shuffled among each other.
     """
-    rng = np.random.default_rng([seed, epoch, 0])
-    if groups is None:
-        return rng.permutation(length)
-    runs = [np.arange(*groups[i]) for i in rng.permutation(len(groups))]
-    windows = [
-        np.concatenate(runs[i : i + GROUPS_AT_ONCE]) for i in range(0, len(runs), GROUPS_AT_ONCE)
-    ]
-    return np.concatenate([rng.permutation(window) for window in windows])
+
+    def __init__(
+        self, length: int, *, seed: int, epoch: int, groups: ReadGroups | None = None
+    ) -> None:
+        rng = np.random.default_rng([seed, epoch, 0])
+        self._key = (seed, epoch, 0)
+        self._made: tuple[int, Int64Array] | None = None
+        self._windows: list[Int64Array] = []
+        if groups is None:
+            self._stops = np.array([length])
+            self._made = (0, rng.permutation(length))
+            return
+        count = len(groups.stops)
+        self._starts = np.concatenate([[0], groups.stops[:-1]])  # [G]
+        self._sizes = groups.stops - self._starts  # [G]
+        # as even as can be: a last shard alone would not be mixed with others
+        self._windows = np.array_split(rng.permutation(count), max(1, -(-count // groups.at_once)))
+        self._stops = np.cumsum([self._sizes[window].sum() for window in self._windows])
+
+    def take(self, start: int, stop: int) -> Int64Array:
+        """Returns the samples at the places `start` to `stop` - 1 of the order.
+
+        Fast where the places are asked for in their order.
+        """
+        parts: list[Int64Array] = [np.empty(0, dtype=np.int64)]
+        number = int(np.searchsorted(self._stops, start, side="right"))
+        while start < stop and number < len(self._stops):
+            end = int(self._stops[number])
+            window = self._window(number)
+            first = end - len(window)
+            parts.append(window[start - first : stop - first])
+            start, number = end, number + 1
+        return np.concatenate(parts)
+
+    def _window(self, number: int) -> Int64Array:
+        if self._made is None or self._made[0] != number:
+            groups = self._windows[number]
+            runs = [np.arange(self._starts[g], self._starts[g] + self._sizes[g]) for g in groups]
+            rng = np.random.default_rng([*self._key, 1 + number])
+            self._made = (number, rng.permutation(np.concatenate(runs)))
+        return self._made[1]
+
+
+def epoch_order(
+    length: int, *, seed: int, epoch: int, groups: ReadGroups | None = None
+) -> Int64Array:
+    """Returns the order of one epoch whole: a permutation, see EpochOrder."""
+    return EpochOrder(length, seed=seed, epoch=epoch, groups=groups).take(0, length)
 
 
 def split_evenly(indices: Int64Array, size: int) -> list[tuple[int, ...]]:
@@ -70,7 +122,7 @@ class StepSampler(Sampler[Chunk]):
         seed: decides the orders together with the epoch.
         rank: this process.
         world: number of processes.
-        groups: see epoch_order.
+        groups: see EpochOrder.
     """
 
     def __init__(
@@ -83,7 +135,7 @@ class StepSampler(Sampler[Chunk]):
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
-        groups: Sequence[tuple[int, int]] | None = None,
+        groups: ReadGroups | None = None,
     ) -> None:
         self.length = length
         self.batch_size = batch_size
@@ -119,14 +171,16 @@ class StepSampler(Sampler[Chunk]):
         return -(-chunks // self.world)
 
     def __iter__(self) -> Iterator[Chunk]:
-        epoch = self.epoch
-        if self.shuffle:
-            order = epoch_order(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
-        else:
-            order = np.arange(self.length)
+        epoch, size = self.epoch, self.batch_size
+        order = (
+            EpochOrder(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
+            if self.shuffle
+            else None
+        )
         first = self._resume[1] if self._resume[0] == epoch else 0
         for step in range(first, self.steps):
-            indices = order[step * self.batch_size : (step + 1) * self.batch_size]
+            start, stop = step * size, min((step + 1) * size, self.length)
+            indices = np.arange(start, stop) if order is None else order.take(start, stop)
             chunks = split_evenly(indices, self.chunk_size)
             rounds = -(-len(chunks) // self.world)
             for i in range(rounds):

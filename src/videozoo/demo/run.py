@@ -21,7 +21,8 @@ from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
 from videozoo.data.batches import Int64Array, UInt8Array
 from videozoo.data.clips.video import read_clip, read_frames
-from videozoo.data.transforms import Crop, normalise_clips, resized_size
+from videozoo.data.framing import Crop, resized_size
+from videozoo.data.transforms import normalise_clips
 from videozoo.demo.clips import DemoClips, make_clips
 from videozoo.demo.features import (
     RATE,

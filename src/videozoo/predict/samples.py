@@ -37,6 +37,7 @@ def open_samples(
     augment: bool = False,
     labelled: bool = True,
     class_names: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """Opens a list file, folder, csv or glob; or several paths.
 
@@ -46,6 +47,7 @@ def open_samples(
         augment: draw frames, crops and flips (training).
         labelled: every sample needs a label.
         class_names: known from elsewhere, such as a checkpoint; label_file of the settings wins.
+        progress: told how many shards are indexed, and of how many.
 
     Raises:
         VideozooError: something is missing, or the class names do not fit num_classes.
@@ -59,7 +61,7 @@ def open_samples(
             check_class_names(names, settings)
     with faults.noting():
         if isinstance(settings, FeatureSettings):
-            samples = Samples(_feature_source(settings, spec, labelled), names)
+            samples = Samples(_feature_source(settings, spec, labelled, progress), names)
         else:
             assert isinstance(settings, ClipSettings)
             samples = _clip_samples(settings, spec, augment, labelled, names)
@@ -159,7 +161,10 @@ def _in_order(path: str, names: dict[int, str]) -> list[str]:
 
 
 def _feature_source(
-    settings: FeatureSettings, spec: str | Sequence[str], labelled: bool
+    settings: FeatureSettings,
+    spec: str | Sequence[str],
+    labelled: bool,
+    progress: Callable[[int, int], None] | None,
 ) -> SampleSource:
     from videozoo.data.youtube8m.frames import sample_cluster_frames
     from videozoo.data.youtube8m.shards import list_shards
@@ -176,6 +181,7 @@ def _feature_source(
         num_classes=settings.num_classes,
         frames=frames,
         labelled=labelled,
+        progress=progress,
     )
 
 

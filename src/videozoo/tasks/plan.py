@@ -152,7 +152,7 @@ class TrainData(L.LightningDataModule):
             seed=settings.seed,
             rank=self.trainer.global_rank,
             world=world,
-            groups=getattr(self.source, "groups_to_read_together", None),
+            groups=getattr(self.source, "read_groups", None),
         )
         sampler.resume_at(self.position.epoch, self.position.step)
         return make_loader(

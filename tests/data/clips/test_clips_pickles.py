@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from videozoo.data.clips.pickles import load_clip
-from videozoo.data.transforms import Crop
+from videozoo.data.framing import Crop
 from videozoo.errors import SampleError, VideozooError
 
 

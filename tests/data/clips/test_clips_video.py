@@ -21,7 +21,7 @@ from videozoo.data.clips.video import (
     read_clip,
     read_frames,
 )
-from videozoo.data.transforms import Crop
+from videozoo.data.framing import Crop
 from videozoo.errors import SampleError, VideozooError
 
 torchcodec_is_installed = pytest.mark.skipif(

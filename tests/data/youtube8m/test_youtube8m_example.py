@@ -147,6 +147,44 @@ def test_frames_of_other_sizes_and_lists_without_frames() -> None:
     assert parse_example(field(2, entry("rgb", b"")), NAMES).features["rgb"].shape == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"",
+        field(1, b"id"),  # no value
+        field(1, b"id") + field(2, b""),
+        field(2, bytes_feature(b"x")),  # no key
+        field(1, b"other") + field(2, bytes_feature(b"x")) + field(1, b""),  # the last key counts
+        field(1, b"k" * 200) + field(2, bytes_feature(b"x")),
+        field(3, 7),
+        field(1, b"k") + varint(3 * 8 + 1) + b"\xff" * 8 + field(4, b"\xff" * 9),
+    ],
+)
+def test_entries_of_every_legal_shape(last: bytes) -> None:
+    for before in (b"", entry("labels", field(3, field(1, 5)))):
+        data = field(1, before + field(1, last))
+        for found in (
+            parse_example(data, NAMES),
+            parse_example(bytearray(data) + b"\x12\xff", NAMES, size=len(data)),
+        ):
+            assert found.video is None
+            assert (found.labels is None) == (before == b"")
+
+
+def test_an_entry_in_another_order_or_with_a_longer_length() -> None:
+    value = bytes_feature(b"v")
+    for shape in (
+        field(2, value) + field(1, b"id"),
+        field(1, b"no") + field(1, b"id") + field(2, value),
+        b"\x0a\x82\x00id" + field(2, value),
+        field(1, b"id") + b"\x12\x85\x00" + value,
+        field(1, b"id") + field(9, 1) + field(2, value),
+        field(1, b"id") + field(2, b"") + field(2, value),
+    ):
+        assert len(value) == 5
+        assert parse_example(field(1, field(1, shape)), NAMES).video == "v"
+
+
 def test_labels_must_be_whole_numbers() -> None:
     with pytest.raises(SampleError, match="labels are not whole numbers"):
         parse_example(field(1, entry("labels", bytes_feature(b"3"))), NAMES)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,12 @@ import pytest
 from videozoo.data.youtube8m import index as module
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.index import index_shards
-from videozoo.data.youtube8m.tfrecord import index_shard, write_tfrecord
+from videozoo.data.youtube8m.tfrecord import (
+    RecordIndex,
+    index_shard,
+    masked_crc,
+    write_tfrecord,
+)
 from videozoo.errors import VideozooError
 
 
@@ -42,9 +50,9 @@ def test_the_second_time_nothing_is_walked(
     shards: list[Path], tmp_path: Path, walks: list[Path]
 ) -> None:
     paths = [*shards, make_pickle(tmp_path / "a.pkl", 4)]
-    first = index_shards(paths)
+    first, begun = index_shards(paths)
     assert sorted(walks) == sorted(paths)
-    second = index_shards(paths)
+    second, again = index_shards(paths)
     assert len(walks) == 3
     assert [len(i) for i in second] == [3, 2, 4]
     assert [i.kind for i in second] == ["tfrecord", "tfrecord", "pickle"]
@@ -52,18 +60,63 @@ def test_the_second_time_nothing_is_walked(
         np.testing.assert_array_equal(old.records.offsets, new.records.offsets)
         np.testing.assert_array_equal(old.records.lengths, new.records.lengths)
         assert new.records.offsets.dtype == np.int64
+        assert new.records.lengths.dtype == np.uint32
+    assert [i.remembered for i in first + second] == [False] * 3 + [True] * 3
+    assert (begun.shards, begun.videos, begun.remembered) == (3, 9, 0)
+    assert (again.shards, again.videos, again.remembered) == (3, 9, 3)
     np.testing.assert_array_equal(second[0].records.offsets, index_shard(shards[0]).offsets)
 
 
 def test_a_changed_file_is_walked_again(shards: list[Path], walks: list[Path]) -> None:
     index_shards(shards)
     write_tfrecord(shards[0], [encode_example(video="n", labels=None, features={})])
-    assert [len(i) for i in index_shards(shards)] == [1, 2]
+    assert [len(i) for i in index_shards(shards)[0]] == [1, 2]
     state = shards[0].stat()
     os.utime(shards[0], ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     index_shards(shards)
     assert walks.count(shards[0]) == 3
     assert walks.count(shards[1]) == 1
+
+
+def test_a_record_beyond_4_gib_is_remembered_with_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "huge.tfrecord"
+    lengths = [5, 2**32 + 7]
+    header = struct.pack("<Q", 5)
+    with open(path, "wb") as file:
+        file.write(header + struct.pack("<I", masked_crc(header)))
+        file.truncate(sum(lengths) + 32)  # a file with a hole: it takes no room
+    walked = RecordIndex.from_lengths(lengths, None)
+    monkeypatch.setattr(module, "index_shard", lambda _: walked)
+    for remembered in (False, True):
+        [index], _ = index_shards([path])
+        assert index.records.lengths.tolist() == lengths
+        assert index.records.offsets.tolist() == [12, 33]
+        assert index.remembered == remembered
+
+
+def test_what_indexing_took_is_a_line_for_people(
+    shards: list[Path], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[int, int]] = []
+    _, report = index_shards(shards, progress=lambda *now: done.append(now))
+    assert done == [(1, 2), (2, 2)]
+    assert 0 < report.seconds < 60
+    line = re.sub(r"[\d.]+ s\b", "T", str(report))
+    assert line == f"indexed 2 shards, 5 videos, in T; remembered in {cache}"
+    write_tfrecord(shards[0], [encode_example(video="n", labels=None, features={})])
+    line = re.sub(r"[\d.]+ s\b", "T", str(index_shards(shards)[1]))
+    assert line == f"indexed 2 shards, 3 videos (1 shard known), in T; remembered in {cache}"
+    line = re.sub(r"[\d.]+ s\b", "T", str(index_shards(shards[:1])[1]))
+    assert line == f"index of 1 shard, 1 video, read in T from {cache}"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "file"))
+    _, report = index_shards(shards)
+    assert re.sub(r"[\d.]+ s\b", "T", str(report)) == "indexed 2 shards, 3 videos, in T"
+    large = replace(report, shards=3844, videos=4998123, seconds=21.4, folder=Path("D"))
+    wanted = "indexed 3,844 shards, 4,998,123 videos, in 21 s; remembered in D"
+    assert str(large) == wanted
 
 
 @pytest.mark.parametrize(
@@ -84,7 +137,7 @@ def test_a_damaged_cache_is_not_believed(
     index_shards(shards[:1])
     [file] = (cache / "youtube8m").iterdir()
     file.write_bytes(damage(file.read_bytes()))  # type: ignore[operator]
-    assert len(index_shards(shards[:1])[0]) == 3
+    assert len(index_shards(shards[:1])[0][0]) == 3
     assert len(walks) == 2
 
 
@@ -93,7 +146,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "file" / "below"))
-    assert [len(i) for i in index_shards(shards)] == [3, 2]
+    assert [len(i) for i in index_shards(shards)[0]] == [3, 2]
 
 
 def test_the_default_folder_is_in_the_home(
@@ -114,7 +167,7 @@ def test_faults_are_kept_apart_and_looked_at_again(
     (tmp_path / "bad.pkl").write_bytes(b"\x80\x02]")
     paths = [*shards, tmp_path / "bad.pkl", tmp_path / "none.tfrecord"]
     for _ in range(2):
-        faults = [i.records.fault for i in index_shards(paths)]
+        faults = [i.records.fault for i in index_shards(paths)[0]]
         assert "record 2 is cut off" in str(faults[0])
         assert faults[1] is None
         assert "bad.pkl: a damaged or cut off pickle" in str(faults[2])

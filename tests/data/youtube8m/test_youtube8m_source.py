@@ -16,7 +16,7 @@ from videozoo.data.batches import Unreadable
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.frames import sample_cluster_frames
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.data.youtube8m.source import YouTube8MSource
+from videozoo.data.youtube8m.source import PICKLES_AT_ONCE, SHARDS_AT_ONCE, YouTube8MSource
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import SampleError, VideozooError
 
@@ -65,8 +65,9 @@ def dequantised(stored: np.ndarray) -> np.ndarray:
 def test_videos_are_numbered_in_the_order_of_the_files(shards: list[Path]) -> None:
     source = source_of(*shards)
     assert len(source) == 5
-    assert source.group_bounds == [(0, 3), (3, 5)]
-    assert source.groups_to_read_together is None
+    assert source.read_groups.stops.tolist() == [3, 5]
+    assert source.read_groups.at_once == SHARDS_AT_ONCE
+    assert (source.index_report.shards, source.index_report.videos) == (2, 5)
     assert source.faults == []
     for i in (4, 0, 2, 3, 1):  # any order
         sample = source.read(i)
@@ -201,8 +202,8 @@ def test_a_shard_that_breaks_off_has_one_listed_video_more(
     bad.write_bytes(b"\x80\x02oh")
     source = source_of(shards[0], bad, shards[1])
     assert len(source) == 2 + 1 + 1 + 2
-    assert source.group_bounds == [(0, 3), (3, 4), (4, 6)]
-    assert source.groups_to_read_together == source.group_bounds, "a pickle is among them"
+    assert source.read_groups.stops.tolist() == [3, 4, 6]
+    assert source.read_groups.at_once == PICKLES_AT_ONCE, "a pickle is among them"
     assert [(f.index, f.video) for f in source.faults] == [
         (2, f"{shards[0]}#2"),
         (3, f"{bad}#0"),

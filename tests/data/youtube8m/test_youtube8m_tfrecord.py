@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -111,6 +114,41 @@ def test_a_file_that_shrank_or_vanished_is_a_sample_error(file: Path) -> None:
         RecordReader().read(file.with_name("b"), 12, 5)
     with pytest.raises(SampleError, match=r"b: cannot be read: No such file"):
         index_shard(file.with_name("b"))
+
+
+def test_records_are_read_into_a_buffer_that_is_used_again(file: Path) -> None:
+    index, reader, buffer = index_shard(file), RecordReader(), bytearray(b"?" * 400)
+    for record, wanted in [*enumerate(RECORDS), (0, RECORDS[0])]:
+        offset, length = reader.place(index, record)
+        reader.announce([(file, offset, length)])
+        reader.read_into(buffer, file, offset, length)
+        assert buffer[:length] == wanted
+    assert len(buffer) == 400
+    for place, reason in (
+        ((file, 49, 301), "is cut off"),
+        ((file, 12, 4), "checksum does not match"),
+        ((file.with_name("b"), 12, 5), "cannot be read: No such file"),
+    ):
+        RecordReader().announce([place])
+        with pytest.raises(SampleError, match=reason):
+            reader.read_into(buffer, *place)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told")
+def test_records_are_announced_while_a_disk_is_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    told: list[tuple[int, ...]] = []
+    blocks = [7, 7, 9, 9]  # read by this thread when it asks: the second time nothing has come
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *rest: told.append(rest))
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_inblock=blocks.pop(0)))
+    reader = RecordReader()
+    for offset in (1, 2, 3, 4):
+        reader.announce([(file, offset, 5), (file, offset + 10, 6)])
+    wanted = [(1, 9), (11, 10), (3, 9), (13, 10)]
+    assert told == [(*place, os.POSIX_FADV_WILLNEED) for place in wanted]
 
 
 def test_few_files_stay_open(tmp_path: Path) -> None:

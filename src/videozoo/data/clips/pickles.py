@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from videozoo.data.clips.pictures import ResizeRule
-from videozoo.data.transforms import Crop
+from videozoo.data.framing import Crop
 from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError
 

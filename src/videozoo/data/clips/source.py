@@ -13,8 +13,8 @@ from videozoo.data.clips.files import PICKLE_SUFFIXES
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.pickles import load_clip
 from videozoo.data.clips.video import read_clip
+from videozoo.data.framing import Crop, resized_size
 from videozoo.data.sampling import segment_frames
-from videozoo.data.transforms import Crop, resized_size
 from videozoo.errors import SampleError, VideozooError
 
 UInt8Array = npt.NDArray[np.uint8]

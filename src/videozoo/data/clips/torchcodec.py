@@ -16,7 +16,7 @@ from typing import Any
 from videozoo.data.clips.decoding import ChooseFrames, Wanted
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import Timeline, read_timeline
-from videozoo.data.transforms import Planes
+from videozoo.data.framing import Planes
 from videozoo.errors import VideozooError
 
 Show = Callable[[Planes, list[int]], None]

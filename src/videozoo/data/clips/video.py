@@ -15,7 +15,7 @@ from videozoo.data.clips.decoding import ChooseFrames, all_frames, visit_frames
 from videozoo.data.clips.pictures import ResizeRule, rgb_planes, upright_size
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.transforms import Crop, Planes
+from videozoo.data.framing import Crop, Planes
 from videozoo.errors import SampleError
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -28,7 +28,7 @@ Int64Array = npt.NDArray[np.int64]
 
 _STORED_AS = {"rgb": "feature"}
 _NOT_FEATURES = ("video", "label", "nframes")
-_SHARDS_KEPT = 2  # a shard is some hundred megabytes
+SHARDS_KEPT = 2  # a shard is some hundred megabytes
 
 
 def load_shard(path: Path) -> list[Any]:
@@ -53,7 +53,7 @@ class PickleReader:
     """Reads single records, keeping the shards that were used last in memory."""
 
     def __init__(self) -> None:
-        self._load = lru_cache(maxsize=_SHARDS_KEPT)(load_shard)
+        self._load = lru_cache(maxsize=SHARDS_KEPT)(load_shard)
 
     def __reduce__(self) -> tuple[type[PickleReader], tuple[()]]:
         return PickleReader, ()

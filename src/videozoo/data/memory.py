@@ -1,0 +1,232 @@
+"""Memory of batches that is used again: fresh memory costs more than what is written into it.
+
+The kernel gives memory page by page, cleared, at the first touch of each. For the features of a
+batch that takes as long as reading them, and several times as long where the memory is shared
+between processes, which has small pages only. So a reader keeps the memory of batches that are
+gone for those to come. Gone means that no array, tensor or view is left that shows the memory: the
+finalizer of the array behind them all says so.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import mmap
+import os
+import pickle
+import weakref
+from collections import defaultdict, deque
+from functools import partial
+from math import prod
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videozoo.data.batches import UInt8Array, empty_array
+
+_KEPT = 2  # arrays of one kind that are kept for later: a batch in use and one being built
+_SHARED_BYTES = 2 << 30  # of all blocks together; only what is written to takes memory
+_MOST_BLOCKS = 255  # a number is one byte
+_ALIGNED = 64
+
+Place = tuple[torch.dtype, tuple[int, ...], int]  # of a tensor in a block: offset in bytes
+
+_pools: weakref.WeakValueDictionary[int, SharedBlocks] = weakref.WeakValueDictionary()
+_keys = itertools.count()
+
+
+class RecycledArrays:
+    """Arrays within one process, in the memory of such as are gone."""
+
+    def __init__(self) -> None:
+        kept: partial[deque[UInt8Array]] = partial(deque, maxlen=_KEPT)
+        self._kept: defaultdict[int, deque[UInt8Array]] = defaultdict(kept)
+
+    def __reduce__(self) -> tuple[type[RecycledArrays], tuple[()]]:
+        return RecycledArrays, ()
+
+    def empty(self, shape: tuple[int, ...]) -> UInt8Array:
+        """Returns a uint8 array of that shape, its content undefined."""
+        size = prod(shape)
+        kept = self._kept[shape[-1]]  # features of one kind: they differ by the longest video
+        try:
+            memory = kept.pop()  # the last: some of it may still lie in a cache
+        except IndexError:
+            memory = empty_array((0,))
+        if not size <= memory.size <= 4 * size:
+            memory = empty_array((size + size // 8,))
+        shown = np.frombuffer(memory.data, dtype=np.uint8)
+        weakref.finalize(shown, kept.append, memory).atexit = False
+        return shown[:size].reshape(shape)
+
+
+class SharedBlocks:
+    """Blocks of memory that worker processes write batches into and one process takes them from.
+
+    The numbers of the free blocks lie in a pipe. A worker takes one out, and where there is none
+    it sends its batch as PyTorch does: nobody waits for a block. The process that has the batch
+    puts the number back when the batch is gone. A block that is lost with a killed worker is
+    missed by speed alone.
+
+    Args:
+        count: how many blocks.
+
+    Raises:
+        OSError: this system has no such memory.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = min(count, _MOST_BLOCKS)
+        self._size = _SHARED_BYTES // self._count // mmap.PAGESIZE * mmap.PAGESIZE
+        if not hasattr(os, "memfd_create"):
+            raise OSError("memfd_create is Linux's")
+        memory = os.memfd_create("videozoo-batches")
+        os.ftruncate(memory, self._count * self._size)
+        self._open(memory, *os.pipe())
+        for end in self._ends:
+            os.set_blocking(end, False)
+        os.write(self._ends[1], bytes(range(self._count)))
+        self._key = next(_keys)
+        _pools[self._key] = self
+
+    def _open(self, memory: int, free: int, freed: int) -> None:
+        self._memory, self._ends = memory, (free, freed)
+        weakref.finalize(self, _close, memory, free, freed)
+        self._map = mmap.mmap(memory, self._count * self._size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if get_spawning_popen() is None:  # a copy that is no worker of this process
+            return type(None), ()
+        from multiprocessing.reduction import DupFd  # not everywhere
+
+        ends = [DupFd(end) for end in (self._memory, *self._ends)]
+        return _opened, (self._count, self._size, self._key, ends)
+
+    def take(self) -> SharedBlock | None:
+        """Returns a free block, or None where there is none."""
+        try:
+            number = os.read(self._ends[0], 1)[0]
+        except BlockingIOError:
+            return None
+        return SharedBlock(self, number)
+
+    def give_back(self, number: int) -> None:
+        """Makes a block free."""
+        os.write(self._ends[1], bytes([number]))
+
+    def memory(self, number: int) -> UInt8Array:
+        """Returns the bytes of a block."""
+        return np.frombuffer(self._map, np.uint8, self._size, number * self._size)
+
+    def message(self, number: int, data: bytes) -> _Message:
+        """Returns what becomes the batch in the process that made these blocks."""
+        return _Message(self._key, number, data)
+
+
+class SharedBlock:
+    """A block that a worker writes one batch into."""
+
+    def __init__(self, blocks: SharedBlocks, number: int) -> None:
+        self._blocks = blocks
+        self._number = number
+        self._memory = blocks.memory(number)
+        self._address = self._memory.ctypes.data
+        self._used = 0
+
+    def empty(self, shape: tuple[int, ...]) -> UInt8Array:
+        """Returns a uint8 array in the block, or elsewhere where the block is full."""
+        array = self._part(prod(shape))
+        return empty_array(shape) if array is None else array.reshape(shape)
+
+    def packed(self, batch: Any) -> Any:
+        """Returns what a queue carries and what comes out at its other end as that batch.
+
+        Tensors that do not lie in the block yet are copied into it; what finds no room goes the
+        way in which PyTorch sends tensors.
+        """
+        file = io.BytesIO()
+        _Packer(file, self).dump(batch)
+        return self._blocks.message(self._number, file.getvalue())
+
+    def give_back(self) -> None:
+        """Makes the block free, with nothing sent."""
+        self._blocks.give_back(self._number)
+
+    def place(self, tensor: Tensor) -> Place | None:
+        """Returns where a tensor lies in the block, copying it there; None: there is no room."""
+        offset = tensor.data_ptr() - self._address
+        if not (tensor.is_contiguous() and 0 <= offset < self._used):
+            part = self._part(tensor.nbytes)
+            if part is None:
+                return None
+            offset = part.ctypes.data - self._address
+            _tensor(part, tensor.dtype, tuple(tensor.shape)).copy_(tensor)
+        return tensor.dtype, tuple(tensor.shape), offset
+
+    def _part(self, size: int) -> UInt8Array | None:
+        start = self._used
+        if start + size > len(self._memory):
+            return None
+        self._used += -(-size // _ALIGNED) * _ALIGNED
+        return self._memory[start : start + size]
+
+
+class _Message:
+    def __init__(self, key: int, number: int, data: bytes) -> None:
+        self.key, self.number, self.data = key, number, data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (self.key, self.number, self.data)
+
+
+class _Packer(ForkingPickler):
+    def __init__(self, file: io.BytesIO, block: SharedBlock) -> None:
+        super().__init__(file)
+        self._block = block
+
+    def persistent_id(self, value: Any) -> Place | None:
+        return self._block.place(value) if isinstance(value, Tensor) else None
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, memory: UInt8Array) -> None:
+        super().__init__(file)
+        self._memory = memory
+
+    def persistent_load(self, place: Place) -> Tensor:
+        dtype, shape, offset = place
+        size = prod(shape) * dtype.itemsize
+        return _tensor(self._memory[offset : offset + size], dtype, shape)
+
+
+def _tensor(memory: UInt8Array, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(memory).view(dtype).reshape(shape)
+
+
+def _received(key: int, number: int, data: bytes) -> Any:
+    blocks = _pools[key]
+    memory = blocks.memory(number)
+    weakref.finalize(memory, _gone, blocks, number, os.getpid()).atexit = False
+    return _Unpacker(io.BytesIO(data), memory).load()
+
+
+def _gone(blocks: SharedBlocks, number: int, process: int) -> None:
+    # A process forked since has the batch too, but not the block.
+    if os.getpid() == process:
+        blocks.give_back(number)
+
+
+def _opened(count: int, size: int, key: int, ends: list[Any]) -> SharedBlocks:
+    blocks = SharedBlocks.__new__(SharedBlocks)
+    blocks._count, blocks._size, blocks._key = count, size, key
+    blocks._open(*(end.detach() for end in ends))
+    return blocks
+
+
+def _close(*ends: int) -> None:
+    for end in ends:
+        os.close(end)

@@ -1,0 +1,238 @@
+"""Batches built straight from the shards against the samples that read gives one by one."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from youtube8m_records import features
+
+from videozoo.data.batches import Chunk, FeatureBatch, FeatureSample, empty_array
+from videozoo.data.loader import ChunkReader, checked, make_loader
+from videozoo.data.samplers import StepSampler
+from videozoo.data.youtube8m.example import encode_example
+from videozoo.data.youtube8m.frames import sample_cluster_frames
+from videozoo.data.youtube8m.source import YouTube8MSource
+from videozoo.data.youtube8m.tfrecord import write_tfrecord
+
+FRAMES = [5, 300, 1, 120, 7, 299, 64, 2]
+
+
+def source_of(*shards: Path, **changed: Any) -> YouTube8MSource:
+    chosen: dict[str, Any] = {
+        "feature_names": ["rgb", "audio"],
+        "feature_dims": [8, 4],
+        "num_classes": 10,
+    }
+    return YouTube8MSource(shards, **{**chosen, **changed})
+
+
+def video(number: int, **changed: Any) -> bytes:
+    made = {
+        "video": f"v{number}",
+        "labels": [number % 10, 9],
+        "features": features(number, FRAMES[number % len(FRAMES)]),
+    }
+    return encode_example(**{**made, **changed})
+
+
+def in_pieces(number: int) -> bytes:
+    """A video of two frames, an unknown field in the second one: no matrix of even rows."""
+    first, second = features(number, 2)["rgb"]
+    audio = features(number, 2)["audio"]
+    frames = [b"\x0a\x0a\x0a\x08" + first.tobytes()]
+    frames = [b"\x0a\x0c" + frames[0], b"\x0a\x0e\x48\x01\x0a\x0a\x0a\x08" + second.tobytes()]
+    rgb = b"\x0a\x03rgb\x12" + bytes([len(b"".join(frames))]) + b"".join(frames)
+    plain = encode_example(video="odd", labels=None, features={"audio": audio})
+    entry = b"\x0a" + bytes([len(rgb)]) + rgb
+    return plain + b"\x12" + bytes([len(entry)]) + entry
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[Path]:
+    """Videos of all lengths; odd records; a pickle; a damaged record; a shard cut off."""
+    paths = [tmp_path / name for name in ("a.tfrecord", "b.tfrecord", "c.pkl", "d.tfrecord")]
+    write_tfrecord(paths[0], [video(i) for i in range(8)])
+    other = {**features(8, 5), "flow": features(9, 40)["rgb"]}
+    odd = [video(8, labels=None), in_pieces(9), video(10, features=other), video(11, labels=[])]
+    write_tfrecord(paths[1], odd)
+    stored = features(12, 70)
+    record = {"video": "v12", "feature": stored["rgb"], "audio": stored["audio"], "label": [3]}
+    paths[2].write_bytes(pickle.dumps([record], 2))
+    write_tfrecord(paths[3], [video(13), video(14), video(15)])
+    content = bytearray(paths[3].read_bytes()[:-1])
+    content[content.index(features(14, 64)["rgb"].tobytes()[:8])] ^= 1
+    paths[3].write_bytes(content)
+    return paths
+
+
+def chunk_of(*indices: int) -> Chunk:
+    return Chunk(epoch=2, step=0, indices=indices, step_size=len(indices), last=True)
+
+
+def same(found: FeatureBatch, wanted: FeatureBatch) -> None:
+    assert (found.videos, found.unreadable, found.chunk) == (
+        wanted.videos,
+        wanted.unreadable,
+        wanted.chunk,
+    )
+    for name in ("weights", "lengths", "labels", "labelled"):
+        assert torch.equal(getattr(found, name), getattr(wanted, name)), name
+        assert getattr(found, name).dtype == getattr(wanted, name).dtype, name
+    assert len(found.features) == len(wanted.features)
+    for mine, theirs in zip(found.features, wanted.features, strict=True):
+        assert torch.equal(mine, theirs)
+        assert mine.is_contiguous()
+
+
+class OneByOne:
+    """A source without the fast ways."""
+
+    def __init__(self, source: YouTube8MSource) -> None:
+        self.read, self.collate = source.read, source.collate
+        self.name, self.placeholder = source.name, source.placeholder
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"frames": partial(sample_cluster_frames, seg_num=6)},
+        {"feature_names": ["audio"], "feature_dims": [4]},
+        {"labelled": False},
+    ],
+    ids=["all", "chosen", "audio", "unlabelled"],
+)
+def test_builds_what_read_and_collate_give(
+    mixed: list[Path], changed: dict[str, Any], training: bool
+) -> None:
+    source = source_of(*mixed, **changed)
+    fast = ChunkReader(source, training=training, seed=5)
+    slow = ChunkReader(OneByOne(source), training=training, seed=5)  # type: ignore[arg-type]
+    every = list(range(len(source)))
+    assert len(every) == 16
+    for indices in ([2, 0, 3], [0, 1], [4, 5, 6], every, [14, 15], [12], every[::-1], [], [9]):
+        for _ in range(2):  # what is known of the batch before must not matter
+            found, wanted = (checked(reader[chunk_of(*indices)]) for reader in (fast, slow))
+            assert isinstance(found, FeatureBatch)
+            assert isinstance(wanted, FeatureBatch)
+            same(found, wanted)
+
+
+def test_odd_records_are_in_the_batch(mixed: list[Path]) -> None:
+    batch = checked(ChunkReader(source_of(*mixed), training=False)[chunk_of(9, 8, 12)])
+    assert batch.videos == ["odd", "v8", "v12"]
+    assert isinstance(batch, FeatureBatch)
+    np.testing.assert_array_equal(batch.features[0][0, :2], features(9, 2)["rgb"])
+    assert batch.labelled.tolist() == [False, False, True]
+
+
+def test_a_batch_names_what_cannot_be_read(mixed: list[Path]) -> None:
+    batch = checked(ChunkReader(source_of(*mixed), training=False)[chunk_of(13, 14, 15)])
+    assert batch.videos == ["v13"]
+    assert [(u.index, u.video) for u in batch.unreadable] == [
+        (14, f"{mixed[3]}#1"),
+        (15, f"{mixed[3]}#2"),
+    ]
+    assert "record 1: checksum does not match" in batch.unreadable[0].reason
+    assert "record 2 is cut off" in batch.unreadable[1].reason
+
+
+def test_what_read_gave_never_changes(mixed: list[Path]) -> None:
+    source = source_of(*mixed)
+    samples = [source.read(i) for i in range(8)]
+    reader = ChunkReader(source, training=True)
+    batches = [checked(reader[chunk_of(*range(k, k + 4))]) for k in (0, 4, 0, 4, 8)]
+    for i, sample in enumerate(samples):
+        for found, expected in zip(sample.features, features(i, FRAMES[i]).values(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    for batch, first in zip(batches, (0, 4, 0, 4), strict=False):
+        assert isinstance(batch, FeatureBatch)
+        for row in range(4):
+            expected = features(first + row, FRAMES[first + row])["rgb"]
+            found = batch.features[0][row]
+            np.testing.assert_array_equal(found[: len(expected)], expected)
+            assert not found[len(expected) :].any()
+
+
+def test_videos_go_straight_to_their_rows(shards: list[Path]) -> None:
+    source = source_of(*shards)
+    made: list[tuple[int, ...]] = []
+
+    def empty(shape: tuple[int, ...]) -> np.ndarray:
+        made.append(shape)
+        return empty_array(shape)
+
+    reader = ChunkReader(source, training=False)
+    reader.read(chunk_of(0, 1, 2), empty)
+    made.clear()
+    reader.read(chunk_of(4, 3), empty)  # 6 and 5 frames: their number is known from the records
+    assert made == [(2, 6, 8), (2, 6, 4)]
+
+
+def test_a_record_large_by_other_features_takes_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "a.tfrecord"
+    large = {**features(4, 3), "flow": np.zeros((5000, 8), dtype=np.uint8)}
+    write_tfrecord(path, [video(0), video(2), video(4, features=large)])
+    made: list[int] = []
+
+    def empty(shape: tuple[int, ...]) -> np.ndarray:
+        made.append(shape[1])
+        return empty_array(shape)
+
+    reader = ChunkReader(source_of(path), training=False)
+    for indices, longest in (((0, 1), 5), ((2, 1), 3), ((2, 0), 5)):
+        batch = reader.read(chunk_of(*indices), empty)
+        assert isinstance(batch, FeatureBatch)
+        assert batch.features[0].shape[1] == longest
+    assert max(made) == 5
+
+
+def test_nothing_is_drawn_for_a_source_that_does_not(
+    shards: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    read = YouTube8MSource.read_into
+
+    def noted(
+        self: YouTube8MSource, buffer: bytearray, index: int, rng: np.random.Generator | None
+    ) -> FeatureSample:
+        given.append(rng)
+        return read(self, buffer, index, rng)
+
+    monkeypatch.setattr(YouTube8MSource, "read_into", noted)
+    chosen = partial(sample_cluster_frames, seg_num=6)
+    for frames, training in ((None, True), (chosen, False), (chosen, True)):
+        ChunkReader(source_of(*shards, frames=frames), training=training)[chunk_of(0, 1)]
+    assert given[:4] == [None] * 4
+    assert all(isinstance(rng, np.random.Generator) for rng in given[4:])
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_send_the_same_batches(mixed: list[Path], start: str) -> None:
+    source = source_of(*mixed)
+
+    def batches(workers: int) -> list[FeatureBatch]:
+        sampler = StepSampler(
+            len(source), batch_size=3, chunk_size=3, shuffle=True, groups=source.read_groups
+        )
+        loader = make_loader(source, sampler, training=True, num_workers=workers)
+        if workers:
+            loader.multiprocessing_context = start
+        found = []
+        for epoch in range(2):
+            sampler.set_epoch(epoch)
+            for batch in loader:
+                whole = checked(batch)
+                assert isinstance(whole, FeatureBatch)
+                found.append(whole)
+        return found
+
+    for found, wanted in zip(batches(1), batches(0), strict=True):
+        same(found, wanted)
