@@ -13,7 +13,7 @@ import videozoo
 
 SOURCES = Path(videozoo.__file__).parent
 APART = {"models", "data", "metrics", "checkpoints"}
-LIBRARY = APART | {"tasks", "predict", "reports", "demo"}
+LIBRARY = APART | {"tasks", "predict", "reports", "demo", "prepare", "bench"}
 
 
 def imported_by(package: str) -> set[str]:
@@ -63,6 +63,8 @@ def loaded_after(code: str) -> set[str]:
         "import videozoo; assert videozoo.__version__",
         "from videozoo.cli.main import main; main(['--help'])",
         "from videozoo.cli.main import main; main(['train', '--help'])",
+        "from videozoo.cli.main import main; main(['prepare', 'clips', '--help'])",
+        "from videozoo.cli.main import main; main(['bench', 'data', '--help'])",
         "from videozoo.cli.main import main; main(['config', 'configs/tsn.txt'])",
     ],
 )

@@ -9,11 +9,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from typer.main import get_command
 
-from videozoo.cli import config, convert, demo, doctor, infer, scan, test, train
+from videozoo.cli import bench, config, convert, demo, doctor, infer, prepare, scan, test, train
 from videozoo.cli.arguments import expand
 from videozoo.errors import VideozooError
 
@@ -34,6 +35,8 @@ app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(bench.app)
+app.add_typer(prepare.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -61,12 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     try:
-        names = getattr(command, "commands", {})
-        place = next((i for i, word in enumerate(given) if not word.startswith("-")), None)
-        if place is not None and given[place] in names:
-            options = [o for p in names[given[place]].params for o in (*p.opts, *p.secondary_opts)]
-            given[place + 1 :] = expand(given[place + 1 :], [o for o in options if o[:2] == "--"])
-        command(args=given, prog_name="videozoo")
+        command(args=_spelled_out(command, given), prog_name="videozoo")
     except VideozooError as error:
         if os.environ.get("VIDEOZOO_TRACEBACK"):
             raise
@@ -77,6 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
         sys.exit(2)
+
+
+def _spelled_out(command: Any, given: Sequence[str]) -> list[str]:
+    """Spells out the options behind a command, or behind a group's command."""
+    place = 0
+    while names := getattr(command, "commands", {}):
+        words = enumerate(given[place:], place)
+        word = next((i for i, word in words if not word.startswith("-")), None)
+        if word is None or given[word] not in names:
+            return list(given)
+        command, place = names[given[word]], word + 1
+    options = [o for p in command.params for o in (*p.opts, *p.secondary_opts) if o[:2] == "--"]
+    return [*given[:place], *expand(given[place:], options)]
 
 
 def door(command: str) -> None:

@@ -1,0 +1,1 @@
+"""Measures how fast this machine does what videozoo does, and what bounds it."""

@@ -1,0 +1,1 @@
+"""Data made quicker to read, once, before training."""
