@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ ENGLISH = [
     for page in [ROOT / "README.md", *(p for p in PAGES if "docs" in p.parts)]
     if not page.name.endswith(".zh-CN.md") and page.name not in ENGLISH_ONLY
 ]
-FOREIGN_FLAGS = {"--node-rank", "--strict"}  # torchrun's, mypy's
+FOREIGN_FLAGS = {"--repeat", "--node-rank", "--strict"}  # of benchmarks, torchrun, mypy
 MODEL_PAGES = {
     "attention_cluster": "AttentionCluster",
     "attention_lstm": "AttentionLSTM",
@@ -97,17 +98,30 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
             continue
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if words[:1] == ["python"] and words[1].startswith("examples/"):
+            if words[:1] == ["python"] and words[1].startswith(("examples/", "benchmarks/")):
                 assert (ROOT / words[1]).exists(), words[1]
             elif words[:1] == ["python"] and words[1].endswith(".py"):
                 yield words[1].removesuffix(".py"), words[2:]
             elif "videozoo" in words and words[0] in ("videozoo", "torchrun"):
                 place = words.index("videozoo") + 1
-                yield words[place], words[place + 1 :]
+                stop = place + (2 if words[place] in GROUPS else 1)
+                yield " ".join(words[place:stop]), words[stop:]
+
+
+def known_commands() -> dict[str, Any]:
+    """Returns the commands by name, those of a group as "group command"."""
+    known: dict[str, Any] = {}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        inside = getattr(command, "commands", {})
+        known |= {f"{name} {part}": c for part, c in inside.items()} or {name: command}
+    return known
+
+
+GROUPS = {name.split()[0] for name in known_commands() if " " in name}
 
 
 def options_of(name: str) -> list[str]:
-    parameters = get_command(app).commands[name].params  # type: ignore[attr-defined]
+    parameters = known_commands()[name].params
     return [o for p in parameters for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
 
 
@@ -184,7 +198,7 @@ def test_both_languages_name_the_same_code(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_are_understood(page: Path) -> None:
-    known = get_command(app).commands  # type: ignore[attr-defined]
+    known = known_commands()
     for name, arguments in commands(page):
         assert name in known
         expanded = expand(arguments, options_of(name))
@@ -198,12 +212,12 @@ def test_commands_are_understood(page: Path) -> None:
 
 def test_the_pages_show_every_command() -> None:
     shown = {name for page in PAGES for name, _ in commands(page)}
-    assert {"train", "test", "infer", "convert", "config", "scan"} <= shown
+    assert {*known_commands()} - {"demo", "doctor"} <= shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_flags_in_the_text_exist(page: Path) -> None:
-    known = {o for name in get_command(app).commands for o in options_of(name)}  # type: ignore[attr-defined]
+    known = {o for name in known_commands() for o in options_of(name)}
     known |= {"--help", "--version", "--traceback"} | FOREIGN_FLAGS
     for span in re.findall(r"`([^`\n]*--[^`\n]*)`", prose(page)):
         for flag in re.findall(r"(?<!\S)--[a-z][\w-]*", span):
