@@ -6,7 +6,9 @@ import copy
 import gc
 import os
 import pickle
+import weakref
 from dataclasses import dataclass
+from multiprocessing import reduction
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -26,8 +28,20 @@ class Parcel:
     tensors: tuple[torch.Tensor, ...]
 
 
+class Duplicated:
+    """A file that goes along with a process that is being started."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def detach(self) -> int:
+        return os.dup(self.fd)
+
+
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> SharedBlocks:
+    if not hasattr(os, "memfd_create"):
+        pytest.skip("this system has no such memory: workers send batches as PyTorch does")
     monkeypatch.setattr(memory, "_SHARED_BYTES", 2 << 14)
     return SharedBlocks(2)
 
@@ -157,6 +171,25 @@ def test_another_process_gives_no_block_back(blocks: SharedBlocks) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert free(blocks) == 1
     assert parcel.tensors[0].tolist() == [1] * 5
+
+
+def test_a_process_that_is_sent_blocks_has_them_beside_its_own(
+    blocks: SharedBlocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "get_spawning_popen", object)
+    monkeypatch.setattr(reduction, "DupFd", Duplicated)
+    data = bytes(ForkingPickler.dumps(blocks))
+    monkeypatch.setattr(memory, "_pools", weakref.WeakValueDictionary())  # the other process's
+    own = SharedBlocks(2)
+    there = pickle.loads(data)
+    first, second = (
+        sent(b, Parcel("p", (torch.full((4,), i),))) for i, b in enumerate((own, there))
+    )
+    assert first.tensors[0].tolist() == [0] * 4
+    assert second.tensors[0].tolist() == [1] * 4
+    assert (free(own), free(there), free(blocks)) == (1, 1, 1)
+    del second
+    assert (free(own), free(there), free(blocks)) == (1, 2, 2)
 
 
 def test_files_are_closed_and_copies_have_no_blocks(blocks: SharedBlocks) -> None:

@@ -10,7 +10,6 @@ finalizer of the array behind them all says so.
 from __future__ import annotations
 
 import io
-import itertools
 import mmap
 import os
 import pickle
@@ -21,6 +20,7 @@ from math import prod
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -35,8 +35,7 @@ _ALIGNED = 64
 
 Place = tuple[torch.dtype, tuple[int, ...], int]  # of a tensor in a block: offset in bytes
 
-_pools: weakref.WeakValueDictionary[int, SharedBlocks] = weakref.WeakValueDictionary()
-_keys = itertools.count()
+_pools: weakref.WeakValueDictionary[str, SharedBlocks] = weakref.WeakValueDictionary()
 
 
 class RecycledArrays:
@@ -86,20 +85,20 @@ class SharedBlocks:
             raise OSError("memfd_create is Linux's")
         memory = os.memfd_create("videozoo-batches")
         os.ftruncate(memory, self._count * self._size)
+        self._key = uuid4().hex  # a loader may be sent to a process with loaders of its own
         self._open(memory, *os.pipe())
         for end in self._ends:
             os.set_blocking(end, False)
         os.write(self._ends[1], bytes(range(self._count)))
-        self._key = next(_keys)
-        _pools[self._key] = self
 
     def _open(self, memory: int, free: int, freed: int) -> None:
         self._memory, self._ends = memory, (free, freed)
         weakref.finalize(self, _close, memory, free, freed)
         self._map = mmap.mmap(memory, self._count * self._size)
+        _pools[self._key] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if get_spawning_popen() is None:  # a copy that is no worker of this process
+        if get_spawning_popen() is None:  # a copy that goes to no process that is being started
             return type(None), ()
         from multiprocessing.reduction import DupFd  # not everywhere
 
@@ -176,7 +175,7 @@ class SharedBlock:
 
 
 class _Message:
-    def __init__(self, key: int, number: int, data: bytes) -> None:
+    def __init__(self, key: str, number: int, data: bytes) -> None:
         self.key, self.number, self.data = key, number, data
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,7 +206,7 @@ def _tensor(memory: UInt8Array, dtype: torch.dtype, shape: tuple[int, ...]) -> T
     return torch.from_numpy(memory).view(dtype).reshape(shape)
 
 
-def _received(key: int, number: int, data: bytes) -> Any:
+def _received(key: str, number: int, data: bytes) -> Any:
     blocks = _pools[key]
     memory = blocks.memory(number)
     weakref.finalize(memory, _gone, blocks, number, os.getpid()).atexit = False
@@ -220,7 +219,7 @@ def _gone(blocks: SharedBlocks, number: int, process: int) -> None:
         blocks.give_back(number)
 
 
-def _opened(count: int, size: int, key: int, ends: list[Any]) -> SharedBlocks:
+def _opened(count: int, size: int, key: str, ends: list[Any]) -> SharedBlocks:
     blocks = SharedBlocks.__new__(SharedBlocks)
     blocks._count, blocks._size, blocks._key = count, size, key
     blocks._open(*(end.detach() for end in ends))

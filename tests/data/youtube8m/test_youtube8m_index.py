@@ -117,6 +117,8 @@ def test_what_indexing_took_is_a_line_for_people(
     large = replace(report, shards=3844, videos=4998123, seconds=21.4, folder=Path("D"))
     wanted = "indexed 3,844 shards, 4,998,123 videos, in 21 s; remembered in D"
     assert str(large) == wanted
+    elsewhere = replace(large, remembered=3844, folder=None)  # a folder that can only be read
+    assert str(elsewhere) == "index of 3,844 shards, 4,998,123 videos, read in 21 s"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import struct
@@ -116,7 +117,12 @@ def test_a_file_that_shrank_or_vanished_is_a_sample_error(file: Path) -> None:
         index_shard(file.with_name("b"))
 
 
-def test_records_are_read_into_a_buffer_that_is_used_again(file: Path) -> None:
+@pytest.mark.parametrize("missing", [None, "preadv"])
+def test_records_are_read_into_a_buffer_that_is_used_again(
+    file: Path, missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing is not None:  # on some systems
+        monkeypatch.delattr(os, missing, raising=False)
     index, reader, buffer = index_shard(file), RecordReader(), bytearray(b"?" * 400)
     for record, wanted in [*enumerate(RECORDS), (0, RECORDS[0])]:
         offset, length = reader.place(index, record)
@@ -132,6 +138,19 @@ def test_records_are_read_into_a_buffer_that_is_used_again(file: Path) -> None:
         RecordReader().announce([place])
         with pytest.raises(SampleError, match=reason):
             reader.read_into(buffer, *place)
+
+
+def test_a_file_system_that_takes_no_hints_is_read_all_the_same(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*hint: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse, raising=False)
+    monkeypatch.setattr(os, "POSIX_FADV_RANDOM", 1, raising=False)
+    index = index_shard(file)
+    assert index.fault is None
+    assert index.lengths.tolist() == [len(record) for record in RECORDS]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told")

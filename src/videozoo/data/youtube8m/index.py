@@ -77,7 +77,8 @@ class IndexReport:
         counts = f"{_counted(self.shards, 'shard')}, {_counted(self.videos, 'video')}"
         seconds = f"{self.seconds:.{0 if self.seconds >= 10 else 1}f} s"
         if self.remembered == self.shards:
-            return f"index of {counts}, read in {seconds} from {self.folder}"
+            where = f" from {self.folder}" if self.folder is not None else ""  # a read-only one
+            return f"index of {counts}, read in {seconds}{where}"
         known = f" ({_counted(self.remembered, 'shard')} known)" if self.remembered else ""
         kept = f"; remembered in {self.folder}" if self.folder is not None else ""
         return f"indexed {counts}{known}, in {seconds}{kept}"

@@ -144,7 +144,10 @@ class YouTube8MSource:
         return self._read(index, rng, buffer)
 
     def batch_builder(self, indices: Sequence[int], empty: Empty) -> ShardBatchBuilder:
-        """Returns what reads these videos fastest into one batch, see loader.BatchBuilder."""
+        """Returns what reads these videos fastest into one batch, see loader.BatchBuilder.
+
+        Loaders ask it and not `read` and `collate`: a subclass that changes those changes it too.
+        """
         return ShardBatchBuilder(self, indices, empty)
 
     def announce(self, indices: Sequence[int]) -> int:

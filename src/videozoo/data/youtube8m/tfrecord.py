@@ -103,7 +103,8 @@ def index_shard(path: Path) -> RecordIndex:
         file = _OpenFile(path)
         size = os.fstat(file.fd).st_size
         if hasattr(os, "posix_fadvise"):  # or the kernel would read on behind each header
-            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
+            with suppress(OSError):  # of no use where a file system has no such hint
+                os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
         lengths, fault = _walk(file.fd, size)
     except OSError as error:
         raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -215,7 +216,7 @@ class RecordReader:
         """
         size = length + FOOTER_SIZE
         try:
-            count = os.preadv(self._open(path).fd, [memoryview(buffer)[:size]], offset)
+            count = _read_into(self._open(path).fd, memoryview(buffer)[:size], offset)
         except OSError as error:
             raise SampleError(f"cannot be read: {error.strerror or error}") from error
         if count != size:
@@ -238,6 +239,15 @@ def write_tfrecord(path: Path, records: Iterable[bytes]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _read_into(fd: int, memory: memoryview, offset: int) -> int:
+    """Fills the memory from a file; returns how many bytes there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(fd, [memory], offset)
+    data = os.pread(fd, len(memory), offset)  # macOS before 11, and Pythons built for it
+    memory[: len(data)] = data
+    return len(data)
 
 
 def _offsets(index: RecordIndex) -> Int64Array:
