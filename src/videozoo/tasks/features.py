@@ -24,7 +24,7 @@ class AttentionClusterTask(VideoTask):
 
     def configure_optimizers(self) -> Optimizer:
         """Returns Adam with its usual moments."""
-        return Adam(self.parameters(), lr=self.learning_rate)
+        return Adam(self.parameters(), lr=self.learning_rate, fused=True)
 
     def rate_factor(self, step: int) -> float:
         """Returns 1: the rate does not decay."""
@@ -81,7 +81,7 @@ class NeXtVLADTask(VideoTask):
             {"params": decayed, "weight_decay": self.settings.l2_penalty},
             {"params": plain, "weight_decay": 0.0},
         ]
-        return Adam(groups, lr=self.learning_rate)
+        return Adam(groups, lr=self.learning_rate, fused=True)
 
     def rate_factor(self, step: int) -> float:
         """Returns learning_rate_decay to the number of boundaries passed."""
