@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -72,6 +73,35 @@ def write_video(
             frame.time_base = Fraction(1, 25)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
+    return path
+
+
+class Stored(NamedTuple):
+    """A packet as a container stores it."""
+
+    data: bytes
+    pts: int
+    dts: int
+    is_key: bool
+
+
+def stored_packets(path: Path) -> list[Stored]:
+    """Returns the packets of a video, in the order of decoding."""
+    with av.open(str(path)) as file:
+        packets = [p for p in file.demux(video=0) if p.size]
+        return [Stored(bytes(p), p.pts, p.dts, p.is_keyframe) for p in packets]
+
+
+def store(path: Path, packets: Sequence[Stored], like: Path) -> Path:
+    """Writes packets into a new file, with the configuration and the units of time of another."""
+    with av.open(str(like)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for stored in packets:
+            packet = av.Packet(stored.data)
+            packet.pts, packet.dts = stored.pts, stored.dts
+            packet.time_base = old.streams.video[0].time_base
+            packet.is_keyframe, packet.stream = stored.is_key, stream
+            new.mux(packet)
     return path
 
 

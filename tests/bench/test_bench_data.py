@@ -200,6 +200,24 @@ def test_passes_do_what_reading_does(clip_data: World, monkeypatch: pytest.Monke
     assert batch.clips.shape == (1, 3, 3, 32, 32)
 
 
+def test_resizing_by_pillow_is_measured_as_resizing(
+    clip_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = clip_subject(*clip_data.files[:1])
+    subject.source.resize_with = "pillow"
+    (block,) = cut([0], 1, subject.spans)
+    sizes: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def spy(image: Any, size: tuple[int, int], *more: Any) -> Any:
+        sizes.append(size)
+        return resize(image, size, *more)
+
+    monkeypatch.setattr(Image.Image, "resize", spy)
+    subject.passes()[2](block)
+    assert sizes == [(48, 36)] * 3
+
+
 def test_few_are_chosen_of_many(tmp_path: Path) -> None:
     shard = tmp_path / "many.tfrecord"
     write_tfrecord(shard, [example(number % 50) for number in range(300)])

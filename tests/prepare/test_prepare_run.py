@@ -340,6 +340,10 @@ class TestRefusals:
         prepare("a.list")
         assert "out/data/swim/a.mp4: was made from" in self.refused("other/b.list")
         assert length(Path("out/data/swim/a.mp4")) == 2
+        Path("other/data/swim/a.mp4").unlink()  # a clip that is not there is not that one either
+        Path("other/b.list").write_text("data/swim/a.mp4 2\ndata/swim/c.mp4 2\n")
+        write_video(Path("other/data/swim/c.mp4"), 3)
+        assert "out/data/swim/a.mp4: was made from" in self.refused("other/b.list")
 
     def test_pickles(self, folder: Path) -> None:
         (folder / "swim" / "x.pkl").touch()

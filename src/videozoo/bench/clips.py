@@ -19,7 +19,7 @@ from videozoo.data.clips.pictures import ResizeRule, rgb_planes
 from videozoo.data.clips.source import ClipSource
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.clips.video import read_frames
+from videozoo.data.clips.video import read_frames, resized
 from videozoo.data.framing import resized_size
 from videozoo.data.sampling import Int64Array, segment_frames
 
@@ -77,7 +77,7 @@ class ClipSubject:
         return [
             self._each(_open),
             self._each(partial(_decode, choose)),
-            self._each(partial(_resize, choose, resize)),
+            self._each(partial(_resize, choose, resize, source.resize_with)),
             whole(source),
         ]
 
@@ -108,9 +108,12 @@ def _read(choose: Choose, decoder: str, path: Path) -> None:
     read_frames(path, choose, decoder=decoder)
 
 
-def _resize(choose: Choose, resize: ResizeRule, path: Path) -> None:
+def _resize(choose: Choose, resize: ResizeRule, resize_with: str, path: Path) -> None:
     def convert(frame: VideoFrame, places: list[int]) -> None:
-        rgb_planes(frame, resize)
+        if resize_with == "pillow":
+            resized(rgb_planes(frame), resize)
+        else:
+            rgb_planes(frame, resize)
 
     if _is_pickle(path):
         for image in _images(path, choose):

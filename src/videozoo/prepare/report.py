@@ -82,7 +82,8 @@ def is_done(row: Row | None, source: Path, out: Path) -> bool:
 
     Args:
         row: what the last run did to make this new path.
-        source: the old file. Where it is gone, the new one stays.
+        source: the old file. Where it is gone, the new one stays, unless it was made from another
+            file that is still there.
         out: the folder of prepared clips.
     """
     if row is None or row.status != OK or _size(out / row.new_path) != row.new_bytes:
@@ -90,7 +91,7 @@ def is_done(row: Row | None, source: Path, out: Path) -> bool:
     try:
         now = source.stat()
     except OSError:
-        return True
+        return not belongs_to_another(row, source, out)
     return (now.st_size, now.st_mtime_ns) == (row.bytes, row.modified)
 
 

@@ -8,9 +8,10 @@ def units(*parts, size=4):
 
 
 H264_IDR, H264_PLAIN, H264_SEI = b"\x65aaaa", b"\x41bb", b"\x06c"
-H264_ALONE, H264_PARAMETERS = b"\x01dd", b"\x67ee"
-HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01a", b"\x2a\x01a", b"\x02\x01a"
+H264_ALONE, H264_PARAMETERS, H264_B = b"\x01dd", b"\x67ee", b"\x01\x9cd"
+HEVC_IDR, HEVC_CRA, HEVC_PLAIN = b"\x28\x01\x80", b"\x2a\x01\x80", b"\x02\x01a"
 HEVC_ALONE, HEVC_ALONE_ABOVE, HEVC_PARAMETERS = b"\x00\x01b", b"\x00\x02b", b"\x44\x01c"
+HEVC_DROPPING, HEVC_SEI, HEVC_END = b"\x28\x01\xc0", b"\x4e\x01d", b"\x48\x01"
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,14 @@ HEVC_ALONE, HEVC_ALONE_ABOVE, HEVC_PARAMETERS = b"\x00\x01b", b"\x00\x02b", b"\x
         ("h264", units(H264_PLAIN), False, PacketFacts(True, False)),
         ("h264", units(H264_SEI, H264_ALONE), False, PacketFacts(True, False, False)),
         ("h264", units(H264_ALONE, H264_PLAIN), False, PacketFacts(True, False)),
-        ("h264", units(H264_PARAMETERS, H264_ALONE), False, PacketFacts(True, False)),
-        ("h264", units(H264_SEI), False, PacketFacts(True, False)),
+        (
+            "h264",
+            units(H264_PARAMETERS, H264_ALONE),
+            False,
+            PacketFacts(True, False, parameters=frozenset([H264_PARAMETERS])),
+        ),
+        ("h264", units(H264_B), False, PacketFacts(True, False, False, has_b_slices=True)),
+        ("h264", units(H264_SEI), False, None),  # no picture: a decoder refuses it
         ("h264", units(H264_IDR)[:-1], True, None),  # cut off
         ("h264", b"\xff" * 9, True, None),
         ("h264", b"\0" * 9, True, None),
@@ -32,7 +39,15 @@ HEVC_ALONE, HEVC_ALONE_ABOVE, HEVC_PARAMETERS = b"\x00\x01b", b"\x00\x02b", b"\x
         ("hevc", units(HEVC_PLAIN), True, PacketFacts(True, False)),
         ("hevc", units(HEVC_ALONE), False, PacketFacts(True, False, False)),
         ("hevc", units(HEVC_ALONE_ABOVE), False, PacketFacts(True, False, False, 1)),
-        ("hevc", units(HEVC_PARAMETERS, HEVC_ALONE), False, PacketFacts(True, False)),
+        (
+            "hevc",
+            units(HEVC_PARAMETERS, HEVC_ALONE),
+            False,
+            PacketFacts(True, False, parameters=frozenset([HEVC_PARAMETERS])),
+        ),
+        ("hevc", units(HEVC_DROPPING), True, None),  # no_output_of_prior_pics_flag
+        ("hevc", units(HEVC_PLAIN, HEVC_END), False, None),
+        ("hevc", units(HEVC_SEI), False, None),
         ("hevc", units(HEVC_ALONE, HEVC_PLAIN), False, PacketFacts(True, False)),
         ("hevc", units(b"\x02"), False, None),
         ("vp8", b"\x10", True, PacketFacts(True, True)),
@@ -45,7 +60,8 @@ HEVC_ALONE, HEVC_ALONE_ABOVE, HEVC_PARAMETERS = b"\x00\x01b", b"\x00\x02b", b"\x
         ("vp9", b"\x88\x00", False, PacketFacts(True, False)),  # shows an older frame
         ("vp9", b"\x02\x00", False, None),
         ("av1", b"\x12", True, PacketFacts(True, True)),
-        ("mjpeg", b"\xff", False, PacketFacts(True, True, False)),
+        ("mjpeg", b"\xff\xd8\xff\xdba\xff\xc4b", False, PacketFacts(True, True, False)),
+        ("mjpeg", b"\xff\xd8\xff\xdba", False, None),  # the tables of another packet
         ("mpeg4", b"\0\0\1", True, None),
     ],
 )

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import struct
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 from av.stream import Disposition
 from PIL import Image
 
-from videos import number_of, pattern, set_display_matrix, skip_by_edit_list, write_video
+from videos import (
+    Stored,
+    number_of,
+    pattern,
+    set_display_matrix,
+    skip_by_edit_list,
+    store,
+    stored_packets,
+    write_video,
+)
 from videozoo.data.clips.decoding import visit_frames
 from videozoo.data.clips.pictures import rgb_planes, upright
 from videozoo.data.clips.stream import VideoStream
@@ -373,6 +383,110 @@ def test_a_decoder_that_contradicts_the_packets_is_believed(name, written, decod
 
     monkeypatch.setattr(VideoStream, "decode", one_late)
     assert_equals_full_decode(written(name), decode_all(written(name)))
+
+
+@pytest.mark.parametrize("how", [x264("bframes=1:b-adapt=0"), x265("bframes=3:b-adapt=0")])
+def test_made_up_times_are_not_trusted(how, tmp_path, decode_all):
+    """A stream without times that was put into a container: each picture has another's time."""
+    source = write_video(tmp_path / "source.mp4", 20, **how)
+    packets = [p._replace(pts=512 * i, dts=512 * i) for i, p in enumerate(stored_packets(source))]
+    path = store(tmp_path / "made_up.mp4", packets, source)
+    full = decode_all(path)
+    assert [number_of(f) for f in full] == list(range(20))
+    for index in range(20):
+        (frame,) = read_frames(path, lambda n, index=index: np.array([index]))
+        assert np.array_equal(colours_last(frame), full[index])
+
+
+@pytest.mark.parametrize("name", ["changed.mp4", "changed.mkv"])
+def test_decoding_begins_where_all_parameters_are_known(name, tmp_path, decode_all):
+    sources = [
+        write_video(tmp_path / f"{qp}.mp4", 15, **x264(f"keyint=5:bframes=0:scenecut=0:qp={qp}"))
+        for qp in (20, 38)
+    ]
+    packets = [packet for source in sources for packet in stored_packets(source)]
+    packets[15] = packets[15]._replace(data=parameters(sources[1]) + packets[15].data)
+    packets = [p._replace(pts=512 * i, dts=512 * i) for i, p in enumerate(packets)]
+    path = store(tmp_path / name, packets, sources[0])
+    full = decode_all(path)
+    assert [number_of(f) for f in full] == [*range(15), *range(15)]
+    assert_equals_full_decode(path, full)
+    with VideoStream(path) as stream:
+        timeline, _ = read_timeline(stream)
+    assert [access.first for access in timeline.accesses] == [0, 5, 10, 15]
+
+
+def parameters(path):
+    """The parameters of an H.264 file, as units of a packet."""
+    record = configuration(path)
+    sps = record[6 : 8 + int.from_bytes(record[6:8], "big")]
+    pps = record[7 + len(sps) :]
+    pps = pps[: 2 + int.from_bytes(pps[:2], "big")]
+    return b"\0\0" + sps + b"\0\0" + pps  # lengths of two bytes become ones of four
+
+
+def configuration(path):
+    with VideoStream(path) as stream:
+        return stream.extradata
+
+
+def test_a_file_of_two_configurations_is_decoded_as_a_whole(tmp_path, decode_all):
+    sources = [
+        write_video(tmp_path / f"{qp}.mp4", 15, **x264(f"keyint=5:bframes=0:scenecut=0:qp={qp}"))
+        for qp in (20, 38)
+    ]
+    packets = [packet for source in sources for packet in stored_packets(source)]
+    packets = [p._replace(pts=512 * i, dts=512 * i) for i, p in enumerate(packets)]
+    path = store(tmp_path / "two.mp4", packets, sources[0])
+    configure_from(path, packets, 15, configuration(sources[1]))
+    full = decode_all(path)
+    assert [number_of(f) for f in full] == [*range(15), *range(15)]
+    assert_equals_full_decode(path, full)
+
+
+def configure_from(path, packets, number, record):
+    """Gives the packets of an MP4 file a second sample description, from `number` on."""
+    data = bytearray(path.read_bytes())
+
+    def replace(name, content):
+        at, size, parents = 0, 0, []
+        for parent in (b"moov", b"trak", b"mdia", b"minf", b"stbl", name):
+            while data[at + 4 : at + 8] != parent:
+                at += int.from_bytes(data[at : at + 4], "big")
+            size = int.from_bytes(data[at : at + 4], "big")
+            parents.append(at)
+            at += 8
+        old = bytes(data[at : at - 8 + size])
+        data[at : at - 8 + size] = new = content(old)
+        for parent in parents:
+            grown = int.from_bytes(data[parent : parent + 4], "big") + len(new) - len(old)
+            data[parent : parent + 4] = grown.to_bytes(4, "big")
+
+    def two_descriptions(old):
+        entry = old[8:]
+        at = entry.index(b"avcC")
+        size = int.from_bytes(entry[at - 4 : at], "big")
+        box = (8 + len(record)).to_bytes(4, "big") + b"avcC" + record
+        second = entry[4 : at - 4] + box + entry[at - 4 + size :]
+        return bytes(7) + b"\2" + entry + (4 + len(second)).to_bytes(4, "big") + second
+
+    first = data.index(packets[0].data)
+    sizes = [len(packet.data) for packet in packets]
+    rest = len(packets) - number
+    replace(b"stsd", two_descriptions)
+    replace(b"stsc", lambda _: struct.pack(">8I", 0, 2, 1, number, 1, 2, rest, 2))
+    replace(b"stco", lambda _: struct.pack(">4I", 0, 2, first, first + sum(sizes[:number])))
+    path.write_bytes(data)
+
+
+def test_a_packet_without_a_picture_ends_the_video(tmp_path, decode_all):
+    source = write_video(tmp_path / "source.mp4", 20, **x264("keyint=5:bframes=2"))
+    packets = [p._replace(pts=2 * p.pts, dts=2 * p.dts) for p in stored_packets(source)]
+    remark = Stored(b"\0\0\0\5\x06\5\1\0\x80", packets[7].pts + 1, packets[7].dts + 1, False)
+    path = store(tmp_path / "remark.mp4", [*packets[:8], remark, *packets[8:]], source)
+    full = decode_all(path)
+    assert 0 < len(full) < 10
+    assert_equals_full_decode(path, full)
 
 
 @pytest.mark.parametrize("skipped", [3, 14])

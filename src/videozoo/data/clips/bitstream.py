@@ -14,13 +14,20 @@ from typing import NamedTuple
 _H264_SLICES = range(1, 6)
 _H264_IDR = 5
 _H264_PARAMETERS = (7, 8)
+# The first byte of a picture's first slice, where that is a B slice: bits 1, then 00111 or 010.
+_H264_B = range(0x9C, 0xB0)
 # Units of HEVC (ITU-T H.265, table 7-1): below 32 are slices; 16 to 21 (BLA, IDR, CRA) are of
 # pictures of random access; the even ones below 16 are of pictures that no other of the same
-# temporal layer refers to; 32 to 34 are parameters.
+# temporal layer refers to; 32 to 34 are parameters; 36 and 37 end a sequence, as if a file ended.
 _HEVC_SLICES = range(32)
 _HEVC_ACCESS = range(16, 22)
 _HEVC_ALONE = range(0, 16, 2)
 _HEVC_PARAMETERS = range(32, 35)
+_HEVC_ENDS = (36, 37)
+# Markers of quantisation and Huffman tables (ITU-T T.81, table B.1).
+_JPEG_TABLES = (b"\xff\xdb", b"\xff\xc4")
+
+_NONE: frozenset[bytes] = frozenset()
 
 
 class PacketFacts(NamedTuple):
@@ -32,12 +39,16 @@ class PacketFacts(NamedTuple):
         needed: frames of other packets may refer to this one's. Where not, those of higher
             temporal layers still may.
         layer: the temporal layer, from 0.
+        parameters: the units with parameters in it, which hold until others take their place.
+        has_b_slices: of H.264: it is predicted from two directions.
     """
 
     shown: bool
     access: bool
     needed: bool = True
     layer: int = 0
+    parameters: frozenset[bytes] = _NONE
+    has_b_slices: bool = False
 
 
 def packet_facts(
@@ -53,21 +64,22 @@ def packet_facts(
             `unit_length_size`; 0 where units are not stored by length.
 
     Returns:
-        The facts; None where the packet is damaged, or of a codec that this does not know: then
-        only decoding can tell.
+        The facts; None where the packet is damaged, has no picture or makes the decoder drop
+        others, and for a codec that this does not know: then only decoding can tell.
     """
     if codec in ("h264", "hevc"):
-        headers = _unit_headers(data, unit_length_size)
-        if headers is None:
+        units = _units(data, unit_length_size)
+        if units is None:
             return None
-        facts = _h264_facts if codec == "h264" else _hevc_facts
-        return facts(data, headers, is_key)
+        return (_h264_facts if codec == "h264" else _hevc_facts)(data, units, is_key)
     if codec == "vp8":  # RFC 6386, section 9.1: not a key, version (3 bits), shown
         return PacketFacts(bool(data[0] & 0x10), is_key and not data[0] & 1)
     if codec == "vp9":
         return _vp9_facts(data, is_key)
     if codec == "av1":  # a temporal unit shows exactly one frame
         return PacketFacts(True, is_key)
+    if codec == "mjpeg" and not all(table in data for table in _JPEG_TABLES):
+        return None  # it leans on tables of packets before it, or on those that all know
     if codec in ("mjpeg", "prores"):  # every frame stands alone
         return PacketFacts(True, True, needed=False)
     return None
@@ -88,44 +100,60 @@ def unit_length_size(codec: str, extradata: bytes | None) -> int:
     return 0
 
 
-def _unit_headers(data: bytes, length_size: int) -> list[int] | None:
-    """Returns where the units of a packet begin, None where their lengths do not fit."""
+def _units(data: bytes, length_size: int) -> list[tuple[int, int]] | None:
+    """Returns where the units of a packet begin and end, None where their lengths do not fit."""
     if not length_size:
         return None
-    headers, at, end = [], 0, len(data)
+    units, at, end = [], 0, len(data)
     while at < end:
         start = at + length_size
         at = start + int.from_bytes(data[at:start], "big")
         if at > end or at == start:
             return None
-        headers.append(start)
-    return headers
+        units.append((start, at))
+    return units
 
 
-def _h264_facts(data: bytes, headers: list[int], is_key: bool) -> PacketFacts:
-    access, slices, needed = False, False, False
-    for at in headers:
-        header = data[at]
+def _h264_facts(data: bytes, units: list[tuple[int, int]], is_key: bool) -> PacketFacts | None:
+    access, slices, needed, b_slices = False, False, False, False
+    parameters = _NONE
+    for start, stop in units:
+        header = data[start]
         kind = header & 31
         if kind in _H264_SLICES:
             slices = True
             needed |= header & 0x60 != 0  # nal_ref_idc
             access |= is_key and kind == _H264_IDR
+            b_slices |= stop - start > 1 and data[start + 1] in _H264_B
         elif kind in _H264_PARAMETERS:
-            needed = True
-    return PacketFacts(True, access, needed or not slices)
-
-
-def _hevc_facts(data: bytes, headers: list[int], is_key: bool) -> PacketFacts | None:
-    if headers[-1] + 1 >= len(data):  # headers have two bytes
+            parameters |= {data[start:stop]}
+    if not slices:
         return None
-    kinds = [data[at] >> 1 & 63 for at in headers]
-    slices = [kind for kind in kinds if kind in _HEVC_SLICES]
-    alone = bool(slices) and all(kind in _HEVC_ALONE for kind in slices)
-    parameters = any(kind in _HEVC_PARAMETERS for kind in kinds)
-    access = is_key and any(kind in _HEVC_ACCESS for kind in kinds)
-    layer = max((data[at + 1] & 7) - 1 for at in headers)
-    return PacketFacts(True, access, parameters or not alone, layer)
+    return PacketFacts(True, access, needed or bool(parameters), 0, parameters, b_slices)
+
+
+def _hevc_facts(data: bytes, units: list[tuple[int, int]], is_key: bool) -> PacketFacts | None:
+    access, slices, needed, layer = False, False, False, 0
+    parameters = _NONE
+    for start, stop in units:
+        if stop - start < 3:  # a header of two bytes, and something; what ends a sequence has none
+            return None
+        kind = data[start] >> 1 & 63
+        layer = max(layer, (data[start + 1] & 7) - 1)
+        if kind in _HEVC_SLICES:
+            slices = True
+            needed |= kind not in _HEVC_ALONE
+            if kind in _HEVC_ACCESS:
+                access |= is_key
+                if data[start + 2] & 0x40:  # no_output_of_prior_pics_flag
+                    return None
+        elif kind in _HEVC_PARAMETERS:
+            parameters |= {data[start:stop]}
+        elif kind in _HEVC_ENDS:
+            return None
+    if not slices:
+        return None
+    return PacketFacts(True, access, needed or bool(parameters), layer, parameters)
 
 
 def _vp9_facts(data: bytes, is_key: bool) -> PacketFacts | None:

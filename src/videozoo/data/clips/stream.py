@@ -142,6 +142,22 @@ class VideoStream:
         return self._stream.codec_context.extradata
 
     @property
+    def reorders(self) -> bool:
+        """Whether the decoder expects frames to be stored in another order than they are shown.
+
+        Raises:
+            DecodingError: the decoder cannot be opened.
+        """
+        with self.faults("cannot be decoded"):
+            self._stream.codec_context.open(strict=False)
+        return self._stream.codec_context.has_b_frames
+
+    @property
+    def ticks_per_second(self) -> float:
+        """How many units of the stream's times are a second."""
+        return float(1 / self._stream.time_base) if self._stream.time_base else 1.0
+
+    @property
     def fps(self) -> float | None:
         """Frames a second on average, as the file says."""
         return float(self._stream.average_rate) if self._stream.average_rate else None

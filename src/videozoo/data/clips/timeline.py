@@ -50,6 +50,8 @@ class _Packet(NamedTuple):
     access: bool
     needed: bool
     layer: int
+    parameters: frozenset[bytes]
+    has_b_slices: bool
 
 
 def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
@@ -59,8 +61,8 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
         The timeline, or None where packets do not tell for sure which frames decoding will give;
         and the number of frames that there seem to be.
     """
-    codec = stream.codec
-    length_size = unit_length_size(codec, stream.extradata)
+    codec, configured = stream.codec, stream.extradata or b""
+    length_size = unit_length_size(codec, configured)
     packets = []
     seeming = 0
     plain = stream.container in TIMED_CONTAINERS
@@ -73,14 +75,33 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
                 codec, bytes(packet), is_key=packet.is_keyframe, unit_length_size=length_size
             )
             time = packet.pts
-            if time is None or packet.is_corrupt or facts is None:
+            reconfigured = packet.has_sidedata("new_extradata")
+            if time is None or packet.is_corrupt or reconfigured or facts is None:
                 plain = False
             else:
                 shown = facts.shown and not packet.is_discard
+                if facts.parameters:
+                    new = frozenset(unit for unit in facts.parameters if unit not in configured)
+                    facts = facts._replace(parameters=new)
                 packets.append(_Packet(time, shown, *facts[1:]))
+        plain = plain and not _are_made_up(stream, packets)
     except DecodingError:
         plain = False  # decoding comes to the same place and ends there
     return (_timeline(packets) if plain else None), seeming
+
+
+def _are_made_up(stream: VideoStream, packets: list[_Packet]) -> bool:
+    """Whether times all ascend though pictures are not stored in the order in which they are shown.
+
+    So they do where a stream without times was put into a container: the decoder gives each
+    picture the time of another.
+    """
+    times = [packet.time for packet in packets]
+    if times != sorted(times):
+        return False
+    if stream.codec == "hevc":
+        return len(packets) > 2 and stream.reorders  # fewer have but one order
+    return any(packet.has_b_slices for packet in packets)
 
 
 def _timeline(packets: list[_Packet]) -> Timeline | None:
@@ -100,14 +121,19 @@ def _accesses(packets: list[_Packet], times: list[int]) -> list[Access]:
     """Finds the packets that split the video in two, both in decoding and in display.
 
     After an open group of pictures begins, frames are shown that lean on what lies before it: a
-    cut there gives them wrong or not at all.
+    cut there gives them wrong or not at all. So it does where parameters came before that are not
+    told again.
     """
     accesses = []
+    told: frozenset[bytes] = frozenset()  # parameters of the packets so far
     given = 0  # frames of the packets so far
     latest = times[0]  # the last of them in display
     for number, packet in enumerate(packets):
         split = given < len(times) and (given == 0 or latest == times[given - 1])
-        if packet.access and split and packet.time <= times[given]:
+        if packet.parameters:
+            told |= packet.parameters
+        whole = told == packet.parameters
+        if packet.access and split and whole and packet.time <= times[given]:
             accesses.append(Access(number, given))
         if packet.shown:
             given += 1

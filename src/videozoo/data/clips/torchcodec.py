@@ -42,15 +42,21 @@ def show_frames(path: Path, choose: ChooseFrames, show: Show) -> int | None:
     decoder_class = _decoder_class()
     with VideoStream(path) as stream:
         timeline, _ = read_timeline(stream)
+        second = stream.ticks_per_second
     if timeline is None:
         return None
     wanted = Wanted.of(choose, len(timeline.times))
     try:
         decoder = decoder_class(
-            str(path), num_ffmpeg_threads=1, custom_frame_mappings=_frame_mappings(timeline)
+            str(path.absolute()),  # a relative name may look like the address of a server
+            num_ffmpeg_threads=1,
+            custom_frame_mappings=_frame_mappings(timeline),
         )
         for number in sorted(wanted.places):
-            show(decoder.get_frame_at(number).data.numpy(), wanted.places[number])
+            frame = decoder.get_frame_at(number)
+            if round(frame.pts_seconds * second) != timeline.times[number]:
+                return None
+            show(frame.data.numpy(), wanted.places[number])
     except (RuntimeError, ValueError, IndexError):
         return None
     return wanted.count

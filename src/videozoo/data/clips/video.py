@@ -153,7 +153,7 @@ def _show_frames(
     """
 
     def show_resized(planes: Planes, places: list[int]) -> None:
-        show(planes if resize is None else _resized(planes, resize), places)
+        show(planes if resize is None else resized(planes, resize), places)
 
     if decoder == "torchcodec":
         from videozoo.data.clips.torchcodec import show_frames
@@ -166,7 +166,13 @@ def _show_frames(
     return visit_frames(path, choose, lambda f, places: show(rgb_planes(f, resize), places))
 
 
-def _resized(planes: Planes, resize: ResizeRule) -> Planes:
+def resized(planes: Planes, resize: ResizeRule) -> Planes:
+    """Resizes a picture by Pillow's bilinear, as the frames of pickles are.
+
+    Args:
+        planes: red, green and blue, uint8 [H, W] each.
+        resize: answers its width and height with those wanted.
+    """
     height, width = planes[0].shape
     size = resize(width, height)
     if size == (width, height):
