@@ -13,20 +13,16 @@ from typing import cast
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream as AvVideoStream
 
 from videozoo.data.clips.decoding import all_frames
-from videozoo.data.clips.pictures import display_matrix, upright, upright_size
+from videozoo.data.clips.pictures import display_matrix, plane_array, upright, upright_size
 from videozoo.data.clips.stream import VideoStream
 from videozoo.errors import SampleError, VideozooError
 from videozoo.prepare.recipe import ENCODER, ClipRecipe
-
-UInt8Array = npt.NDArray[np.uint8]
 
 # Bicubic keeps what the reader's own bilinear step, which follows, would otherwise blur twice.
 _INTERPOLATION = (
@@ -182,19 +178,12 @@ class _Converter:
 
 
 def _upright_picture(picture: VideoFrame, matrix: bytes) -> VideoFrame:
-    planes = [upright(_plane(plane), matrix) for plane in picture.planes]  # [H, W] each
+    planes = [upright(plane_array(plane), matrix) for plane in picture.planes]  # [H, W] each
     height, width = planes[0].shape
     flat = np.concatenate([plane.ravel() for plane in planes])  # [H*W*3/2]
     turned = VideoFrame.from_ndarray(flat.reshape(height * 3 // 2, width), format="yuv420p")
     turned.colorspace, turned.color_range = picture.colorspace, picture.color_range
     return turned
-
-
-def _plane(plane: VideoPlane) -> UInt8Array:
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(
-        -1, plane.line_size
-    )  # padded on the right
-    return rows[: plane.height, : plane.width]
 
 
 def _add_stream(file: OutputContainer, converter: _Converter, recipe: ClipRecipe) -> AvVideoStream:

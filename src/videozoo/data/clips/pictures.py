@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -66,11 +67,15 @@ def rgb_planes(frame: VideoFrame, resize: ResizeRule | None = None) -> list[UInt
         frame, width=width, height=height, format="gbrp", interpolation=_ACCURATE, threads=1
     ).planes
     planes = []
-    for plane in (converted[i] for i in _RGB_IN_GBRP):
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        shown = rows[:height, :width]  # rows are padded on the right
+    for shown in (plane_array(converted[i]) for i in _RGB_IN_GBRP):
         planes.append(shown if matrix is None else upright(shown, matrix))
     return planes
+
+
+def plane_array(plane: VideoPlane) -> UInt8Array:
+    """Returns the bytes of a plane as a view, uint8 [H, W]."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]  # rows are padded on the right
 
 
 def display_matrix(frame: VideoFrame) -> bytes | None:
