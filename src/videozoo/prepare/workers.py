@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+_PATIENCE = 5.0  # seconds in which a process that is told to end may clean up
+
 
 @dataclass(frozen=True)
 class Died:
@@ -70,6 +72,8 @@ def in_processes(
             worker.process.terminate()
             connection.close()
         for worker in busy.values():
+            worker.process.join(_PATIENCE)
+            worker.process.kill()  # of no effect on one that has ended
             worker.process.join()
 
 
