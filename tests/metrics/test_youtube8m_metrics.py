@@ -106,6 +106,18 @@ def test_equal_to_plain_loops(
     assert measured(scores, labels, top_k=top_k) == pytest.approx(expected, abs=1e-7)
 
 
+def test_logits_are_ranked_like_any_numbers() -> None:
+    generator = torch.Generator().manual_seed(3)
+    scores = torch.randint(-3, 4, (40, 12), generator=generator) * 1.5
+    labels = torch.rand(40, 12, generator=generator) < 0.3
+    signed_zeros = torch.where(torch.rand(40, 12, generator=generator) < 0.5, 0.0, -0.0)
+    scores = torch.where(scores == 0, signed_zeros, scores)
+    scores[:4, 0], scores[4:8, 1] = float("inf"), -float("inf")
+    assert scores.signbit().any()
+    expected = by_loops(scores, labels, 20)
+    assert measured(scores, labels) == pytest.approx(expected, abs=1e-7)
+
+
 def test_the_order_of_videos_and_the_batches_change_nothing() -> None:
     generator = torch.Generator().manual_seed(1)
     scores = torch.randint(0, 5, (50, 30), generator=generator) / 4

@@ -41,7 +41,7 @@ def die_at(place: str, at: int) -> None:
             die()
 
     def killing_save(self: Fit, names: list[str]) -> None:
-        at_the_end = len(names) > 1  # within an epoch, "last" alone is saved
+        at_the_end = self.position.step == 0  # of the next epoch: this one is validated
         if place == "validated" and at_the_end and self.position.steps_done == at:
             die()
         save(self, names)

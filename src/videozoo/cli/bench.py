@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videozoo.cli import arguments as args
+from videozoo.cli.bench_files import check_can_write
+from videozoo.cli.bench_models import models
 
 if TYPE_CHECKING:
     from videozoo.bench.subjects import Subject
     from videozoo.settings import Settings
 
 app = typer.Typer(
-    name="bench", help="Measure how fast this machine reads data.", no_args_is_help=True
+    name="bench",
+    help="Measure how fast this machine reads data and runs models.",
+    no_args_is_help=True,
 )
+app.command("models")(models)
 _MOST = {True: 1000, False: 200}  # features, clips
 _BATCH_SIZE = 32
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `data` a command of its own while it is the only one."""
 
 
 @app.command("data")
@@ -91,7 +91,7 @@ def data(
 
     console = Console(markup=False, highlight=False)  # paths may hold brackets
     if json is not None:
-        _check_can_write(Path(json))
+        check_can_write(Path(json))
     start = time.perf_counter()
     settings, path = _open_settings(youtube8m, clips, model_name, config, frames, set_ or [])
     subject = _open_subject(settings, path)
@@ -119,23 +119,6 @@ def data(
         reading = {"path": path, "opened_in_seconds": opened, "reading": describe_reading(settings)}
         write_json(Path(json), {**reading, **found.as_json()})
         console.print(f"written to {json}", soft_wrap=True)
-
-
-def _check_can_write(path: Path) -> None:
-    """Checks the result file before the work.
-
-    Raises:
-        VideozooError: it cannot be written.
-    """
-    import os
-
-    from videozoo.errors import VideozooError
-
-    if path.is_dir():
-        raise VideozooError(f"--json {path}: is a folder; give the name of a file")
-    folder = next(place for place in path.absolute().parents if place.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise VideozooError(f"--json {path}: {folder} cannot be written to")
 
 
 def _open_settings(
@@ -225,9 +208,10 @@ def describe_reading(settings: Settings) -> str:
 
     if isinstance(settings, ClipSettings):
         decoder = "" if settings.decoder == "pyav" else f", by {settings.decoder}"
+        by = ", by Pillow" if settings.resize_with == "pillow" else ""
         return (
             f"{settings.seg_num}x{settings.seglen} frames, short side {settings.short_size}"
-            f" ({settings.resize}), crop {settings.target_size}{decoder}"
+            f" ({settings.resize}{by}), crop {settings.target_size}{decoder}"
         )
     assert isinstance(settings, FeatureSettings)
     which = "all frames"

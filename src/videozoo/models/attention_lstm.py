@@ -4,19 +4,20 @@ X. Long, C. Gan, G. de Melo, X. Liu, Y. Li, F. Li, S. Wen: "Multimodal Keyless A
 Video Classification", AAAI 2018, section 3. The LSTM has peepholes: F. Gers, N. Schraudolph,
 J. Schmidhuber: "Learning Precise Timing with LSTM Recurrent Networks", JMLR 3, 2002, section 2.
 
-Shapes: B videos, L frames (padded), D features of a modality, E embedding, H LSTM size, K classes,
-R = 2 directions x modalities: that many LSTMs step together.
+Shapes: B videos, L frames (padded), N real frames of all videos, D features of a modality,
+E embedding, H LSTM size, K classes, R = 2 directions x modalities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from videozoo.models.layers import FluidDropout, frame_mask
-from videozoo.models.peephole_lstm import PeepholeLSTM, step_together
+from videozoo.models.peephole_lstm import PeepholeLSTM, run_lstms
 
 
 class Modality(nn.Module):
@@ -98,24 +99,26 @@ class AttentionLSTM(nn.Module):
         Returns:
             Logits, float [B, K]; their sigmoids are the scores.
         """
-        frames = features[0].shape[1]
+        b, frames, _ = features[0].shape
         mask = frame_mask(lengths, frames)  # [B, L]
-        turned = _turned_order(lengths, frames)  # [B, L]
+        order = _pack(lengths, frames)
         lstms: list[PeepholeLSTM] = []
         inputs: list[Tensor] = []
         for modality, x in zip(self.modalities, features, strict=True):
             assert isinstance(modality, Modality)
-            x = torch.tanh(modality.embedding(x))  # [B, L, E]
-            inputs += [x, _take_frames(x, turned)]  # 2 x [B, L, E]
+            x = x.flatten(0, 1).index_select(0, order.rows)  # [N, D]
+            x = torch.tanh(modality.embedding(x))  # [N, E]
+            inputs += [x, x.index_select(0, order.turned)]  # 2 x [N, E]
             lstms += [modality.ahead, modality.back]
-        # Padding follows the real frames in both directions, so it never enters their states.
-        states = step_together(lstms, torch.stack(inputs))  # [R, B, L, H]
+        states = run_lstms(lstms, inputs, order.sizes)  # R x [N, H]
         parts = []
         for m, modality in enumerate(self.modalities):
             assert isinstance(modality, Modality)
-            back = _take_frames(states[2 * m + 1], turned)  # [B, L, H]
-            both = torch.cat([states[2 * m], back], dim=2)  # [B, L, 2H]
-            parts.append(modality.weigh(self.dropout(both), mask))  # [B, 2H]
+            back = states[2 * m + 1].index_select(0, order.turned)  # [N, H]
+            both = self.dropout(torch.cat([states[2 * m], back], dim=1))  # [N, 2H]
+            padded = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
+            padded = padded.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
+            parts.append(modality.weigh(padded, mask))  # [B, 2H]
         x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
         x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
@@ -123,16 +126,32 @@ class AttentionLSTM(nn.Module):
         return logits
 
 
-def _turned_order(lengths: Tensor, frames: int) -> Tensor:
-    """Returns the frames of each video from its last to its first, padding left behind: [B, L]."""
-    t = torch.arange(frames, device=lengths.device)  # [L]
-    back = lengths[:, None] - 1 - t  # [B, L]
-    return torch.where(back >= 0, back, t)  # [B, L]
+@dataclass(frozen=True)
+class _Packing:
+    """How the real frames of a padded batch lie when packed for `run_lstms`.
+
+    Args:
+        sizes: the number of videos that have a frame t, for every t.
+        rows: int64 [N], where each packed frame lies in the padded batch, counted in frames.
+        turned: int64 [N], puts packed videos in the opposite direction, each from its own end.
+    """
+
+    sizes: list[int]
+    rows: Tensor
+    turned: Tensor
 
 
-def _take_frames(x: Tensor, order: Tensor) -> Tensor:
-    """Returns x [B, L, C] with the frames of each video in `order` [B, L]."""
-    return x.gather(1, order[:, :, None].expand_as(x))  # [B, L, C]
+def _pack(lengths: Tensor, frames: int) -> _Packing:
+    """Packs videos of these lengths [B], padded to so many frames, the longest first."""
+    ordered, videos = lengths.sort(descending=True, stable=True)  # 2 x [B]
+    t = torch.arange(frames, device=lengths.device)[:, None]  # [L, 1]
+    real = t < ordered  # [L, B]
+    ahead = (videos * frames + t)[real]  # [N]
+    back = (videos * frames + ordered - 1 - t)[real]  # [N]
+    place = torch.empty(len(lengths) * frames, dtype=torch.int64, device=t.device)  # [B * L]
+    place[ahead] = torch.arange(len(ahead), device=t.device)
+    sizes = [size for size in real.sum(dim=1).tolist() if size]
+    return _Packing(sizes=sizes, rows=ahead, turned=place[back])
 
 
 def _xavier_uniform(layer: nn.Linear) -> None:

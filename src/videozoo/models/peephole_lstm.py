@@ -1,4 +1,4 @@
-"""The LSTM with peepholes that AttentionLSTM is made of, several of them stepped together.
+"""The LSTM with peepholes that AttentionLSTM is made of, over packed videos.
 
 F. Gers, N. Schraudolph, J. Schmidhuber: "Learning Precise Timing with LSTM Recurrent Networks",
 JMLR 3, 2002, section 2. Gates lie in the order candidate, input, forget, output:
@@ -11,21 +11,32 @@ JMLR 3, 2002, section 2. Gates lie in the order candidate, input, forget, output
 PyTorch's nn.LSTM has no peepholes, hence the loop. Its backward pass is written out: autograd would
 add up a weight gradient at every step, which takes longer than all the rest.
 
-Shapes: R LSTMs, B videos, L frames, E inputs, H states.
+Videos are packed as nn.utils.rnn packs them: the longest first, the first frames of all videos,
+then the second frames of those that have one, and so on. A video that ended costs nothing.
+
+Shapes: R LSTMs, B videos, E inputs, H states, S_t videos that have a frame t, N = sum of all S_t.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from videozoo.models.repeated_product import RepeatedProduct
+
+# The backward pass prepares that many steps at once: enough to share the cost of a call, few
+# enough to stay in a processor's cache.
+_CHUNK = 16
+
 
 class PeepholeLSTM(nn.Module):
-    """The parameters of one LSTM in one direction; `step_together` runs them.
+    """The parameters of one LSTM in one direction; `run_lstms` runs several.
 
     Args:
         input_size: E.
@@ -44,68 +55,108 @@ class PeepholeLSTM(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Runs this LSTM alone: inputs [B, L, E] -> states [B, L, H]."""
-        return step_together([self], x[None])[0]  # [B, L, H]
+        """Runs this LSTM alone over videos of L frames: inputs [B, L, E] -> states [B, L, H]."""
+        b, frames, e = x.shape
+        rows = x.transpose(0, 1).reshape(frames * b, e)  # [L * B, E]
+        states = run_lstms([self], [rows], [b] * frames)[0]  # [L * B, H]
+        return states.view(frames, b, -1).transpose(0, 1)  # [B, L, H]
 
 
-def step_together(lstms: Sequence[PeepholeLSTM], inputs: Tensor) -> Tensor:
-    """Runs R LSTMs of one size over their own inputs, all of them in one loop over the frames.
+def run_lstms(
+    lstms: Sequence[PeepholeLSTM], inputs: Sequence[Tensor], sizes: Sequence[int]
+) -> list[Tensor]:
+    """Runs LSTMs of one size, each over its own packed videos.
 
     Args:
         lstms: R of them.
-        inputs: float [R, B, L, E].
+        inputs: float [N, E] for each LSTM, packed.
+        sizes: S_t of every step, none larger than the one before; the same for all LSTMs.
 
     Returns:
-        The states after each frame, float [R, B, L, H].
+        The states after each frame, float [N, H] for each LSTM, packed.
     """
-    r, b, n, e = inputs.shape
+    if inputs[0].device.type != "cpu":
+        return _run_group(lstms, inputs, sizes)
+    # One LSTM after the other on a CPU: the weights of one stay in its cache over all steps, those
+    # of several do not.
+    return [_run_group([m], [x], sizes)[0] for m, x in zip(lstms, inputs, strict=True)]
+
+
+def _run_group(
+    lstms: Sequence[PeepholeLSTM], inputs: Sequence[Tensor], sizes: Sequence[int]
+) -> list[Tensor]:
+    """Does what `run_lstms` does, all LSTMs in one loop."""
     h = lstms[0].weight.shape[0]
-    gate_weight = torch.stack([m.gates.weight for m in lstms]).transpose(1, 2)  # [R, E, 4H]
-    bias = torch.stack([m.bias for m in lstms])  # [R, 7H]
-    gate_bias = torch.stack([m.gates.bias for m in lstms]) + bias[:, : 4 * h]  # [R, 4H]
-    peepholes = bias[:, 4 * h :].reshape(r, 3, 1, h).transpose(0, 1)  # [3, R, 1, H]
-    weight = torch.stack([m.weight for m in lstms])  # [R, H, 4H]
-    x = inputs.transpose(1, 2).reshape(r, n * b, e)  # [R, L * B, E]
-    x = torch.baddbmm(gate_bias[:, None], x, gate_weight).view(r, n, b, 4 * h)  # [R, L, B, 4H]
-    weight, peepholes = weight.to(x.dtype), peepholes.to(x.dtype)  # under autocast x is short
+    x = _stack(  # [R, N, 4H]
+        [
+            F.linear(x, m.gates.weight, m.gates.bias + m.bias[: 4 * h])
+            for m, x in zip(lstms, inputs, strict=True)
+        ]
+    )
+    weight = _stack([m.weight for m in lstms]).to(x.dtype)  # [R, H, 4H]; under autocast x is short
+    peepholes = _stack([m.bias[4 * h :].view(3, h) for m in lstms])  # [R, 3, H]
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        states: Tensor = _Steps.apply(x, weight, peepholes)  # type: ignore[no-untyped-call]
+        states: Tensor = _Steps.apply(x, weight, peepholes, sizes)  # type: ignore[no-untyped-call]
     else:
         with torch.autocast(x.device.type, enabled=False):
-            states = _run(x, weight, peepholes)  # [R, L, B, H]
-    return states.transpose(1, 2)  # [R, B, L, H]
+            states = _run(x, weight, peepholes, sizes)  # [R, N, H]
+    return [states.squeeze(0)] if len(lstms) == 1 else list(states.unbind(0))  # R x [N, H]
 
 
-def _run(x: Tensor, weight: Tensor, peepholes: Tensor, kept: Tensor | None = None) -> Tensor:
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Stacks tensors; a lone one is not copied."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(list(tensors))
+
+
+def _run(
+    x: Tensor,
+    weight: Tensor,
+    peepholes: Tensor,
+    sizes: Sequence[int],
+    kept: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Steps through the frames.
 
     Args:
-        x: [R, L, B, 4H].
+        x: [R, N, 4H].
         weight: [R, H, 4H].
-        peepholes: [3, R, 1, H]: W_ic, W_fc, W_oc.
-        kept: [5, R, L, B, H] or None: takes tanh(g_c), i, f, o and c' of every step.
+        peepholes: [R, 3, H]: W_ic, W_fc, W_oc.
+        sizes: S_t of every step.
+        kept: [R, N, 4, H] and [R, N, H] or None: take tanh(g_c), i, f, o and c' of every step.
 
     Returns:
-        States [R, L, B, H].
+        States [R, N, H].
     """
-    r, n, b, _ = x.shape
+    r, rows, _ = x.shape
+    h = weight.shape[1]
     # Short floats are for the products: a cell adds up over hundreds of steps.
     wide = torch.promote_types(x.dtype, torch.float32)
-    peepholes = peepholes.to(wide)  # [3, R, 1, H]
-    states = x.new_empty(r, n, b, weight.shape[1])  # [R, L, B, H]
-    cell = x.new_zeros(r, b, weight.shape[1], dtype=wide)  # [R, B, H]
-    for t in range(n):
-        gates = torch.baddbmm(x[:, t], states[:, t - 1], weight) if t else x[:, t]  # [R, B, 4H]
-        candidate, i, f, o = gates.to(wide).chunk(4, dim=2)  # 4 x [R, B, H]
-        candidate = candidate.tanh()
-        i = torch.addcmul(i, peepholes[0], cell).sigmoid_()
-        f = torch.addcmul(f, peepholes[1], cell).sigmoid_()
-        cell = torch.addcmul(f * cell, i, candidate)
-        o = torch.addcmul(o, peepholes[2], cell).sigmoid_()
-        states[:, t] = o * cell.tanh()
+    inner, outer = peepholes.to(wide)[:, None].split_with_sizes(
+        [2, 1], dim=2
+    )  # [R, 1, 2, H], [R, 1, 1, H]
+    outer = outer.squeeze(2)  # [R, 1, H]
+    product = RepeatedProduct(weight, sizes[0])
+    states = x.new_empty(r, rows, h)  # [R, N, H]
+    cell = x.new_zeros(r, sizes[0], h, dtype=wide)  # [R, B, H]
+    before = None
+    start = 0
+    for x_t, state in zip(
+        x.split_with_sizes(sizes, dim=1), states.split_with_sizes(sizes, dim=1), strict=True
+    ):
+        s = x_t.shape[1]
+        g = x_t.clone() if before is None else product(before[:, :s], x_t)  # [R, S, 4H]
+        g = g.to(wide).view(r, s, 4, h)  # [R, S, 4, H]
+        candidate, i, f, o = g.unbind(2)  # 4 x [R, S, H]
+        cell = cell[:, :s]  # [R, S, H]
+        candidate.tanh_()
+        g[:, :, 1:3].addcmul_(inner, cell[:, :, None]).sigmoid_()
+        cell.mul_(f).addcmul_(i, candidate)
+        o.addcmul_(outer, cell).sigmoid_()
+        torch.mul(o, cell.tanh(), out=state)
         if kept is not None:
-            for place, value in zip(kept, (candidate, i, f, o, cell), strict=True):
-                place[:, t] = value
+            kept[0][:, start : start + s] = g
+            kept[1][:, start : start + s] = cell
+        before, start = state, start + s
     return states
 
 
@@ -113,77 +164,132 @@ class _Steps(torch.autograd.Function):
     """`_run` with its gradient: the recurrent weight's is one product after the loop."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, peepholes: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, peepholes: Tensor, sizes: Sequence[int]
+    ) -> Tensor:
         """See `_run`."""
-        kept = x.new_empty(5, *x.shape[:3], weight.shape[1])  # [5, R, L, B, H]
+        r, rows, _ = x.shape
+        h = weight.shape[1]
+        kept = (x.new_empty(r, rows, 4, h), x.new_empty(r, rows, h))  # [R, N, 4, H], [R, N, H]
         with torch.autocast(x.device.type, enabled=False):
-            states = _run(x, weight, peepholes, kept)  # [R, L, B, H]
-        ctx.save_for_backward(weight, peepholes, kept, states)
+            states = _run(x, weight, peepholes, sizes, kept)  # [R, N, H]
+        ctx.save_for_backward(weight, peepholes, *kept, states)
+        ctx.sizes = sizes
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the gradients of x [R, L, B, 4H], weight [R, H, 4H], peepholes [3, R, 1, H]."""
-        weight, peepholes, kept, states = ctx.saved_tensors
-        r, n, b, h = states.shape
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Returns the gradients of x [R, N, 4H], weight [R, H, 4H] and peepholes [R, 3, H]."""
+        weight, peepholes, gates, cells, states = ctx.saved_tensors
+        b = ctx.sizes[0]
         wide = torch.promote_types(states.dtype, torch.float32)
-        grad_x = states.new_empty(r, n, b, 4 * h)  # [R, L, B, 4H]
-        grad_peepholes = states.new_zeros(3, r, b, h, dtype=wide)  # [3, R, B, H]
-        grad_state = states.new_zeros(r, b, h)  # [R, B, H]
-        grad_cell = states.new_zeros(r, b, h, dtype=wide)  # [R, B, H]
-        weight_t = weight.transpose(1, 2)  # [R, 4H, H]
-        for t in reversed(range(n)):
-            before = kept[4, :, t - 1] if t else torch.zeros_like(grad_state)  # [R, B, H]
-            grad_cell = _step_back(
-                (grad_state + grad_states[:, t]).to(wide),
-                grad_cell,
-                before=before,
-                kept=kept[:, :, t],
-                peepholes=peepholes,
-                grad_gates=grad_x[:, t],
-            )
-            _, d_i, d_f, d_o = grad_x[:, t].chunk(4, dim=2)  # 4 x [R, B, H]
-            grad_peepholes[0] += d_i * before
-            grad_peepholes[1] += d_f * before
-            grad_peepholes[2] += d_o * kept[4, :, t]
-            if t:
-                grad_state = torch.bmm(grad_x[:, t], weight_t)  # [R, B, H]
-        earlier = states[:, :-1].reshape(r, (n - 1) * b, h).transpose(1, 2)  # [R, H, (L-1) * B]
-        grad_weight = torch.bmm(earlier, grad_x[:, 1:].reshape(r, (n - 1) * b, 4 * h))  # [R, H, 4H]
-        summed = grad_peepholes.sum(dim=2, keepdim=True).to(peepholes.dtype)  # [3, R, 1, H]
-        return grad_x, grad_weight, summed
+        earlier = _earlier_rows(ctx.sizes).to(states.device)  # [N - B]
+        before = F.pad(cells.index_select(1, earlier), (0, 0, b, 0))  # [R, N, H]
+        grad_x = _run_back(
+            grad_states.contiguous(),
+            weight=weight,
+            peepholes=peepholes.to(wide),
+            gates=gates,
+            cells=cells,
+            before=before,
+            sizes=ctx.sizes,
+        )
+        states = states.index_select(1, earlier)  # [R, N - B, H]
+        grad_weight = torch.bmm(states.transpose(1, 2), grad_x[:, b:])  # [R, H, 4H]
+        _, d_i, d_f, d_o = grad_x.view_as(gates).unbind(2)  # 4 x [R, N, H]
+        pairs = ((d_i, before), (d_f, before), (d_o, cells))
+        sums = [(d * c).sum(dim=1, dtype=wide) for d, c in pairs]  # 3 x [R, H]
+        return grad_x, grad_weight, torch.stack(sums, dim=1).to(peepholes.dtype), None
 
 
-def _step_back(
-    grad_state: Tensor,
-    grad_cell: Tensor,
+def _earlier_rows(sizes: Sequence[int]) -> Tensor:
+    """Returns where the frame before lies, for all packed rows but the first frames': [N - B]."""
+    steps = torch.tensor(sizes)  # [L]
+    back = steps[:-1].repeat_interleave(steps[1:])  # [N - B]
+    return torch.arange(sizes[0], int(steps.sum())) - back  # [N - B]
+
+
+def _run_back(
+    grad_states: Tensor,
     *,
-    before: Tensor,
-    kept: Tensor,
+    weight: Tensor,
     peepholes: Tensor,
-    grad_gates: Tensor,
+    gates: Tensor,
+    cells: Tensor,
+    before: Tensor,
+    sizes: Sequence[int],
 ) -> Tensor:
-    """Goes back through one step.
+    """Goes back through the steps.
 
     Args:
-        grad_state: [R, B, H], gradient of h'.
-        grad_cell: [R, B, H], gradient of c' that came from the next step.
-        before: [R, B, H], c.
-        kept: [5, R, B, H], tanh(g_c), i, f, o and c'.
-        peepholes: [3, R, 1, H].
-        grad_gates: [R, B, 4H], is filled with the gradient of g.
+        grad_states: [R, N, H].
+        weight: [R, H, 4H].
+        peepholes: [R, 3, H].
+        gates: [R, N, 4, H], tanh(g_c), i, f, o.
+        cells: [R, N, H], c'.
+        before: [R, N, H], c.
+        sizes: S_t of every step.
 
     Returns:
-        The gradient of c, [R, B, H].
+        The gradient of x, [R, N, 4H].
     """
-    candidate, i, f, o, cell = kept.to(grad_cell.dtype)
-    squashed = cell.tanh()  # [R, B, H]
-    d_c, d_i, d_f, d_o = grad_gates.chunk(4, dim=2)  # 4 x [R, B, H]
-    d_o.copy_(grad_state * squashed * o * (1 - o))
-    grad_cell = grad_cell + grad_state * o * (1 - squashed * squashed) + d_o * peepholes[2]
-    d_c.copy_(grad_cell * i * (1 - candidate * candidate))
-    d_i.copy_(grad_cell * candidate * i * (1 - i))
-    d_f.copy_(grad_cell * before * f * (1 - f))
-    grad_before: Tensor = grad_cell * f + d_i * peepholes[0] + d_f * peepholes[1]  # [R, B, H]
-    return grad_before
+    r, rows, h = cells.shape
+    product = RepeatedProduct(weight.transpose(1, 2), sizes[0])
+    grad_x = cells.new_empty(r, rows, 4, h)  # [R, N, 4, H]
+    grad_cell = peepholes.new_zeros(r, sizes[0], h)  # [R, B, H]
+    ends = [0, *accumulate(sizes)]
+    later = 0  # videos that have a frame after this one
+    for stop in range(len(sizes), 0, -_CHUNK):
+        first = max(stop - _CHUNK, 0)
+        low, high = ends[first], ends[stop]
+        part = slice(low, high)
+        slopes = _slopes(gates[:, part], cells[:, part], before[:, part], peepholes)
+        for t in reversed(range(first, stop)):
+            here = slice(ends[t], ends[t + 1])
+            to_gates, to_cell, to_before = (
+                s[:, here.start - low : here.stop - low] for s in slopes
+            )
+            grad = grad_states[:, here]  # [R, S, H]
+            if later:
+                d_later = grad_x[:, here.stop : here.stop + later].flatten(2)  # [R, S', 4H]
+                carried = product(d_later, grad[:, :later])  # [R, S', H]
+                grad = torch.cat([carried, grad[:, later:]], dim=1)  # [R, S, H]
+            grad = grad.to(grad_cell.dtype)  # [R, S, H]
+            later = sizes[t]
+            d = grad_x[:, here]  # [R, S, 4, H]
+            cell = grad_cell[:, :later]  # [R, S, H]
+            torch.mul(grad, to_gates[:, :, 3], out=d[:, :, 3])
+            cell.addcmul_(grad, to_cell)
+            torch.mul(cell[:, :, None], to_gates[:, :, :3], out=d[:, :, :3])
+            cell.mul_(to_before)
+    return grad_x.flatten(2)  # [R, N, 4H]
+
+
+def _slopes(
+    gates: Tensor, cells: Tensor, before: Tensor, peepholes: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns what gradients are multiplied by on their way back; all but the carried one is known.
+
+    Args:
+        gates: [R, S, 4, H], tanh(g_c), i, f, o of some rows.
+        cells: [R, S, H], c'.
+        before: [R, S, H], c.
+        peepholes: [R, 3, H].
+
+    Returns:
+        [R, S, 4, H]: from c' to g_c, g_i, g_f and from h' to g_o; [R, S, H]: from h' to c';
+        [R, S, H]: from c' to c.
+    """
+    wide = peepholes.dtype
+    candidate, i, f, o = gates.to(wide).unbind(2)  # 4 x [R, S, H]
+    w_i, w_f, w_o = peepholes[:, None].unbind(2)  # 3 x [R, 1, H]
+    squashed = cells.to(wide).tanh()  # [R, S, H]
+    to_gates = torch.empty_like(gates, dtype=wide)  # [R, S, 4, H]
+    to_gates[:, :, 0] = i * (1 - candidate * candidate)
+    to_gates[:, :, 1] = candidate * i * (1 - i)
+    to_gates[:, :, 2] = before * f * (1 - f)
+    to_gates[:, :, 3] = squashed * o * (1 - o)
+    to_cell = o * (1 - squashed * squashed) + to_gates[:, :, 3] * w_o  # [R, S, H]
+    to_before = f + to_gates[:, :, 1] * w_i + to_gates[:, :, 2] * w_f  # [R, S, H]
+    return to_gates, to_cell, to_before

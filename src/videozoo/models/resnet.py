@@ -8,6 +8,7 @@ Shapes: N images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from videozoo.models.layers import BatchNorm2d
@@ -19,6 +20,10 @@ STAGE_BLOCKS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
+
+# A CPU is as fast with 3 images of 224 px at once as with 12; a GPU needs many to be busy.
+IMAGES_AT_ONCE_CPU = 16
+IMAGES_AT_ONCE_GPU = 512
 
 
 class BasicBlock(nn.Module):
@@ -110,6 +115,10 @@ class ResNet(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """[N, in_channels, H, W] -> [N, 64, H/4, W/4]."""
+        if x.device.type == "cpu" or torch.is_autocast_enabled(x.device.type):
+            # Convolutions are faster on pixels with their channels side by side: in any precision
+            # on a CPU, in short ones on a GPU. All that follows keeps the layout.
+            x = x.contiguous(memory_format=torch.channels_last)
         x = self.relu(self.bn1(self.conv1(x)))  # [N, 64, H/2, W/2]
         out: Tensor = self.maxpool(x)  # [N, 64, H/4, W/4]
         return out
@@ -122,6 +131,18 @@ class ResNet(nn.Module):
         x = self.layer3(x)  # [N, stage_channels[2], H/16, W/16]
         out: Tensor = self.layer4(x)  # [N, stage_channels[3], H/32, W/32]
         return out
+
+
+def images_at_once(model: nn.Module, device: torch.device) -> int | None:
+    """Returns how many images of a long batch a trunk shall take at once; None: all.
+
+    In test mode images do not touch each other, so a batch of any length may pass in parts that
+    need little memory and cost no speed. In training all pass together: batch norms are over all of
+    them, and the gradient needs what each one left behind.
+    """
+    if model.training or torch.is_grad_enabled():
+        return None
+    return IMAGES_AT_ONCE_CPU if device.type == "cpu" else IMAGES_AT_ONCE_GPU
 
 
 def _stage(

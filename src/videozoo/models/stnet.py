@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from videozoo.models.layers import BatchNorm1d, BatchNorm3d
-from videozoo.models.resnet import ResNet
+from videozoo.models.resnet import ResNet, images_at_once
 
 
 class TemporalBlock(nn.Module):
@@ -33,7 +33,10 @@ class TemporalBlock(nn.Module):
         _xavier_uniform(self.conv)
 
     def forward(self, x: Tensor, batch: int) -> Tensor:
-        """Mixes neighbouring segments of B videos: [B * T, C, H, W] -> the same shape."""
+        """Mixes neighbouring segments of B videos: [B * T, C, H, W] -> the same shape.
+
+        With the channels of a pixel side by side, all of it works on the memory as it lies.
+        """
         segments = x.view(batch, -1, *x.shape[1:]).transpose(1, 2)  # [B, C, T, H, W]
         y: Tensor = self.norm(torch.relu(self.conv(segments))) + segments  # [B, C, T, H, W]
         return y.transpose(1, 2).flatten(0, 1)  # [B * T, C, H, W]
@@ -95,7 +98,17 @@ class StNet(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def embed(self, clips: Tensor) -> Tensor:
-        """Describes every segment, its neighbours included: [B, T, 3*seglen, H, W] -> [B, T, C]."""
+        """Describes every segment, its neighbours included: [B, T, 3*seglen, H, W] -> [B, T, C].
+
+        In test mode a few videos go through the trunk at a time; all segments of a video at once,
+        since they mix.
+        """
+        images = images_at_once(self, clips.device)
+        videos = max(1, images // clips.shape[1]) if images else len(clips)
+        parts = torch.split(clips, videos)
+        return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
+
+    def _embed(self, clips: Tensor) -> Tensor:
         batch = clips.shape[0]
         x = self.backbone.stem(clips.flatten(0, 1))  # [B * T, 64, H/4, W/4]
         x = self.backbone.layer1(x)  # [B * T, C1, H/4, W/4]

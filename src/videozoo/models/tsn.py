@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from math import sqrt
 
+import torch
 from torch import Tensor, nn
 
-from videozoo.models.resnet import ResNet
+from videozoo.models.resnet import ResNet, images_at_once
 
 
 class TSN(nn.Module):
@@ -35,10 +36,13 @@ class TSN(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def embed(self, frames: Tensor) -> Tensor:
-        """Describes frames by their pooled trunk features: float [N, 3, H, W] -> [N, C]."""
-        x = self.backbone(frames)  # [N, C, H/32, W/32]
-        out: Tensor = x.mean(dim=(2, 3))  # [N, C]
-        return out
+        """Describes frames by their pooled trunk features: float [N, 3, H, W] -> [N, C].
+
+        In test mode a few frames go through the trunk at a time, so that the memory for a long
+        protocol (25 segments of 10 crops) does not grow with it.
+        """
+        parts = torch.split(frames, images_at_once(self, frames.device) or len(frames))
+        return torch.cat([self.backbone(part).mean(dim=(2, 3)) for part in parts])  # [N, C]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Classifies clips.

@@ -17,6 +17,7 @@ from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
 from videozoo.metrics import ClipMetrics, YouTube8MMetrics
 from videozoo.metrics.losses import clip_loss, feature_loss
+from videozoo.models.folding import folded
 from videozoo.predict.inputs import Classifier
 from videozoo.processes import process_place
 from videozoo.settings import Settings
@@ -55,6 +56,21 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def ready_to_score(classifier: Classifier, precision: str) -> Classifier:
+    """Returns what computes a classifier's scores fastest: in test mode, batch norms folded.
+
+    Args:
+        classifier: its weights stay; where there is nothing to fold, it is itself returned.
+        precision: '32', or 'bf16' to be run in `autocast`.
+    """
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    model = folded(classifier.model, dtype=dtype)
+    if model is classifier.model:
+        return classifier.eval()
+    ready = Classifier(inputs=classifier.inputs, model=model, multi_label=classifier.multi_label)
+    return ready.eval()
+
+
 def score_batches(
     classifier: Classifier,
     source: SampleSource,
@@ -90,15 +106,16 @@ def score_batches(
         pin_memory=device.type == "cuda",
     )
     was_training = classifier.training
-    classifier.eval()
     done, size = 0, chunk
     try:
+        classifier.eval()
+        ready = ready_to_score(classifier, settings.precision)
         for batch in map(checked, loader):
             parts: list[Tensor] = []
             start = 0
             while start < len(batch):
                 part = batch.part(start, start + size)
-                logits = _logits(classifier, part, device, settings.precision)
+                logits = _logits(ready, part, device, settings.precision)
                 if logits is None:
                     size = _halved(size, say)
                     continue

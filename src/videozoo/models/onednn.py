@@ -1,0 +1,121 @@
+"""Operators of oneDNN that PyTorch keeps for its own compiler: packed weights, fused steps.
+
+They are internal and may be missing or different in another release of PyTorch. So each kind is
+tried once, on a small example, and used only where it gives what plain operators give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# padding, stride, dilation, groups
+Geometry = tuple[list[int], list[int], list[int], int]
+
+
+def linears_pack(weight: Tensor) -> bool:
+    """Says whether `pack_linear` and `packed_linear` work for weights like this one."""
+    return _is_on(weight) and _linears_work(weight.dtype)
+
+
+def convolutions_fuse(x: Tensor) -> bool:
+    """Says whether `pack_convolution` and `packed_convolution` work for inputs like this one."""
+    return _is_on(x) and not torch.is_grad_enabled() and _convolutions_work(x.dtype)
+
+
+def pack_linear(weight: Tensor, batch: int) -> Tensor:
+    """Lays a weight [O, I] out for `packed_linear` of up to `batch` rows."""
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
+    return packed
+
+
+def packed_linear(x: Tensor, packed: Tensor, start: Tensor) -> Tensor:
+    """Returns start [S, O] + x [S, I] @ weight.T, [S, O]."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, start, packed, None, "add")
+    return result
+
+
+def pack_convolution(weight: Tensor, geometry: Geometry, size: list[int]) -> Tensor:
+    """Lays a weight [C', C, h, w] out for inputs of a size [N, C, H, W]."""
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry, size)
+    return packed
+
+
+def packed_convolution(
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor,
+    geometry: Geometry,
+    *,
+    shortcut: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    """Convolves x [N, C, H, W], adds `shortcut`, whose memory the result takes over, and cuts."""
+    y: Tensor
+    if shortcut is None:
+        y = torch.ops.mkldnn._convolution_pointwise(
+            x, packed, bias, *geometry, "relu" if relu else "none", [], ""
+        )  # [N, C', H', W']
+    else:
+        y = torch.ops.mkldnn._convolution_pointwise_.binary(
+            shortcut, x, packed, bias, *geometry, "add", 1.0, "relu" if relu else None, [], ""
+        )  # [N, C', H', W']
+    return y
+
+
+def _is_on(x: Tensor) -> bool:
+    backend = torch.backends.mkldnn
+    on = backend.is_available() and backend.enabled  # type: ignore[no-untyped-call]
+    return x.device.type == "cpu" and bool(on)
+
+
+@cache
+def _linears_work(dtype: torch.dtype) -> bool:
+    weight, x, start = (_example(*shape, dtype=dtype) for shape in ((4, 3), (2, 3), (2, 4)))
+    return _gives(
+        lambda: packed_linear(x, pack_linear(weight, 2), start),
+        lambda: start + x @ weight.t(),
+        dtype,
+    )
+
+
+@cache
+def _convolutions_work(dtype: torch.dtype) -> bool:
+    weight, x = _example(4, 3, 3, 3, dtype=dtype), _example(2, 3, 5, 5, dtype=dtype)
+    bias, shortcut = _example(4, dtype=dtype), _example(2, 4, 5, 5, dtype=dtype)
+    geometry: Geometry = ([1, 1], [1, 1], [1, 1], 1)
+
+    def fused() -> Tensor:
+        packed = pack_convolution(weight, geometry, list(x.shape))
+        plain = packed_convolution(x, packed, bias, geometry, shortcut=None, relu=False)
+        added = packed_convolution(x, packed, bias, geometry, shortcut=shortcut.clone(), relu=True)
+        return torch.cat([plain, added])
+
+    def plain() -> Tensor:
+        y = F.conv2d(x, weight, bias, padding=1)  # [N, C', H, W]
+        return torch.cat([y, (y + shortcut).relu()])
+
+    return _gives(fused, plain, dtype)
+
+
+def _example(*shape: int, dtype: torch.dtype) -> Tensor:
+    x = torch.linspace(-1.0, 1.0, steps=int(torch.Size(shape).numel())).reshape(shape)
+    return x.to(dtype)
+
+
+def _gives(fused: Callable[[], Tensor], plain: Callable[[], Tensor], dtype: torch.dtype) -> bool:
+    # float64 and the like have no fused form; bf16 in software would be slower than plain operators
+    if dtype not in (torch.float32, torch.bfloat16):
+        return False
+    try:
+        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+        with torch.inference_mode():
+            difference = (fused().float() - plain().float()).abs().max()
+    except (AttributeError, RuntimeError, TypeError, NotImplementedError):
+        return False  # missing, or of another form, in this release
+    return bool(difference < (1e-5 if dtype == torch.float32 else 0.1))

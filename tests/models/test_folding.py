@@ -1,0 +1,130 @@
+"""Folded copies give the scores of the models they were made from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from videozoo.models import build_model, folding, resnet
+from videozoo.models.folding import FoldedConv, folded
+from videozoo.models.resnet import ResNet
+
+
+def lived_in(name: str, num_layers: int = 18) -> nn.Module:
+    """A model in test mode whose batch norms do something."""
+    torch.manual_seed(0)
+    extra = {"seglen": 1} if name == "STNET" else {}
+    model = build_model(name, num_classes=5, num_layers=num_layers, **extra)
+    for norm in model.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            nn.init.uniform_(norm.running_var, 0.5, 2.0)
+            nn.init.normal_(norm.running_mean, std=0.2)
+            nn.init.normal_(norm.weight, 0.5, 0.3)
+            nn.init.normal_(norm.bias, std=0.2)
+    return model.eval()
+
+
+def logits(model: nn.Module, clips: Tensor) -> Tensor:
+    with torch.inference_mode():
+        out: Tensor = model(clips)
+    return out.clone()
+
+
+@pytest.fixture(params=[True, False], ids=["fused", "plain"])
+def fuses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways to compute; a machine without oneDNN has the plain one only."""
+    if not request.param:
+        monkeypatch.setattr(folding.onednn, "convolutions_fuse", lambda x: False)
+    return bool(request.param)
+
+
+@pytest.mark.parametrize("name", ["TSN", "STNET"])
+@pytest.mark.parametrize("num_layers", [18, 50])
+def test_folding_changes_no_logit(name: str, num_layers: int, fuses: bool) -> None:
+    model = lived_in(name, num_layers)
+    ready = folded(model, dtype=torch.float32)
+    for height, width in ((64, 64), (33, 47), (64, 64)):  # the packed weights change with the size
+        clips = torch.randn(2, 3, 3, height, width)
+        wanted = logits(model, clips)
+        tolerance = 1e-5 * wanted.abs().max().item()
+        torch.testing.assert_close(logits(ready, clips), wanted, rtol=1e-5, atol=tolerance)
+
+
+def test_the_model_is_left_as_it_is() -> None:
+    model = lived_in("TSN").train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    ready = folded(model, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits(ready, torch.randn(1, 2, 3, 32, 32))
+    assert model.training
+    assert not ready.training
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+
+
+def test_the_input_is_left_as_it_is() -> None:
+    trunk = folded(lived_in("TSN"), dtype=torch.float32).backbone
+    image = torch.randn(2, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    before = image.clone()
+    with torch.inference_mode():
+        trunk(image)
+    assert torch.equal(image, before)
+
+
+def test_a_model_without_images_is_itself_returned() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    assert folded(model, dtype=torch.float32) is model
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_folded_convolution_adds_before_its_relu(relu: bool, fuses: bool) -> None:
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6).eval()
+    nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    x, shortcut = torch.randn(2, 4, 5, 7), torch.randn(2, 6, 5, 7)
+    ready = FoldedConv(conv=conv, norm=norm, relu=relu, dtype=torch.float32)
+    with torch.inference_mode():
+        alone, together = norm(conv(x)), norm(conv(x)) + shortcut
+        if relu:
+            alone, together = alone.relu(), together.relu()
+        torch.testing.assert_close(ready(x), alone, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(ready(x, shortcut.clone()), together, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["TSN", "STNET"])
+def test_long_videos_pass_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lived_in(name)
+    clips = torch.randn(3, 5, 3, 32, 32)
+    monkeypatch.setattr(resnet, "IMAGES_AT_ONCE_CPU", 15)
+    wanted = logits(model, clips)
+    monkeypatch.setattr(resnet, "IMAGES_AT_ONCE_CPU", 4)
+    sizes: list[int] = []
+    stem = ResNet.stem
+
+    def counted(self: ResNet, x: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return stem(self, x)
+
+    monkeypatch.setattr(ResNet, "stem", counted)
+    torch.testing.assert_close(logits(model, clips), wanted, rtol=1e-4, atol=1e-4)
+    # a frame of TSN is alone; the segments of a video of StNet belong together
+    assert sizes == ([4, 4, 4, 3] if name == "TSN" else [5, 5, 5])
+    sizes.clear()
+    model.train()(clips).sum().backward()
+    assert sizes == [15]  # batch norms see all
+
+
+@pytest.mark.parametrize("name", ["TSN", "STNET"])
+@pytest.mark.parametrize("training", [True, False])
+def test_pixels_enter_with_their_channels_side_by_side(name: str, training: bool) -> None:
+    model = lived_in(name).train(training)
+    layouts: list[bool] = []
+    model.backbone.conv1.register_forward_pre_hook(
+        lambda module, x: layouts.append(x[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    model(torch.randn(1, 3, 3, 32, 32))
+    assert layouts == [True]

@@ -1,0 +1,32 @@
+"""Clips are scored by a folded copy; the classifier itself stays what it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tiny import World
+from videozoo.models.folding import FoldedConv
+from videozoo.predict.evaluate import ready_to_score
+from videozoo.predict.weights import load_weights
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32", torch.float32), ("bf16", torch.bfloat16)])
+def test_clips_are_scored_by_a_folded_copy(
+    clip_data: World, precision: str, dtype: torch.dtype
+) -> None:
+    classifier = load_weights(clip_data.weights).classifier
+    ready = ready_to_score(classifier, precision)
+    assert ready is not classifier
+    assert ready.inputs is classifier.inputs
+    convs = [module for module in ready.modules() if isinstance(module, FoldedConv)]
+    assert convs
+    assert {conv.weight.dtype for conv in convs} == {dtype}
+    assert not any(isinstance(module, FoldedConv) for module in classifier.modules())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules())
+
+
+def test_features_are_scored_by_the_classifier_itself(feature_data: World) -> None:
+    classifier = load_weights(feature_data.weights).classifier
+    assert ready_to_score(classifier, "32") is classifier
