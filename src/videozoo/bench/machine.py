@@ -34,14 +34,14 @@ def cores() -> int:
 
 def this_machine() -> Machine:
     """Looks up what this is."""
-    import av
     import google_crc32c
     import numpy as np
     import torch
 
     from videozoo import __version__
+    from videozoo.data.clips.video import decoder_version
 
-    libavcodec = ".".join(str(number) for number in av.library_versions["libavcodec"])
+    decoder = (part.rsplit(" ", 1) for part in decoder_version().split(", "))
     return Machine(
         cpu=_cpu(),
         cores=cores(),
@@ -51,8 +51,7 @@ def this_machine() -> Machine:
             "Python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
-            "PyAV": av.__version__,
-            "libavcodec": libavcodec,
+            **dict(decoder),
             "google-crc32c": str(google_crc32c.implementation),
         },
     )
