@@ -14,7 +14,6 @@ from videozoo.data.batches import (
     Chunk,
     ClipBatch,
     ClipSample,
-    Empty,
     FeatureBatch,
     FeatureSample,
     Unreadable,
@@ -123,24 +122,6 @@ class SameBatch:
         if len(samples) < len(batch):
             batch = batch.part(0, len(samples))
         return replace(batch, chunk=chunk)
-
-    def batch_builder(self, indices: Sequence[int], empty: Empty) -> _Builder:
-        """Returns what gives the batch without a copy."""
-        return _Builder(self)
-
-
-class _Builder:
-    def __init__(self, source: SameBatch) -> None:
-        self._source = source
-        self._samples: list[int] = []
-        self.read = source.read
-        self.append = self._samples.append
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def batch(self, *, unreadable: Sequence[Unreadable], chunk: Chunk) -> Batch:
-        return self._source.collate(self._samples, unreadable=unreadable, chunk=chunk)
 
 
 def batch_bytes(batch: Batch) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from av import library_versions
 from PIL import Image
 
 from videozoo.data.clips.decoding import ChooseFrames, all_frames, visit_frames
@@ -57,7 +58,7 @@ def decoder_version(decoder: str = "pyav") -> str:
         from videozoo.data.clips.torchcodec import torchcodec_version
 
         return torchcodec_version()
-    libavcodec = ".".join(str(n) for n in av.library_versions["libavcodec"])
+    libavcodec = ".".join(str(n) for n in library_versions["libavcodec"])
     return f"PyAV {av.__version__}, libavcodec {libavcodec}"
 
 
