@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from videozoo.models import build_model, folding, resnet
-from videozoo.models.folding import FoldedConv, folded
+from videozoo.models.folding import FoldedConv, PackedLinear, folded
 from videozoo.models.resnet import ResNet
 
 
@@ -75,9 +77,46 @@ def test_the_input_is_left_as_it_is() -> None:
     assert torch.equal(image, before)
 
 
-def test_a_model_without_images_is_itself_returned() -> None:
-    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    assert folded(model, dtype=torch.float32) is model
+FEATURE_MODELS: dict[str, dict[str, Any]] = {
+    "AttentionCluster": {"cluster_nums": [3, 2], "hidden_sizes": (6, 7)},
+    "AttentionLSTM": {"embedding_size": 5, "lstm_size": 6, "hidden_sizes": (6, 7)},
+    "NEXTVLAD": {"cluster_size": 3, "hidden_size": 8, "groups": 2, "gating_reduction": 2},
+}
+
+
+@pytest.mark.parametrize("packs", [True, False], ids=["packed", "plain"])
+@pytest.mark.parametrize("name", FEATURE_MODELS)
+def test_packing_changes_no_logit(name: str, packs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not packs:
+        monkeypatch.setattr(folding.onednn, "linears_pack", lambda weight: False)
+    torch.manual_seed(0)
+    model = build_model(name, num_classes=4, feature_dims=[8, 6], **FEATURE_MODELS[name]).eval()
+    for parameter in model.parameters():  # biases start at zero
+        nn.init.normal_(parameter, std=0.3)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    ready = folded(model, dtype=torch.float32)
+    short = folded(model, dtype=torch.bfloat16)
+    for videos in (3, 1, 5):
+        features = [torch.randn(videos, 7, 8), torch.randn(videos, 7, 6)]
+        lengths = torch.tensor([7, 3, 5, 1, 7][:videos])
+        with torch.inference_mode():
+            wanted = model(features, lengths)
+            torch.testing.assert_close(ready(features, lengths), wanted, rtol=1e-5, atol=1e-5)
+            with torch.autocast("cpu", torch.bfloat16):
+                rounded = short(features, lengths).float()
+            # Both copies were made of the same model: short floats move a logit a little.
+            assert 0 < (rounded - wanted).abs().max() < 0.1 * wanted.abs().max() + 0.05
+    after = model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
+def test_large_weights_are_not_copied_twice() -> None:
+    layer = nn.Linear(3, 4)
+    ready = folded(nn.Sequential(layer, layer), dtype=torch.float32)
+    assert isinstance(ready, nn.Sequential)
+    assert ready[0] is ready[1]
+    assert isinstance(ready[0], PackedLinear)
+    assert list(ready.parameters()) == []
 
 
 @pytest.mark.parametrize("relu", [True, False])

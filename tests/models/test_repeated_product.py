@@ -44,6 +44,7 @@ def test_operators_of_another_form_are_not_used(
     monkeypatch.setattr(onednn, "pack_convolution", fails)
     assert not onednn._linears_work.__wrapped__(torch.float32)
     assert not onednn._convolutions_work.__wrapped__(torch.float32)
-    monkeypatch.setattr(onednn, "pack_linear", lambda weight, batch: weight * 2)
-    monkeypatch.setattr(onednn, "packed_linear", lambda x, packed, start: start + x @ packed.t())
+    monkeypatch.setattr(onednn, "pack_linear", lambda weight, batch=None: weight * 2)
+    monkeypatch.setattr(onednn, "packed_linear_onto", lambda x, p, start: start + x @ p.t())
+    monkeypatch.setattr(onednn, "packed_linear", lambda x, p, bias: bias + x @ p.t())
     assert not onednn._linears_work.__wrapped__(torch.float32)  # other numbers

@@ -1,10 +1,11 @@
-"""ResNets made ready for inference: batch norm, shortcut and ReLU in one step with the convolution.
+"""Models made ready for inference: batch norms folded into weights, weights laid out once.
 
 In test mode a batch norm is a factor and an offset a channel, so it goes into the weights of the
-convolution before it. The result is a copy for scoring: it has other weights than a checkpoint and
-cannot be trained.
+convolution before it; shortcut and ReLU are computed in one step with the convolution. The weights
+of linear layers are laid out as oneDNN wants them. The result is a copy for scoring: it has other
+weights than a checkpoint and cannot be trained.
 
-Shapes: N images, C channels, H x W pixels.
+Shapes: N images or rows, C channels, H x W pixels, I inputs, O outputs.
 """
 
 from __future__ import annotations
@@ -17,22 +18,79 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videozoo.models import onednn
+from videozoo.models.peephole_lstm import PeepholeLSTM
 from videozoo.models.resnet import BasicBlock, Bottleneck, ResNet
 
 
 def folded(model: nn.Module, *, dtype: torch.dtype) -> nn.Module:
-    """Returns a copy of a model in test mode whose ResNets have their batch norms folded.
+    """Returns a copy of a model in test mode: ResNets folded, linear layers packed.
 
     Args:
-        model: it is left as it is. One without a ResNet is itself returned.
-        dtype: of the folded convolutions: float32, or bfloat16 under autocast to bfloat16.
+        model: it is left as it is.
+        dtype: to compute in: float32, or bfloat16 under autocast to bfloat16.
     """
-    if not any(isinstance(module, ResNet) for module in model.modules()):
-        return model
-    ready = copy.deepcopy(model).eval()
+    lstms = [module for module in model.modules() if isinstance(module, PeepholeLSTM)]
+    gates = [lstm.gates for lstm in lstms]
+    linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m not in gates]
+    # What stands for a module is not copied by deepcopy: large weights are copied once.
+    instead: dict[int, nn.Module] = {id(m): PackedLSTM(lstm=m, dtype=dtype) for m in lstms}
+    instead |= {id(m): PackedLinear(linear=m, dtype=dtype) for m in linears}
+    ready = copy.deepcopy(model, instead).eval()
     for trunk in [module for module in ready.modules() if isinstance(module, ResNet)]:
         _fold_trunk(trunk, dtype)
     return ready
+
+
+class PackedLinear(nn.Module):
+    """A linear layer whose weight is converted and laid out once, not for every batch.
+
+    Args:
+        linear: the layer.
+        dtype: to compute in.
+        bias: added to the layer's own.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self, *, linear: nn.Linear, dtype: torch.dtype, bias: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        weight = linear.weight.detach().to(dtype)
+        self.packed = onednn.linears_pack(weight)
+        if self.packed:
+            weight = onednn.pack_linear(weight)
+        self.register_buffer("weight", weight)
+        total = linear.bias if bias is None else bias + linear.bias
+        self.register_buffer("bias", None if total is None else total.detach().to(dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., I] -> [..., O]."""
+        x = x.to(self.weight.dtype)
+        if self.packed:
+            return onednn.packed_linear(x, self.weight, self.bias)  # [..., O]
+        return F.linear(x, self.weight, self.bias)  # [..., O]
+
+
+class PackedLSTM(PeepholeLSTM):
+    """An LSTM with peepholes whose input product is packed.
+
+    Args:
+        lstm: it shares its recurrent weight.
+        dtype: to compute in.
+    """
+
+    def __init__(self, *, lstm: PeepholeLSTM, dtype: torch.dtype) -> None:
+        nn.Module.__init__(self)  # the weights are there already
+        self.weight, self.bias = lstm.weight, lstm.bias
+        bias = lstm.bias[: lstm.gates.out_features]
+        self.projection = PackedLinear(linear=lstm.gates, dtype=dtype, bias=bias)
+
+    def project(self, x: Tensor) -> Tensor:
+        """[N, E] -> [N, 4H]."""
+        result: Tensor = self.projection(x)
+        return result
 
 
 class FoldedConv(nn.Module):

@@ -18,7 +18,7 @@ Geometry = tuple[list[int], list[int], list[int], int]
 
 
 def linears_pack(weight: Tensor) -> bool:
-    """Says whether `pack_linear` and `packed_linear` work for weights like this one."""
+    """Says whether packed products work for weights like this one."""
     return _is_on(weight) and _linears_work(weight.dtype)
 
 
@@ -27,13 +27,19 @@ def convolutions_fuse(x: Tensor) -> bool:
     return _is_on(x) and not torch.is_grad_enabled() and _convolutions_work(x.dtype)
 
 
-def pack_linear(weight: Tensor, batch: int) -> Tensor:
-    """Lays a weight [O, I] out for `packed_linear` of up to `batch` rows."""
+def pack_linear(weight: Tensor, batch: int | None = None) -> Tensor:
+    """Lays a weight [O, I] out for products with about `batch` rows; None: with any number."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
     return packed
 
 
-def packed_linear(x: Tensor, packed: Tensor, start: Tensor) -> Tensor:
+def packed_linear(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    """Returns x [..., I] @ weight.T + bias [O], [..., O]."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return result
+
+
+def packed_linear_onto(x: Tensor, packed: Tensor, start: Tensor) -> Tensor:
     """Returns start [S, O] + x [S, I] @ weight.T, [S, O]."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, start, packed, None, "add")
     return result
@@ -76,11 +82,15 @@ def _is_on(x: Tensor) -> bool:
 @cache
 def _linears_work(dtype: torch.dtype) -> bool:
     weight, x, start = (_example(*shape, dtype=dtype) for shape in ((4, 3), (2, 3), (2, 4)))
-    return _gives(
-        lambda: packed_linear(x, pack_linear(weight, 2), start),
-        lambda: start + x @ weight.t(),
-        dtype,
-    )
+
+    def packed() -> Tensor:
+        onto = packed_linear_onto(x, pack_linear(weight, 2), start)
+        return torch.cat([onto, packed_linear(x, pack_linear(weight), start[0])])
+
+    def plain() -> Tensor:
+        return torch.cat([start + x @ weight.t(), F.linear(x, weight, start[0])])
+
+    return _gives(packed, plain, dtype)
 
 
 @cache

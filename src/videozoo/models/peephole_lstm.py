@@ -54,6 +54,12 @@ class PeepholeLSTM(nn.Module):
         nn.init.zeros_(self.gates.bias)
         nn.init.xavier_uniform_(self.weight)
 
+    def project(self, x: Tensor) -> Tensor:
+        """Returns the inputs' product and the gates' biases: [N, E] -> [N, 4H]."""
+        return F.linear(
+            x, self.gates.weight, self.gates.bias + self.bias[: self.gates.out_features]
+        )
+
     def forward(self, x: Tensor) -> Tensor:
         """Runs this LSTM alone over videos of L frames: inputs [B, L, E] -> states [B, L, H]."""
         b, frames, e = x.shape
@@ -87,12 +93,7 @@ def _run_group(
 ) -> list[Tensor]:
     """Does what `run_lstms` does, all LSTMs in one loop."""
     h = lstms[0].weight.shape[0]
-    x = _stack(  # [R, N, 4H]
-        [
-            F.linear(x, m.gates.weight, m.gates.bias + m.bias[: 4 * h])
-            for m, x in zip(lstms, inputs, strict=True)
-        ]
-    )
+    x = _stack([m.project(x) for m, x in zip(lstms, inputs, strict=True)])  # [R, N, 4H]
     weight = _stack([m.weight for m in lstms]).to(x.dtype)  # [R, H, 4H]; under autocast x is short
     peepholes = _stack([m.bias[4 * h :].view(3, h) for m in lstms])  # [R, 3, H]
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):

@@ -31,4 +31,4 @@ class RepeatedProduct:
         """Takes x [R, S, I] and start [R, S, O] and returns [R, S, O]."""
         if self.packed is None:
             return torch.baddbmm(start, x, self.weight)  # [R, S, O]
-        return onednn.packed_linear(x[0], self.packed, start[0])[None]  # [1, S, O]
+        return onednn.packed_linear_onto(x[0], self.packed, start[0])[None]  # [1, S, O]
