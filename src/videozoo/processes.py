@@ -1,8 +1,30 @@
-"""This process among those that train or test together."""
+"""This process: how it uses its machine, and its place among those that work together."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+
+# Parameters of glibc's mallopt; see its manual.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def settle_process() -> None:
+    """Makes this process wait and keep memory as suits a CPU's training; before torch is imported.
+
+    Threads that wait for work must not spin on cores that readers need; OpenMP reads that once. And
+    glibc gives large blocks back to the system as soon as they are free, to be filled with zeros
+    and handed out again at the next step, which takes up to half of a step's time: they are kept.
+    OMP_WAIT_POLICY and MALLOC_MMAP_MAX_ in the environment go before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if sys.platform == "linux" and "MALLOC_MMAP_MAX_" not in os.environ:
+        # Other C libraries have other allocators, and no mallopt or one that says no.
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_MAX, 0)
+            mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def is_first_process() -> bool:

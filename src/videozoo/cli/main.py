@@ -14,9 +14,22 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from videozoo.cli import bench, config, convert, demo, doctor, infer, prepare, scan, test, train
+from videozoo.cli import (
+    bench,
+    config,
+    convert,
+    demo,
+    doctor,
+    infer,
+    prepare,
+    scan,
+    test,
+    train,
+    zoo,
+)
 from videozoo.cli.arguments import expand
 from videozoo.errors import VideozooError
+from videozoo.processes import settle_process
 
 app = typer.Typer(
     name="videozoo",
@@ -37,6 +50,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app)
 app.add_typer(prepare.app)
+app.add_typer(zoo.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -55,9 +69,7 @@ def _version(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command; faults of the user's end in one sentence and exit code 2."""
-    # Threads that wait for work must not spin on cores that readers need; OpenMP reads this once,
-    # when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    settle_process()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file or class name that this terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
