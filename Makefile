@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-gpu lint format clean
 
 # Made anew when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -16,6 +16,16 @@ demo: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest -n auto
+
+# Needs a GPU and a PyTorch with CUDA, which is what pip installs on Linux. GPU_PYTHON=python3 runs
+# on a Python that has all of it already; nothing is installed then.
+ifdef GPU_PYTHON
+test-gpu:
+	PYTHONPATH=src $(GPU_PYTHON) -m pytest tests/gpu -rs
+else
+test-gpu: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/gpu -rs
+endif
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

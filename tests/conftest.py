@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+
 import torch
+
+# No test reaches out for published weights; those that pull some serve them here.
+os.environ["VIDEOZOO_ZOO_MIRROR"] = "http://127.0.0.1:9"
 
 # Tensors in tests are tiny, and tests run in parallel: threads would only wait for each other.
 torch.set_num_threads(1)

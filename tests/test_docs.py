@@ -40,6 +40,7 @@ MODEL_PAGES = {
 }
 # The classes whose own keys the tables of docs/config.md list, in their order.
 CONFIG_TABLES = (
+    settings.SharedSettings,
     settings.Settings,
     settings.FeatureSettings,
     settings.AttentionClusterSettings,
@@ -125,9 +126,9 @@ def options_of(name: str) -> list[str]:
     return [o for p in parameters for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
 
 
-def own_keys(cls: type[settings.Settings]) -> dict[str, tuple[str, str]]:
+def own_keys(cls: type[settings.SharedSettings]) -> dict[str, tuple[str, str]]:
     """Default and meaning of the keys that a class adds to its parent, or changes."""
-    parent = cls.__mro__[1].model_fields if cls is not settings.Settings else {}
+    parent = cls.__mro__[1].model_fields if cls is not settings.SharedSettings else {}
     return {
         key: (default_of(cls, key), field.description or "")
         for key, field in cls.model_fields.items()
@@ -136,7 +137,7 @@ def own_keys(cls: type[settings.Settings]) -> dict[str, tuple[str, str]]:
     }
 
 
-def default_of(cls: type[settings.Settings], key: str) -> str:
+def default_of(cls: type[settings.SharedSettings], key: str) -> str:
     field = cls.model_fields[key]
     return "required" if field.is_required() else f"`{field.default!r}`"
 

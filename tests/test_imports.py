@@ -13,7 +13,7 @@ import videozoo
 
 SOURCES = Path(videozoo.__file__).parent
 APART = {"models", "data", "metrics", "checkpoints"}
-LIBRARY = APART | {"tasks", "predict", "reports", "demo", "prepare", "bench"}
+LIBRARY = APART | {"tasks", "predict", "reports", "demo", "prepare", "bench", "zoo"}
 
 
 def imported_by(package: str) -> set[str]:
@@ -66,6 +66,7 @@ def loaded_after(code: str) -> set[str]:
         "from videozoo.cli.main import main; main(['prepare', 'clips', '--help'])",
         "from videozoo.cli.main import main; main(['bench', 'data', '--help'])",
         "from videozoo.cli.main import main; main(['config', 'configs/tsn.txt'])",
+        "from videozoo.cli.main import main; main(['zoo', 'list'])",
     ],
 )
 def test_what_needs_no_tensor_imports_no_torch(code: str) -> None:

@@ -104,8 +104,12 @@ def test_missing_and_empty(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_never_unpacked(tmp_path: Path) -> None:
-    archive = tar_of(tmp_path / "a.tar.gz", {"../../evil": pack_variable(ARRAYS["w"])})
-    assert list(read_fluid(archive)) == ["evil"]
+    archive = tar_of(tmp_path / "a.tar.gz", {"w/good": pack_variable(ARRAYS["w"])})
+    assert list(read_fluid(archive)) == ["good"]
+    for name in ("../../evil", "w/../../evil", "/tmp/evil"):
+        tar_of(archive, {name: pack_variable(ARRAYS["w"])})
+        with pytest.raises(VideozooError, match=f"'{name}' leads out of it; it is not read"):
+            read_fluid(archive)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tar.gz"]
 
 

@@ -42,7 +42,9 @@ def test_unknown_model(command: Command) -> None:
 @pytest.mark.parametrize("door", ["test", "infer"])
 def test_missing_weights(command: Command, feature_data: World, door: str) -> None:
     said = refused(command, door, "--config", feature_data.config)
-    assert said.startswith("no weights of AttentionCluster are given; give --weights")
+    assert said.startswith("no weights of AttentionCluster are given, and the published ones (")
+    assert "cluster_nums = [3, 2] (theirs: [32, 32])" in said
+    assert said.endswith("give --weights a checkpoint of yours")
     said = refused(command, door, "--config", feature_data.config, "--weights", "none.safetensors")
     assert said == "none.safetensors: there is no such checkpoint"
 

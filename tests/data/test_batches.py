@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from videozoo.data.batches import (
@@ -11,6 +12,7 @@ from videozoo.data.batches import (
     collate_clips,
     collate_features,
 )
+from videozoo.data.framing import Views
 
 
 def feature_sample(video: str, frames: int, labels: list[int] | None) -> FeatureSample:
@@ -41,6 +43,29 @@ def test_no_label_and_an_empty_label_differ() -> None:
     )
     assert batch.labelled.tolist() == [False, True]
     assert not batch.labels.any()
+
+
+def test_clips_of_several_sizes_are_padded_where_views_are_cut_out_of_them() -> None:
+    sides = [(4, 6), (6, 4), (4, 4)]
+    samples = [ClipSample("", np.full((2, 3, *side), 7, np.uint8), None) for side in sides]
+    batch = collate_clips(samples, views=Views(4, "ten"))
+    assert tuple(batch.clips.shape) == (3, 2, 3, 6, 6)
+    assert batch.sizes is not None
+    assert batch.sizes.tolist() == [list(side) for side in sides]
+    for clip, (height, width) in zip(batch.clips, sides, strict=True):
+        assert (clip[..., :height, :width] == 7).all()
+        assert clip.sum() == 7 * 6 * height * width
+    assert batch.part(1, 3).sizes.tolist() == [[6, 4], [4, 4]]
+    assert collate_clips(samples[:1] * 2, views=Views(4, "ten")).sizes is None
+    with pytest.raises(ValueError, match="same shape"):
+        collate_clips(samples)
+
+
+def test_one_clip_is_not_copied() -> None:
+    clip = np.zeros((2, 3, 4, 4), np.uint8)
+    batch = collate_clips([ClipSample("a", clip, 1)])
+    assert batch.clips.numpy().base is not None
+    assert np.shares_memory(batch.clips.numpy(), clip)
 
 
 def test_clips_are_stacked() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from videozoo.data.framing import Crop, resized_size
+from videozoo.data.framing import Box, Crop, Views, resized_size
 from videozoo.errors import SampleError
 
 
@@ -90,3 +90,61 @@ def test_without_flip_no_clip_is_mirrored():
 def test_the_draw_of_a_place_does_not_hang_on_flip():
     first, second = (Crop.random(4, np.random.default_rng(3), flip=flip) for flip in (True, False))
     assert first.place == second.place
+
+
+def pieces(views, frame):
+    """The squares that views see of a frame, straight from it."""
+    found = []
+    for box in views.boxes(*frame.shape[1:]):
+        piece = frame[:, box.top : box.top + views.size, box.left : box.left + views.size]
+        found.append(piece[:, :, ::-1] if box.mirrored else piece)
+    return found
+
+
+def test_where_ten_squares_lie():
+    views = Views(32, "ten")
+    places = [(0, 0), (0, 21), (8, 0), (8, 21), (4, 10)]  # the middle as Crop's
+    boxes = views.boxes(40, 53)
+    assert boxes == [Box(*place, False) for place in places] + [Box(*p, True) for p in places]
+    assert boxes == Views(32, "ten", flip=True).boxes(40, 53)
+    assert len(views) == 10
+
+
+@pytest.mark.parametrize(
+    ("size", "places"),
+    [
+        ((40, 53), [(0, 0), (0, 6), (0, 13)]),
+        ((53, 40), [(0, 0), (6, 0), (13, 0)]),
+        ((40, 40), [(0, 0)] * 3),
+    ],
+)
+def test_where_three_squares_lie(size, places):
+    assert Views(40, "three").boxes(*size) == [Box(*place, False) for place in places]
+    both = Views(40, "three", flip=True)
+    assert [box.mirrored for box in both.boxes(*size)] == [False] * 3 + [True] * 3
+    assert (len(Views(40, "three")), len(both)) == (3, 6)
+
+
+@pytest.mark.parametrize("crops", ["centre", "three", "ten"])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("size", [(53, 40), (40, 53), (97, 33), (96, 32), (98, 32), (32, 201)])
+def test_what_is_kept_of_a_frame_shows_the_same_squares(crops, flip, size):
+    views, frame = Views(32, crops, flip), ramp(*size)
+    kept = np.empty((3, *views.extent(*frame.shape[1:])), dtype=np.uint8)
+    views.cut(frame, kept)
+    assert max(kept.shape) <= 3 * 32
+    squares = pieces(views, frame)
+    assert len(squares) == len(views)
+    assert all(np.array_equal(a, b) for a, b in zip(pieces(views, kept), squares, strict=True))
+
+
+def test_views_of_frames_that_do_not_fit_are_refused():
+    with pytest.raises(SampleError, match="53x40 pixels are smaller than the crop of 48x48"):
+        Views(48, "ten").extent(40, 53)
+    with pytest.raises(SampleError, match="frames of different sizes, such as 40x53 pixels"):
+        Views(32, "ten").cut(ramp(40, 53), np.empty((3, 40, 53), dtype=np.uint8))
+
+
+def test_unknown_crops_are_refused():
+    with pytest.raises(ValueError, match="no crops 'five'"):
+        Views(32, "five")

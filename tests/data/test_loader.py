@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from videozoo.data.augment import DevicePolicy
 from videozoo.data.batches import Batch, Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
 from videozoo.data.loader import ChunkReader, Stop, checked, make_loader
 from videozoo.data.samplers import StepSampler, epoch_order
@@ -173,3 +174,51 @@ def test_checked_passes_batches_and_raises_stops() -> None:
 def test_short_lists_need_no_workers() -> None:
     sampler = StepSampler(3, batch_size=4, chunk_size=4, shuffle=False)
     assert make_loader(NumberSource(3), sampler, training=False, num_workers=None).num_workers == 0
+
+
+def balanced_batches(*, workers: int) -> list[ClipBatch]:
+    """Two samples of class 0 and six of class 1, drawn equally often and jittered."""
+    sampler = StepSampler(
+        8, batch_size=4, chunk_size=4, shuffle=True, seed=1, classes=[(0,)] * 2 + [(1,)] * 6
+    )
+    loader = make_loader(
+        NumberSource(8),
+        sampler,
+        training=True,
+        num_workers=workers,
+        seed=1,
+        policy=DevicePolicy(mixup_alpha=0.5),
+    )
+    batches = [checked(batch) for batch in loader]
+    assert all(isinstance(batch, ClipBatch) for batch in batches)
+    return batches  # type: ignore[return-value]
+
+
+def test_what_comes_again_in_an_epoch_is_drawn_anew() -> None:
+    pairs = [tuple(clip) for clips in clips_of(balanced_batches(workers=0)) for clip in clips]
+    assert len([index for index, _ in pairs if index < 2]) == 4
+    assert len(set(pairs)) == 8
+    assert len({index for index, _ in pairs}) == 6
+
+
+def test_workers_change_nothing_of_a_balanced_and_jittered_epoch() -> None:
+    for one, other in zip(balanced_batches(workers=0), balanced_batches(workers=2), strict=True):
+        assert one.videos == other.videos
+        assert torch.equal(one.clips, other.clips)
+        assert one.draws is not None
+        assert other.draws is not None
+        assert one.draws.shape == (4, 5)
+        assert torch.equal(one.draws, other.draws)
+
+
+def test_a_policy_changes_nothing_of_what_a_source_draws() -> None:
+    chunk = Chunk(epoch=0, step=0, indices=(3, 5), step_size=2, last=True)
+    source = NumberSource(8, unreadable=[5])
+    plain = checked(ChunkReader(source, training=True)[chunk])
+    jittered = checked(ChunkReader(source, training=True, policy=DevicePolicy(0.5))[chunk])
+    assert isinstance(plain, ClipBatch)
+    assert isinstance(jittered, ClipBatch)
+    assert plain.draws is None
+    assert jittered.draws is not None
+    assert len(jittered.draws) == 1  # none for what could not be read
+    assert torch.equal(plain.clips, jittered.clips)

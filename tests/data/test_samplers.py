@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from videozoo.data.batches import Chunk
 from videozoo.data.samplers import (
+    BalancedOrder,
     EpochOrder,
     ReadGroups,
     StepSampler,
@@ -234,3 +235,57 @@ def test_few_groups_are_shuffled_whole_and_many_in_even_windows() -> None:
     firsts = epoch_order(17, seed=0, epoch=0, groups=many).tolist()[:9]
     again = [epoch_order(17, seed=0, epoch=e, groups=many).tolist()[:9] for e in range(1, 5)]
     assert all(set(other) != set(firsts) for other in again), "windows differ by epoch"
+
+
+CLASSES = [(0,)] * 20 + [(1,)] * 4 + [()] + [(2,)] * 2
+
+
+def balanced(*, seed: int = 0, epoch: int = 0) -> list[int]:
+    return BalancedOrder(CLASSES, seed=seed, epoch=epoch).take(0, len(CLASSES)).tolist()
+
+
+def test_a_balanced_order_has_every_class_equally_often() -> None:
+    order = balanced()
+    assert len(order) == 27
+    drawn = [CLASSES[index][0] for index in order]
+    assert [drawn.count(c) for c in range(3)] == [9, 9, 9]
+    # all of a class come before one of them comes again
+    assert {order.count(25), order.count(26)} == {4, 5}
+    assert len({i for i in order if i < 20}) == 9
+    assert 24 not in order  # names no class
+
+
+def test_a_balanced_order_depends_on_seed_and_epoch() -> None:
+    assert balanced() == balanced()
+    assert balanced() != balanced(epoch=1)
+    assert balanced() != balanced(seed=1)
+
+
+def test_a_sample_of_many_classes_takes_part_for_each() -> None:
+    order = BalancedOrder([(0, 1), (0,), (2,)] * 4, seed=0, epoch=0)
+    counts = np.bincount(order.take(0, 12), minlength=12)
+    assert counts[[2, 5, 8, 11]].tolist() == [1] * 4  # class 2: a third of twelve, four samples
+    assert counts[[0, 3, 6, 9]].sum() >= 4  # the four of class 1, and some of class 0
+
+
+def test_repeats_count_what_came_before() -> None:
+    order = BalancedOrder(CLASSES, seed=3, epoch=2)
+    seen: dict[int, int] = {}
+    for index, again in zip(order.take(0, 27).tolist(), order.repeats().tolist(), strict=True):
+        assert again == seen.get(index, 0)
+        seen[index] = again + 1
+
+
+@given(BATCHES, CHUNKS, WORLDS)
+def test_chunks_of_a_balanced_epoch_carry_its_order(batch: int, chunk: int, world: int) -> None:
+    processes = [
+        StepSampler(
+            len(CLASSES), batch_size=batch, chunk_size=chunk, shuffle=True, rank=rank, world=world,
+            classes=CLASSES,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    chunks = [c for each in zip(*processes, strict=True) for c in each if c.indices]
+    assert [i for c in chunks for i in c.indices] == balanced()
+    repeats = BalancedOrder(CLASSES, seed=0, epoch=0).repeats().tolist()
+    assert [n for c in chunks for n in c.repeats] == repeats

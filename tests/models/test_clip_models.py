@@ -6,6 +6,7 @@ import torch
 from videozoo.errors import VideozooError
 from videozoo.models import MODELS, TSN, StNet, build_model
 from videozoo.models.resnet import ResNet
+from videozoo.models.stnet import TemporalBlock
 
 
 # Parameters without the 1000-class layer, as published for torchvision's models.
@@ -105,6 +106,24 @@ def test_training_reaches_every_parameter_and_statistic(name: str) -> None:
 def test_a_training_clip_of_one_frame_and_one_pixel_does_not_raise() -> None:
     model = TSN(num_classes=4, num_layers=18).train()
     assert model(torch.randn(1, 1, 3, 32, 32)).isfinite().all()
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3, 7])
+def test_the_gradient_of_few_segments_in_bfloat16(segments: int) -> None:
+    torch.manual_seed(0)
+    block = TemporalBlock(channels=64)
+    torch.nn.init.constant_(block.conv.bias, 5.0)  # the ReLU cuts nothing in either precision
+    x = torch.randn(4 * segments, 64, 4, 4)
+    slopes = torch.randn_like(x)  # the output's sum does not depend on the weight
+    block(x, 4).mul(slopes).sum().backward()
+    exact = block.conv.weight.grad
+    for _ in range(3):  # a kernel that leaves some of it out shows what lay in memory before
+        torch.full((64, 64, 3, 1, 1), torch.nan)
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            short = block(x, 4)
+        short.float().mul(slopes).sum().backward()
+        assert (block.conv.weight.grad - exact).abs().max() < 0.03 * exact.abs().max()
 
 
 def test_build_model_takes_names_in_any_case() -> None:

@@ -7,34 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_cases import CASES, FEATURE_CASES, Case, golden_model, load_case
-from torch import Tensor, nn
 
+from golden_cases import CASES, FEATURE_CASES, golden_model, load_case
 from videozoo.checkpoints.names import fluid_table, to_fluid
-from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
-
-
-def batch_loss(case: Case, model: nn.Module) -> Tensor:
-    """The loss in the reduction that the golden's losses have."""
-    loss = (clip_loss if case.is_clip else feature_loss)(model(*case.inputs()), case.labels())
-    assert loss.shape == (len(case.labels()),)
-    return loss.sum() if case.name == "attention_lstm" else loss.mean()
-
-
-def optimizer_of(case: Case, model: nn.Module) -> torch.optim.Optimizer:
-    decayed, plain = weight_decay_split(case.model_name, model.named_parameters())
-    decay = {"attention_lstm": 8e-4, "nextvlad": 1e-5}.get(case.name, 1e-4)
-    groups = [
-        {"params": params, "weight_decay": factor}
-        for params, factor in ((decayed, decay), (plain, 0.0))
-        if params
-    ]
-    if case.is_clip:
-        return torch.optim.SGD(groups, lr=0.01, momentum=0.9)
-    if case.name == "attention_lstm":
-        return CenteredRMSProp(groups, lr=0.001)
-    return torch.optim.Adam(groups, lr=0.0002 if case.name == "nextvlad" else 0.001)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -43,7 +18,7 @@ def test_scores_and_loss_in_test_mode(name: str, tmp_path: Path) -> None:
     model = golden_model(case, tmp_path)
     np.testing.assert_allclose(case.scores(model), case.io["eval_scores"], rtol=0, atol=1e-6)
     with torch.no_grad():
-        loss = batch_loss(case, model).item()
+        loss = case.loss(model).item()
     assert loss == pytest.approx(case.io["eval_loss"].item(), rel=1e-5)
 
 
@@ -76,11 +51,11 @@ def test_training_steps(
 ) -> None:
     case = load_case(name)
     model = golden_model(case, tmp_path).train()
-    optimizer = optimizer_of(case, model)
+    optimizer = case.optimizer(model)
     losses = []
     for _ in case.io["train_losses"]:
         optimizer.zero_grad()
-        loss = batch_loss(case, model)
+        loss = case.loss(model)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -118,5 +93,5 @@ def test_first_training_loss_of_stnet(tmp_path: Path) -> None:
     case = load_case("stnet")
     model = golden_model(case, tmp_path).train()
     with torch.no_grad():
-        loss = batch_loss(case, model).item()
+        loss = case.loss(model).item()
     assert loss == pytest.approx(case.io["train_losses"][0], rel=1e-4)

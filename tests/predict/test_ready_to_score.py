@@ -1,4 +1,4 @@
-"""Clips are scored by a folded copy; the classifier itself stays what it is."""
+"""Videos are scored by a folded copy; the classifier itself stays what it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from tiny import World
 from videozoo.models.folding import FoldedConv
-from videozoo.predict.evaluate import ready_to_score
+from videozoo.predict.folding import ready_to_score
 from videozoo.predict.weights import load_weights
 
 
@@ -27,6 +27,11 @@ def test_clips_are_scored_by_a_folded_copy(
     assert any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules())
 
 
-def test_features_are_scored_by_the_classifier_itself(feature_data: World) -> None:
+def test_features_are_scored_by_a_copy(feature_data: World) -> None:
     classifier = load_weights(feature_data.weights).classifier
-    assert ready_to_score(classifier, "32") is classifier
+    before = {key: value.clone() for key, value in classifier.model.state_dict().items()}
+    ready = ready_to_score(classifier, "32")
+    assert ready.inputs is classifier.inputs
+    assert not ready.training
+    after = classifier.model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,9 +66,19 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert "trained on 16 videos" in done.stdout
 
 
+RECIPE: dict[str, Any] = {
+    "num_gpus": 2,
+    "mixup_alpha": 0.5,
+    "frame_drop": 0.3,
+    "sampler": "balanced",
+    "ema_decay": 0.9,
+    "schedule": "cosine",
+}
+
+
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[int]], str]:
-    """Runs two trainings; the second ends at a label that the second process alone reads."""
+    """Runs trainings; the second ends at a label that the second process alone reads."""
     folder = tmp_path_factory.mktemp("two")
     valid = write_shards(folder / "valid", 6, first=50)
     statistics = experiment_of(
@@ -81,8 +92,9 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[int]
     wrong = experiment_of(
         "AttentionLSTM", write_shards(folder / "b", 4), num_gpus=2, num_classes=3, seed=seed
     )
+    recipe = experiment_of("AttentionLSTM", write_shards(folder / "c", 9), **RECIPE)
     trainings = []
-    for name, experiment in (("statistics", statistics), ("wrong", wrong)):
+    for name, experiment in (("statistics", statistics), ("wrong", wrong), ("recipe", recipe)):
         config = write_config(experiment, folder / f"{name}.txt")
         arguments = ["train", "--model-name", experiment.model, "--config", str(config)]
         arguments += [*BY_TWO, "--save-dir", str(folder / name)]
@@ -117,3 +129,19 @@ def test_a_fault_that_one_process_finds_ends_all_with_one_sentence(
     sentences = {line for line in errors.splitlines() if line.startswith("error")}
     assert len(sentences) == 1
     assert "label 3 is out of range 0..2" in sentences.pop()
+
+
+def test_two_processes_train_as_one_with_a_recipe(
+    ends: tuple[Path, list[list[int]], str], tmp_path: Path
+) -> None:
+    folder, codes, _ = ends
+    assert codes[2] == [0, 0]
+    experiment = experiment_of("AttentionLSTM", folder / "c" / "videos.list", **RECIPE)
+    one, _ = run_quietly(experiment, tmp_path)
+    two = folder / "recipe" / "AttentionLSTM_last.safetensors"
+    assert_close(load_file(two), load_file(one.last), atol=1e-6)
+    states = [load_state(path) for path in (two, one.last)]
+    assert states[0].position == states[1].position
+    assert states[0].average is not None
+    assert states[1].average is not None
+    assert_close(states[0].average, states[1].average, atol=1e-6)

@@ -28,10 +28,27 @@ class Case:
     saved: tuple[int, int]
     steps: int  # save_every_steps
     keys: dict[str, Any] = field(default_factory=dict)
+    taught: bool = False  # by a model that is trained for it
 
 
+RECIPE = {
+    "schedule": "cosine",
+    "warmup_steps": 2,
+    "label_smoothing": 0.1,
+    "mixup_alpha": 0.4,
+    "ema_decay": 0.9,
+}
+CLIP_RECIPE = {
+    **RECIPE,
+    "random_resized_crop": [0.3, 1.0],
+    "color_jitter": [0.4, 0.4, 0.4, 0.1],
+    "rand_augment": [2, 9],
+    "sampler": "balanced",
+    "layer_decay": 0.7,
+}
 LSTM = {"MODEL": {"drop_rate": 0.5}, "TRAIN": {"batch_size": 4, "epoch": 3}}
 CLIPS = {"MODEL": {"num_workers": 2}, "TRAIN": {"batch_size": 3, "epoch": 2}}
+TAUGHT = {**RECIPE, "frame_drop": 0.3, "class_weights": "balanced", "early_stopping": 5}
 CASES = {
     # 11 videos make 3 steps an epoch, the last of them smaller.
     "lstm between saves": Case("AttentionLSTM", "step", 5, (1, 1), 2, LSTM),
@@ -42,6 +59,12 @@ CASES = {
     # 5 clips make 2 steps an epoch.
     "tsn with workers": Case("TSN", "step", 3, (1, 1), 3, CLIPS),
     "stnet with workers": Case("STNET", "step", 3, (1, 1), 3, CLIPS),
+    "tsn with a recipe": Case(
+        "TSN", "step", 3, (1, 1), 3, {**CLIPS, "TRAIN": {**CLIPS["TRAIN"], **CLIP_RECIPE}}
+    ),
+    "lstm with a recipe and a teacher": Case(
+        "AttentionLSTM", "step", 5, (1, 1), 2, {**LSTM, "TRAIN": {**LSTM["TRAIN"], **TAUGHT}}, True
+    ),
 }
 
 
@@ -68,6 +91,8 @@ def prepare(case: Case, folder: Path, lists: dict[str, Path]) -> Killed:
         keys.update(case.keys["MODEL"])
         if mode == "TRAIN":
             keys.update(case.keys["TRAIN"], save_every_steps=case.steps)
+            if case.taught:
+                keys["distill_from"] = [str(lists["teacher"])]
     config = folder / "config.txt"
     config.write_text(format_config(values, header=[]))
     return Killed(config, load_experiment(case.model, str(config)), folder / "killed", 0)
@@ -82,6 +107,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Killed]:
         "valid": write_shards(folder / "valid", 5, first=50),
         "clips": write_clips(folder / "clips", 5),
     }
+    teacher = experiment_of("NEXTVLAD", lists["features"], epoch=1)
+    lists["teacher"] = run_quietly(teacher, folder / "teacher")[0].last
     trainings, found = [], {}
     for name, case in CASES.items():
         one = found[name] = prepare(case, folder / name.replace(" ", "_"), lists)

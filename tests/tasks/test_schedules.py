@@ -5,7 +5,15 @@ from small_training import make_task, model_keys
 
 from videozoo.settings import SETTINGS
 from videozoo.tasks.plan import schedule_videos
-from videozoo.tasks.schedules import at_epochs, piecewise, staircase, thirds_of_epochs
+from videozoo.tasks.recipe import make_recipe
+from videozoo.tasks.schedules import (
+    at_epochs,
+    cosine,
+    piecewise,
+    staircase,
+    thirds_of_epochs,
+    warm_up,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +112,41 @@ def test_what_the_schedule_counts_by(model: str, key: str) -> None:
 def test_attention_cluster_counts_the_list() -> None:
     settings = SETTINGS["AttentionCluster"].model_validate(model_keys("AttentionCluster"))
     assert schedule_videos(settings, 7) == (7, None)
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [(0, 1), (10, 1), (20, 0.853553), (30, 0.5), (40, 0.146447), (50, 0), (99, 0)],
+)
+def test_the_cosine_falls_from_its_first_step_to_its_last(step: int, factor: float) -> None:
+    assert cosine(step, first=10, last=50) == pytest.approx(factor, abs=1e-6)
+
+
+@pytest.mark.parametrize(("step", "factor"), [(0, 0.25), (1, 0.5), (2, 0.75), (3, 1), (9, 1)])
+def test_the_rate_rises_in_a_line(step: int, factor: float) -> None:
+    assert warm_up(step, steps=4) == factor
+    assert warm_up(step, steps=0) == 1
+
+
+def rates(model: str, *, steps: int, **keys: object) -> list[float]:
+    task = make_task(model, videos=100, learning_rate=0.5, **keys)
+    settings = SETTINGS[model].model_validate(model_keys(model, learning_rate=0.5, **keys))
+    task.recipe = make_recipe(settings, multi_label=True, steps=steps, listed=None, teachers=())
+    found = []
+    for step in range(steps):
+        task.steps_done = step
+        found.append(task.rate)
+    return found
+
+
+def test_a_task_follows_the_cosine_with_warm_up() -> None:
+    found = rates("AttentionCluster", steps=6, schedule="cosine", warmup_steps=2)
+    assert found == pytest.approx([0.25, 0.5, 0.5, 0.426777, 0.25, 0.073223], abs=1e-6)
+
+
+def test_warm_up_goes_with_the_models_own_schedule() -> None:
+    keys = {"decay_epochs": [1], "batch_size": 50, "decay_gamma": 0.1}
+    plain = rates("AttentionLSTM", steps=4, **keys)
+    assert plain == pytest.approx([0.5, 0.5, 0.05, 0.05])
+    found = rates("AttentionLSTM", steps=4, warmup_steps=4, **keys)
+    assert found == pytest.approx([0.125, 0.25, 0.0375, 0.05])

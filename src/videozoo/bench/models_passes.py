@@ -23,8 +23,10 @@ from videozoo.bench.models_floor import synchronise
 from videozoo.bench.models_memory import PeakMemory
 from videozoo.bench.timing import Clock
 from videozoo.data.batches import Batch, ClipBatch
-from videozoo.predict.evaluate import score_batches, video_losses
+from videozoo.predict.evaluate import video_losses
 from videozoo.predict.inputs import Classifier, build_classifier
+from videozoo.predict.scoring import score_batches
+from videozoo.processes import settle_process
 from videozoo.settings import NeXtVLADSettings, Settings
 
 _MOST_PASSES = 2000
@@ -119,6 +121,7 @@ def run_job(job: Job) -> Passes:
         VideozooError: the model's numbers do not fit together, or a single video needs more memory
             than there is.
     """
+    settle_process()
     torch.set_num_threads(job.threads)
     device = torch.device(job.device)
     if job.training:

@@ -164,6 +164,8 @@ def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, Cal
             raise VideozooError(f"{archive}: holds absurdly much; it is not read")
         if member.isdir() or _is_stray(place.name) or "__MACOSX" in place.parts:
             continue
+        if place.is_absolute() or ".." in place.parts:
+            raise VideozooError(f"{archive}: '{member.name}' leads out of it; it is not read")
         if not member.isreg():
             raise VideozooError(f"{archive}: '{member.name}' is a link or device; it is not read")
         if folder not in (None, place.parent):

@@ -84,6 +84,13 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
     }
     # One entry, since safetensors writes several in an order that differs from file to file.
     metadata = {_DESCRIPTION: json.dumps(description)}
+    save_safetensors(path, tensors, metadata)
+
+
+def save_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Writes any .safetensors file; one of that name is replaced at once or stays whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

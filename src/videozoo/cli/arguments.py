@@ -71,7 +71,12 @@ BatchSize = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", help="Checkpoint: .safetensors, or a Fluid folder or .tar.gz."),
+    typer.Option(
+        "--weights",
+        help="Checkpoint: .safetensors, a Fluid folder or .tar.gz, or a name of the zoo."
+        " (default: the model's published weights)",
+        show_default=False,
+    ),
 ]
 FileList = Annotated[
     str | None,

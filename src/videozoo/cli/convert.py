@@ -12,7 +12,8 @@ from videozoo.cli import arguments as args
 
 def convert(
     source: Annotated[
-        str, typer.Argument(help="Checkpoint: .safetensors, or a Fluid folder or .tar.gz.")
+        str,
+        typer.Argument(help="Checkpoint: .safetensors, Fluid folder or .tar.gz, or a zoo name."),
     ],
     target: Annotated[
         str,
@@ -27,16 +28,16 @@ def convert(
 ) -> None:
     """Convert a checkpoint: Fluid to native with labels and preprocessing, or native to Fluid."""
     from videozoo.cli.doors import open_experiment
+    from videozoo.cli.weights import open_weights
     from videozoo.errors import VideozooError
     from videozoo.predict.samples import check_class_names, read_label_file
-    from videozoo.predict.weights import export_fluid, load_weights, save_weights
+    from videozoo.predict.weights import export_fluid, save_weights
 
     experiment = open_experiment(model_name, config, weights=source, overrides=set_ or ())
     if Path(target).exists():
         raise VideozooError(f"{target}: exists already; give another name or remove it")
-    loaded = load_weights(Path(source), experiment)
-    settings = experiment["INFER"]
-    labels = loaded.labels
+    loaded = open_weights(source, experiment)
+    settings, labels = experiment["INFER"], loaded.labels
     names = label_file or settings.labels
     if names is not None:
         labels = read_label_file(names)

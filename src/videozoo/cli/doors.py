@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from videozoo.cli.weights import is_native, missing, model_inside, open_weights, to_pull
 from videozoo.config import (
     Experiment,
     canonical_model_name,
@@ -22,6 +23,7 @@ from videozoo.errors import Faults, VideozooError
 from videozoo.ini import parse_overrides
 from videozoo.processes import is_first_process
 from videozoo.settings import ClipSettings, Settings
+from videozoo.zoo import archives
 
 if TYPE_CHECKING:
     import torch
@@ -60,42 +62,40 @@ def open_experiment(
     """Returns the config that a command runs with.
 
     It is the file given; without one the native checkpoint's own; else the model's bundled file.
+    Weights are a path or a name of the zoo.
 
     Raises:
         VideozooError: model, config, overrides or checkpoint have faults.
     """
     faults = Faults()
     name = experiment = None
-    path = Path(weights) if weights is not None else None
-    missing = path if path is not None and not path.exists() else None
-    if missing is not None:
-        if config is None and model_name is None:
-            raise VideozooError(f"{missing}: there is no such checkpoint")
-        path = None
+    published = archives.find(weights)
+    path = Path(weights) if weights is not None and published is None else None
+    fault = missing(str(weights)) if path is not None and not path.exists() else None
+    if fault is not None and config is None and model_name is None:
+        raise fault
+    path = path if fault is None else None
     with faults.noting():
-        name = _model_of(model_name, config, path)
+        name = _model_of(model_name, config, published or path)
     with faults.noting():
-        if config is None and path is not None and _is_native(path):
+        if config is None and path is not None and is_native(path):
             from videozoo.predict.weights import experiment_of
 
             typed = parse_overrides(overrides)
             experiment = experiment_of(path, overrides=typed, flags=flags)
         elif name is not None:
-            experiment = load_experiment(name, config, overrides=overrides, flags=flags)
-    if experiment is None and missing is not None:  # else the door of the weights says so
-        faults.add(f"{missing}: there is no such checkpoint")
+            file = published.config if isinstance(published, archives.VideoWeights) else None
+            experiment = load_experiment(name, config or file, overrides=overrides, flags=flags)
+    if experiment is None and fault is not None:  # else the door of the weights says so
+        faults.add(str(fault))
     faults.raise_if_any()
     assert experiment is not None
     return experiment
 
 
-def _is_native(weights: Path) -> bool:
-    from videozoo.checkpoints.native import kind_of
-
-    return kind_of(weights) == "native"
-
-
-def _model_of(model_name: str | None, config: str | None, weights: Path | None) -> str:
+def _model_of(
+    model_name: str | None, config: str | None, weights: Path | archives.Published | None
+) -> str:
     """Returns the model that is meant: the one typed, the config's, the weights', the default.
 
     Raises:
@@ -106,35 +106,18 @@ def _model_of(model_name: str | None, config: str | None, weights: Path | None) 
     if typed is not None and named not in (None, typed):
         raise VideozooError(f'{config}: has name = "{named}", but --model-name says {typed}')
     meant = typed or named or (model_of_file_name(Path(config)) if config is not None else None)
+    of_weights = model_inside(weights)
+    if of_weights is not None:
+        if meant not in (None, of_weights):
+            name = weights.name if isinstance(weights, archives.Published) else weights
+            raise VideozooError(f"{name}: holds weights of {of_weights}, not of {meant}")
+        return of_weights
     if weights is None:
         return meant or DEFAULT_MODEL
-    if _is_native(weights):
-        from videozoo.checkpoints.native import read_native_header
-
-        of_weights = read_native_header(weights).model
-        if meant not in (None, of_weights):
-            raise VideozooError(f"{weights}: holds weights of {of_weights}, not of {meant}")
-        return of_weights
     if meant is None and is_first_process():
         sentence = f"{weights} does not say its model: it is taken for {DEFAULT_MODEL}"
         print(f"{sentence}; give --model-name for another", file=sys.stderr)
     return meant or DEFAULT_MODEL
-
-
-def open_weights(weights: str | None, experiment: Experiment) -> LoadedWeights:
-    """Loads the weights that test and infer use.
-
-    Raises:
-        VideozooError: none are given, or they do not fit.
-    """
-    if weights is None:
-        raise VideozooError(
-            f"no weights of {experiment.model} are given; give --weights a checkpoint of yours"
-            " (.safetensors) or a checkpoint folder or .tar.gz of the original library"
-        )
-    from videozoo.predict.weights import load_weights
-
-    return load_weights(Path(weights), experiment)
 
 
 def open_samples(settings: Settings, spec: str | Sequence[str], **how: Any) -> Samples:
@@ -202,34 +185,36 @@ def open_list(
 def open_trained(
     weights: str | None, experiment: Experiment, spec: str | Sequence[str] | None, mode: str
 ) -> tuple[LoadedWeights, Samples, list[str] | None]:
-    """Opens what test and infer need, naming every fault found.
+    """Opens what test and infer need: the weights, the samples, the class names.
 
     Args:
-        weights: the checkpoint.
+        weights: see open_weights.
         experiment: the config.
         spec: the samples; None: the config's filelist.
         mode: TEST or INFER.
 
-    Returns:
-        The weights, the samples, and the class names.
-
     Raises:
-        VideozooError: lists all faults.
+        VideozooError: lists all faults found.
     """
     from videozoo.predict.samples import check_class_names
 
-    faults = Faults()
+    faults, settings = Faults(), experiment[mode]
     loaded: LoadedWeights | None = None
     samples: Samples | None = None
-    settings = experiment[mode]
+
+    def opened(names: list[str] | None) -> Samples:
+        how: dict[str, Any] = {"labelled": mode == "TEST", "class_names": names}
+        if spec is not None:
+            return open_samples(settings, spec, **how)
+        return open_list(experiment, mode, **how)
+
+    if to_pull(weights, experiment):  # a fault of the list must not show after a long transfer
+        with faults.noting():
+            opened(None)
     with faults.noting():
-        loaded = open_weights(weights, experiment)
-    names = loaded.labels if loaded is not None else None
+        loaded = open_weights(weights, experiment, before=faults.raise_if_any)
     with faults.noting():
-        if spec is None:
-            samples = open_list(experiment, mode, labelled=mode == "TEST", class_names=names)
-        else:
-            samples = open_samples(settings, spec, labelled=mode == "TEST", class_names=names)
+        samples = opened(loaded.labels if loaded is not None else None)
     faults.raise_if_any()
     assert loaded is not None
     assert samples is not None
@@ -255,8 +240,11 @@ def processes(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    import torch
     import torch.distributed as dist
 
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what NCCL sends objects through; else all take the first
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield

@@ -8,12 +8,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from videozoo.processes import is_first_process
 
 if TYPE_CHECKING:
-    from videozoo.predict.evaluate import Report
+    from videozoo.predict.scoring import Report
 
 
 _SILENT = 3.0  # seconds without a word
@@ -31,6 +39,35 @@ def indexing(console: Console) -> Callable[[int, int], None]:
             said = now
 
     return line
+
+
+@contextmanager
+def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Gives a report function that shows bytes: a bar, or lines where there is no terminal."""
+    if not console.is_terminal or not is_first_process():
+        said = time.perf_counter()
+
+        def line(done: int, total: int | None) -> None:
+            nonlocal said
+            if time.perf_counter() - said > _SILENT and is_first_process():
+                of = "" if total is None else f" of {total / 1e6:,.1f}"
+                console.print(f"{what}: {done / 1e6:,.1f}{of} MB")
+                said = time.perf_counter()
+
+        yield line
+        return
+    bar = Progress(
+        TextColumn(what),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("", total=None, visible=False)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 @contextmanager

@@ -120,6 +120,10 @@ def run_test(
     if found.confusion is not None and labels is not None and len(labels) <= 100:
         result["class_names"] = labels
         result["confusion"] = found.confusion.tolist()
+    if found.average_precision is not None:
+        named = labels or [str(number) for number in range(settings.num_classes)]
+        rows = zip(named, found.average_precision, strict=True)
+        result["average_precision"] = [{"class": name, "value": value} for name, value in rows]
     path = save_dir / f"{experiment.model}_test_result.json"
     write_json(path, result)
     print_table(found, experiment.model, console)

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videozoo.config import Experiment
-    from videozoo.predict.inputs import Classifier
-    from videozoo.predict.samples import Samples
     from videozoo.tasks.plan import Trained
-    from videozoo.tasks.start import Start
 
 
 def train(
@@ -38,7 +35,10 @@ def train(
         str | None,
         typer.Option(
             "--pretrain",
-            help="Start from an image ResNet (Fluid folder, .pth, .safetensors) or a checkpoint.",
+            help="Start from an image ResNet (Fluid folder, .pth, .safetensors, or resnet18 to"
+            " resnet152, fetched) or a checkpoint; none: random weights. (default: the config's"
+            " pretrain_base, else ResNet50_pretrained where it fits)",
+            show_default=False,
         ),
     ] = None,
     resume: Annotated[
@@ -156,10 +156,11 @@ def run_train(
     Raises:
         VideozooError: lists every fault found at the doors.
     """
+    from videozoo.cli.train_doors import open_doors
     from videozoo.reports.files import make_folder
 
     settings = experiment["TRAIN"]
-    classifier, samples, valid, start = _open_doors(
+    classifier, samples, valid, start, teachers = open_doors(
         experiment, save_dir=save_dir, pretrain=pretrain, resume=resume
     )
     make_folder(save_dir)
@@ -185,46 +186,12 @@ def run_train(
         nodes=nodes,
         use_gpu=use_gpu,
         console=console,
+        teachers=teachers,
     )
     trained = Fit(run).go()
     _print_skipped(trained, console)
     console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
     return trained
-
-
-def _open_doors(
-    experiment: Experiment, *, save_dir: Path, pretrain: str | None, resume: str | None
-) -> tuple[Classifier, Samples, Samples | None, Start]:
-    """Opens lists, eigenvalues and first weights; names every fault found."""
-    import torch
-
-    from videozoo.cli import doors
-    from videozoo.errors import Faults
-    from videozoo.predict.inputs import build_classifier
-    from videozoo.predict.weights import eigenvalues_of
-    from videozoo.tasks.start import Start, open_start
-
-    faults = Faults()
-    settings = experiment["TRAIN"]
-    samples = valid = eigenvalues = None
-    start = Start()
-    with faults.noting():
-        samples = doors.open_list(experiment, "TRAIN", augment=True)
-    with faults.noting():
-        if experiment["VALID"].filelist is not None:
-            names = samples.class_names if samples is not None else None
-            valid = doors.open_list(experiment, "VALID", class_names=names)
-    with faults.noting():
-        eigenvalues = eigenvalues_of(settings)
-    torch.manual_seed(settings.seed)
-    classifier = build_classifier(settings, eigenvalues)
-    with faults.noting():
-        start = open_start(
-            classifier, experiment, pretrain=pretrain, resume=resume, save_dir=save_dir
-        )
-    faults.raise_if_any()
-    assert samples is not None
-    return classifier, samples, valid, start
 
 
 def _print_skipped(trained: Trained, console: Console) -> None:

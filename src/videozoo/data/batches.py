@@ -6,13 +6,15 @@ Everything is uint8 as it was stored: dequantising and normalising happen on the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from videozoo.data.framing import Views
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -41,11 +43,13 @@ class ClipSample:
         video: the id in the pickle, or the path of the file.
         clip: uint8 [T, seglen * 3, H, W]: T segments, their frames' channels one after another.
         label: the class; None where none is known.
+        labels: the classes, where a video may have many.
     """
 
     video: str
     clip: UInt8Array
     label: int | None
+    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Chunk:
         indices: the samples; empty for a process without a share of the last batch.
         step_size: how many samples the whole step has, over all its chunks and processes.
         last: the optimizer steps after this chunk.
+        repeats: how often each of the samples came earlier in the epoch; empty: none did.
     """
 
     epoch: int
@@ -73,6 +78,7 @@ class Chunk:
     indices: tuple[int, ...]
     step_size: int
     last: bool
+    repeats: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,18 @@ class _Batch:
     weights: Tensor
     unreadable: list[Unreadable]
     chunk: Chunk | None
+    draws: Tensor | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def to(self, device: torch.device | str) -> Self:
-        """Returns the same batch with its tensors on `device`."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        """Returns the same batch with its tensors on `device`.
+
+        From page-locked memory, which PyTorch keeps until it is read, the copies go on when this
+        returns. All other memory may be written to again at once, so there they are done.
+        """
+        return self._each(lambda tensor: tensor.to(device, non_blocking=tensor.is_pinned()))
 
     def pin_memory(self) -> Self:
         """Returns the same batch in page-locked memory (called by the DataLoader)."""
@@ -99,12 +110,12 @@ class _Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         values: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, Tensor):
-                values[field.name] = change(value)
+                values[one.name] = change(value)
             elif isinstance(value, tuple):
-                values[field.name] = tuple(change(v) for v in value)
+                values[one.name] = tuple(change(v) for v in value)
         return replace(self, **values)
 
 
@@ -117,6 +128,7 @@ class FeatureBatch(_Batch):
         weights: float32 [B]: 1, or 0 for a placeholder that must not count.
         unreadable: samples of this batch that could not be read (not among the B).
         chunk: the part of a training step this is; None in test and infer.
+        draws: float32 [B, D]: how the device changes each video (augment.DevicePolicy); None: not.
         features: one uint8 tensor [B, L, D_m] a modality.
         lengths: int64 [B]: the number of real frames of each video.
         labels: bool [B, K]: the classes of each video.
@@ -136,11 +148,16 @@ class ClipBatch(_Batch):
     Attributes:
         videos, weights, unreadable, chunk: as in FeatureBatch.
         clips: uint8 [B, T, seglen * 3, H, W].
-        labels: int64 [B]; -1 where none is known.
+        labels: int64 [B], -1 where none is known; bool [B, K] where a video may have many.
+        views: what is cut out of the frames and scored; None: the frames as they are.
+        sizes: int64 [B, 2]: height and width of each video's frames, where some are smaller than
+            H x W and have zeros to their right or below; None: none is.
     """
 
     clips: Tensor
     labels: Tensor
+    views: Views | None = None
+    sizes: Tensor | None = None
 
 
 Sample = FeatureSample | ClipSample
@@ -252,15 +269,32 @@ def collate_clips(
     unreadable: Sequence[Unreadable] = (),
     chunk: Chunk | None = None,
     weight: float = 1.0,
+    views: Views | None = None,
 ) -> ClipBatch:
-    """Stacks clip samples, which have one size."""
+    """Stacks clip samples; with `views` frames may differ in size and are padded."""
+    clips, sizes = _stacked([sample.clip for sample in samples], pad=views is not None)
     return ClipBatch(
         videos=[s.video for s in samples],
         weights=torch.full((len(samples),), weight),
         unreadable=list(unreadable),
         chunk=chunk,
-        clips=torch.from_numpy(np.stack([s.clip for s in samples])),  # [B, T, seglen*3, H, W]
+        clips=torch.from_numpy(clips),  # [B, T, seglen*3, H, W]
         labels=torch.tensor(
             [-1 if s.label is None else s.label for s in samples], dtype=torch.int64
         ),
+        views=views,
+        sizes=sizes,
     )
+
+
+def _stacked(clips: Sequence[UInt8Array], *, pad: bool) -> tuple[UInt8Array, Tensor | None]:
+    """Returns clips as one array, and their heights and widths where it pads."""
+    if len(clips) == 1:
+        return clips[0][None], None  # no copy
+    sizes = np.array([clip.shape[-2:] for clip in clips])  # [B, 2]
+    if not pad or (sizes == sizes[0]).all():
+        return np.stack(clips), None
+    stacked = np.zeros((len(clips), *clips[0].shape[:2], *sizes.max(axis=0)), dtype=np.uint8)
+    for padded, clip in zip(stacked, clips, strict=True):
+        padded[..., : clip.shape[-2], : clip.shape[-1]] = clip
+    return stacked, torch.from_numpy(sizes)

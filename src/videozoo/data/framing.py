@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ UInt8Array = npt.NDArray[np.uint8]
 Planes = Sequence[UInt8Array] | UInt8Array  # red, green and blue, [H, W] each
 
 RESIZE_RULES = ("4:3", "aspect")
+TEST_CROPS = ("centre", "three", "ten")
 
 # A frame of more than this many times its short side is no picture: resizing it would take
 # gigabytes.
@@ -52,6 +54,26 @@ def resized_size(width: int, height: int, *, short_size: int, rule: str) -> tupl
     return (short_size, other) if width < height else (other, short_size)
 
 
+class Cut(Protocol):
+    """What is kept of each frame."""
+
+    def extent(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what is kept of a frame of this size.
+
+        Raises:
+            SampleError: the frame is too small.
+        """
+        ...
+
+    def cut(self, frame: Planes, out: UInt8Array) -> None:
+        """Copies what is kept of a frame to `out`, uint8 [3, *extent].
+
+        Raises:
+            SampleError: the frame is too small, or of another size than the one `out` is for.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Crop:
     """A square that is cut out of every frame of a clip, in the same place.
@@ -88,16 +110,132 @@ class Crop:
         """
         size = self.size
         height, width = frame[0].shape
-        if min(height, width) < size:
-            raise SampleError(
-                f"frames of {width}x{height} pixels are smaller than the crop of "
-                f"{size}x{size}: short_size must be at least target_size"
-            )
+        self.extent(height, width)
         if self.place is None:
-            left, top = round((width - size) / 2), round((height - size) / 2)
+            top, left = _middle(height, size), _middle(width, size)
         else:
             left = int(self.place[0] * (width - size + 1))
             top = int(self.place[1] * (height - size + 1))
         for colour, plane in zip(out, frame, strict=True):
             piece = plane[top : top + size, left : left + size]
             colour[:] = piece[:, ::-1] if self.mirrored else piece
+
+    def extent(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the size of the crop, whatever the frame's.
+
+        Raises:
+            SampleError: the frame is smaller.
+        """
+        _check_larger(height, width, self.size)
+        return self.size, self.size
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a square lies in a frame: pixels above it and left of it; mirrored or not."""
+
+    top: int
+    left: int
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Views:
+    """The squares of a video's frames that a test scores one by one.
+
+    Attributes:
+        size: pixels of their sides.
+        crops: "centre": the middle. "three": both ends and the middle of the longer side. "ten":
+            the four corners and the middle, and their mirror images, as in K. Simonyan,
+            A. Zisserman: "Two-Stream Convolutional Networks", 2014, section 5, and in TSN.
+        flip: mirror images of "centre" and "three" too.
+    """
+
+    size: int
+    crops: str
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.crops not in TEST_CROPS:
+            raise ValueError(f"no crops '{self.crops}', only {TEST_CROPS}")
+
+    def __len__(self) -> int:
+        plain = {"centre": 1, "three": 3, "ten": 5}[self.crops]
+        return 2 * plain if self.mirrors else plain
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether mirror images are among them."""
+        return self.flip or self.crops == "ten"
+
+    def boxes(self, height: int, width: int) -> list[Box]:
+        """Returns where the squares lie in frames of this size, the mirror images last."""
+        bottom, right = height - self.size, width - self.size
+        middle = (_middle(height, self.size), _middle(width, self.size))
+        if self.crops == "centre":
+            places = [middle]
+        elif self.crops == "ten":
+            places = [(0, 0), (0, right), (bottom, 0), (bottom, right), middle]
+        elif width >= height:
+            places = [(middle[0], left) for left in (0, middle[1], right)]
+        else:
+            places = [(top, middle[1]) for top in (0, middle[0], bottom)]
+        mirrored = (False, True) if self.mirrors else (False,)
+        return [Box(top, left, mirror) for mirror in mirrored for top, left in places]
+
+    def extent(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what the squares need of a frame, see `cut`.
+
+        Raises:
+            SampleError: the frame is smaller than a square.
+        """
+        _check_larger(height, width, self.size)
+        most = self.size if self.crops == "centre" else 3 * self.size
+        return min(height, most), min(width, most)
+
+    def cut(self, frame: Planes, out: UInt8Array) -> None:
+        """Copies of a frame what its squares show: of a long one, nothing between them.
+
+        What is kept holds the same squares: `boxes` of its size tells where.
+
+        Args:
+            frame: red, green and blue, uint8 [H, W] each.
+            out: uint8 [3, *extent(H, W)], filled.
+
+        Raises:
+            SampleError: the frame is smaller than a square, or `out` is for another size.
+        """
+        height, width = frame[0].shape
+        if out.shape[1:] != self.extent(height, width):
+            raise SampleError(
+                f"has frames of different sizes, such as {width}x{height} pixels: test_crop ="
+                f" '{self.crops}' needs one size; test_crop = 'centre' reads it"
+            )
+        for to_rows, from_rows in self._kept(height):
+            for to_columns, from_columns in self._kept(width):
+                for colour, plane in zip(out, frame, strict=True):
+                    colour[to_rows, to_columns] = plane[from_rows, from_columns]
+
+    def _kept(self, side: int) -> list[tuple[slice, slice]]:
+        """Returns which pixels along a side go where."""
+        size, middle = self.size, _middle(side, self.size)
+        if self.crops == "centre":
+            return [(slice(None), slice(middle, middle + size))]
+        if side <= 3 * size:
+            return [(slice(None), slice(None))]
+        return [
+            (slice(i * size, (i + 1) * size), slice(start, start + size))
+            for i, start in enumerate((0, middle, side - size))
+        ]
+
+
+def _middle(side: int, size: int) -> int:
+    return round((side - size) / 2)
+
+
+def _check_larger(height: int, width: int, size: int) -> None:
+    if min(height, width) < size:
+        raise SampleError(
+            f"frames of {width}x{height} pixels are smaller than the crop of "
+            f"{size}x{size}: short_size must be at least target_size"
+        )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from videozoo.data.augment import DevicePolicy, Float32Array
 from videozoo.data.batches import (
     Batch,
     Chunk,
@@ -146,6 +147,7 @@ class ChunkReader(Dataset[Batch | Stop]):
         source: the samples.
         training: draw frames, crops and flips from (seed, epoch, index); otherwise none is drawn.
         seed: see training.
+        policy: what the device does to the samples; drawn here. None: nothing.
         blocks: memory in which worker processes send their batches; None: they send them as
             PyTorch does.
     """
@@ -156,12 +158,14 @@ class ChunkReader(Dataset[Batch | Stop]):
         *,
         training: bool,
         seed: int = 0,
+        policy: DevicePolicy | None = None,
         blocks: SharedBlocks | None = None,
     ) -> None:
         self.source = source
         self.training = training
         self.seed = seed
-        self.draws = training and getattr(source, "draws", True)
+        self.policy = policy
+        self.draws = policy is not None or (training and getattr(source, "draws", True))
         self._blocks = blocks
         self._arrays = RecycledArrays()
 
@@ -182,20 +186,30 @@ class ChunkReader(Dataset[Batch | Stop]):
         """Reads a chunk; large arrays may be made by `empty`."""
         builder = self._builder(chunk, empty)
         unreadable: list[Unreadable] = []
-        for index in chunk.indices:
-            key = [self.seed, chunk.epoch, 1 + index]
+        draws: list[Float32Array] = []
+        for place, index in enumerate(chunk.indices):
+            rng = np.random.default_rng(self._key(chunk, place)) if self.draws else None
             try:
-                sample = builder.read(index, np.random.default_rng(key) if self.draws else None)
+                sample = builder.read(index, rng)
                 if self.training and _names_no_class(sample):
                     raise SampleError("names no class, so nothing can be learnt from it")
                 builder.append(sample)
+                if self.policy is not None and rng is not None:
+                    draws.append(self.policy.draw(rng))
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.source.name(index), str(error)))
             except VideozooError as error:
                 return Stop(str(error), self._placeholder(chunk, unreadable))
-        if len(builder):
-            return builder.batch(unreadable=unreadable, chunk=chunk)
-        return self._placeholder(chunk, unreadable)
+        if not len(builder):
+            return self._placeholder(chunk, unreadable)
+        batch = builder.batch(unreadable=unreadable, chunk=chunk)
+        return replace(batch, draws=torch.from_numpy(np.stack(draws))) if draws else batch
+
+    def _key(self, chunk: Chunk, place: int) -> list[int]:
+        """Returns what decides all that is drawn for a sample."""
+        # One that comes again in an epoch must not be drawn alike.
+        again = chunk.repeats[place : place + 1]
+        return [self.seed, chunk.epoch, 1 + chunk.indices[place], *(n for n in again if n)]
 
     def _builder(self, chunk: Chunk, empty: Empty) -> BatchBuilder:
         own = getattr(self.source, "batch_builder", None)
@@ -210,7 +224,7 @@ class ChunkReader(Dataset[Batch | Stop]):
 def _names_no_class(sample: Any) -> bool:
     if isinstance(sample, FeatureSample):
         return sample.labels is None
-    return isinstance(sample, ClipSample) and sample.label is None
+    return isinstance(sample, ClipSample) and sample.label is None and not sample.labels
 
 
 def as_it_is(batch: Any) -> Any:
@@ -231,6 +245,7 @@ def make_loader(
     training: bool,
     num_workers: int | None,
     seed: int = 0,
+    policy: DevicePolicy | None = None,
     pin_memory: bool = False,
 ) -> DataLoader[Batch | Stop]:
     """Returns the batches of a sampler's chunks, in their order; each must pass `checked`.
@@ -242,6 +257,7 @@ def make_loader(
         num_workers: reader processes; None: the cores of this machine, at most 8, and none where
             the list is too short to gain from them.
         seed: see ChunkReader.
+        policy: see ChunkReader.
         pin_memory: put batches into page-locked memory, for copies to a GPU.
     """
     if num_workers is None:
@@ -251,7 +267,7 @@ def make_loader(
         with suppress(OSError):  # a system without such memory: PyTorch's own way is slower
             blocks = SharedBlocks(PREFETCH * num_workers + IN_USE)
     return DataLoader(
-        ChunkReader(source, training=training, seed=seed, blocks=blocks),
+        ChunkReader(source, training=training, seed=seed, policy=policy, blocks=blocks),
         sampler=sampler,
         batch_size=None,
         collate_fn=as_it_is,

@@ -13,7 +13,7 @@ in the last round gets an empty one and steps with weight zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,6 +102,57 @@ def epoch_order(
     return EpochOrder(length, seed=seed, epoch=epoch, groups=groups).take(0, length)
 
 
+class BalancedOrder:
+    """An order of one epoch in which every class comes equally often, to within one.
+
+    Class-aware sampling: L. Shen, Z. Lin, Q. Huang: "Relay Backpropagation for Effective Learning
+    of Deep Convolutional Neural Networks", ECCV 2016, section 3.2. Classes take turns in random
+    rounds, each round a new permutation; so do the samples of a class, so that all of them come
+    before one comes again. With five samples of class a and two of class b:
+
+        class    b  a | a  b | a  b | b  a ...
+        sample   6  2 | 0  5 | 4  5 | 6  1 ...
+
+    A sample with many classes takes part in the rounds of each of them, one with none in no round.
+
+    Args:
+        classes: the classes of each sample; at least one sample has one.
+        seed: decides the order, together with the epoch.
+        epoch: from 0.
+    """
+
+    def __init__(self, classes: Sequence[Sequence[int]], *, seed: int, epoch: int) -> None:
+        members: dict[int, list[int]] = {}
+        for index, numbers in enumerate(classes):
+            for number in numbers:
+                members.setdefault(number, []).append(index)
+        rng = np.random.default_rng([seed, epoch, 0])
+        turns = _rounds(len(members), len(classes), rng)  # [N]
+        self._order = np.empty(len(classes), dtype=np.int64)  # [N]
+        for turn, number in enumerate(sorted(members)):
+            places = np.flatnonzero(turns == turn)
+            own = np.array(members[number])
+            self._order[places] = own[_rounds(len(own), len(places), rng)]
+
+    def take(self, start: int, stop: int) -> Int64Array:
+        """Returns the samples at the places `start` to `stop` - 1 of the order."""
+        return self._order[start:stop]
+
+    def repeats(self) -> Int64Array:
+        """Returns how often the sample of each place has come before: int64 [N]."""
+        sorted_places = np.argsort(self._order, kind="stable")
+        ordered = self._order[sorted_places]
+        counts = np.empty_like(ordered)
+        counts[sorted_places] = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+        return counts
+
+
+def _rounds(count: int, length: int, rng: np.random.Generator) -> Int64Array:
+    """Returns the first `length` numbers of one permutation of 0..count-1 after another."""
+    rounds = [rng.permutation(count) for _ in range(-(-length // count))]
+    return np.concatenate([np.empty(0, dtype=np.int64), *rounds])[:length]
+
+
 def split_evenly(indices: Int64Array, size: int) -> list[tuple[int, ...]]:
     """Splits indices into the fewest chunks of at most `size`, whose lengths differ by one at most.
 
@@ -123,6 +174,7 @@ class StepSampler(Sampler[Chunk]):
         rank: this process.
         world: number of processes.
         groups: see EpochOrder.
+        classes: of each sample, to be drawn equally often: see BalancedOrder; None: they are not.
     """
 
     def __init__(
@@ -136,6 +188,7 @@ class StepSampler(Sampler[Chunk]):
         rank: int = 0,
         world: int = 1,
         groups: ReadGroups | None = None,
+        classes: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.length = length
         self.batch_size = batch_size
@@ -145,6 +198,7 @@ class StepSampler(Sampler[Chunk]):
         self.rank = rank
         self.world = world
         self.groups = groups
+        self.classes = classes
         self.epoch = 0
         self._resume = (0, 0)
 
@@ -172,16 +226,19 @@ class StepSampler(Sampler[Chunk]):
 
     def __iter__(self) -> Iterator[Chunk]:
         epoch, size = self.epoch, self.batch_size
-        order = (
-            EpochOrder(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
-            if self.shuffle
-            else None
-        )
+        order: EpochOrder | BalancedOrder | None = None
+        repeats: Int64Array | None = None
+        if self.classes is not None:
+            order = BalancedOrder(self.classes, seed=self.seed, epoch=epoch)
+            repeats = order.repeats()
+        elif self.shuffle:
+            order = EpochOrder(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
         first = self._resume[1] if self._resume[0] == epoch else 0
         for step in range(first, self.steps):
             start, stop = step * size, min((step + 1) * size, self.length)
             indices = np.arange(start, stop) if order is None else order.take(start, stop)
             chunks = split_evenly(indices, self.chunk_size)
+            again = [] if repeats is None else split_evenly(repeats[start:stop], self.chunk_size)
             rounds = -(-len(chunks) // self.world)
             for i in range(rounds):
                 place = i * self.world + self.rank
@@ -191,4 +248,5 @@ class StepSampler(Sampler[Chunk]):
                     indices=chunks[place] if place < len(chunks) else (),
                     step_size=len(indices),
                     last=i == rounds - 1,
+                    repeats=again[place] if place < len(again) else (),
                 )

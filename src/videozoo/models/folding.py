@@ -35,10 +35,9 @@ def folded(model: nn.Module, *, dtype: torch.dtype) -> nn.Module:
     # What stands for a module is not copied by deepcopy: large weights are copied once.
     instead: dict[int, nn.Module] = {id(m): PackedLSTM(lstm=m, dtype=dtype) for m in lstms}
     instead |= {id(m): PackedLinear(linear=m, dtype=dtype) for m in linears}
-    ready = copy.deepcopy(model, instead).eval()
-    for trunk in [module for module in ready.modules() if isinstance(module, ResNet)]:
-        _fold_trunk(trunk, dtype)
-    return ready
+    for trunk in [module for module in model.modules() if isinstance(module, ResNet)]:
+        instead |= _folded_trunk(trunk, dtype)
+    return copy.deepcopy(model, instead).eval()
 
 
 class PackedLinear(nn.Module):
@@ -183,12 +182,13 @@ class FoldedBlock(nn.Module):
         return out
 
 
-def _fold_trunk(trunk: ResNet, dtype: torch.dtype) -> None:
+def _folded_trunk(trunk: ResNet, dtype: torch.dtype) -> dict[int, nn.Module]:
+    """Returns what stands for the modules of a trunk, by their id."""
     stem = FoldedConv(conv=trunk.conv1, norm=trunk.bn1, relu=True, dtype=dtype)
-    trunk.add_module("conv1", stem)
-    trunk.add_module("bn1", nn.Identity())
-    trunk.add_module("relu", nn.Identity())
+    instead: dict[int, nn.Module] = {id(trunk.conv1): stem}
+    instead |= {id(module): nn.Identity() for module in (trunk.bn1, trunk.relu)}
     for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
-        for i, block in enumerate(stage):
+        for block in stage:
             assert isinstance(block, BasicBlock | Bottleneck)
-            stage[i] = FoldedBlock(block=block, dtype=dtype)
+            instead[id(block)] = FoldedBlock(block=block, dtype=dtype)
+    return instead

@@ -13,6 +13,7 @@ from __future__ import annotations
 from math import sqrt
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videozoo.models.layers import BatchNorm1d, BatchNorm3d
@@ -38,8 +39,14 @@ class TemporalBlock(nn.Module):
         With the channels of a pixel side by side, all of it works on the memory as it lies.
         """
         segments = x.view(batch, -1, *x.shape[1:]).transpose(1, 2)  # [B, C, T, H, W]
-        y: Tensor = self.norm(torch.relu(self.conv(segments))) + segments  # [B, C, T, H, W]
-        return y.transpose(1, 2).flatten(0, 1)  # [B * T, C, H, W]
+        if segments.shape[2] == 2:
+            # For two segments oneDNN's gradient of a weight in bfloat16 is what lay in memory
+            # before (PyTorch 2.13); zeros, which are around them anyway, make three.
+            y = self.conv(F.pad(segments, (0, 0, 0, 0, 0, 1)))[:, :, :2]  # [B, C, T, H, W]
+        else:
+            y = self.conv(segments)  # [B, C, T, H, W]
+        out: Tensor = self.norm(torch.relu(y)) + segments  # [B, C, T, H, W]
+        return out.transpose(1, 2).flatten(0, 1)  # [B * T, C, H, W]
 
 
 class TemporalXception(nn.Module):

@@ -1,31 +1,26 @@
-"""Runs a classifier over samples: the one loop behind validation, test, infer and the API."""
+"""How good a classifier is on labelled samples."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from math import isnan
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from videozoo.data.batches import Batch, FeatureBatch, Unreadable
-from videozoo.data.loader import SampleSource, checked, make_loader
-from videozoo.data.samplers import StepSampler
+from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
-from videozoo.metrics import ClipMetrics, YouTube8MMetrics
+from videozoo.metrics import ClipMetrics, MultiLabelMetrics, YouTube8MMetrics
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.models.folding import folded
 from videozoo.predict.inputs import Classifier
+from videozoo.predict.scoring import Report, Say, score_batches
 from videozoo.processes import process_place
-from videozoo.settings import Settings
+from videozoo.settings import ClipSettings, Settings
 
-Report = Callable[[int, int], None]
-"""Told how many of how many samples are done."""
-Say = Callable[[str], None]
-"""Prints a line."""
+VideoMetrics = YouTube8MMetrics | ClipMetrics | MultiLabelMetrics
 
 
 @dataclass
@@ -33,13 +28,16 @@ class Evaluation:
     """What a test found.
 
     Attributes:
-        metrics: hit_at_1, perr, gap, map, loss (features) or top1, top5, macro_f1, loss (clips).
+        metrics: hit_at_1, perr, gap, map, loss (features) or top1, top5, macro_f1, loss (clips)
+            or map, hit_at_1, loss (clips of many classes).
         listed: samples in the list.
         evaluated: samples that the metrics are over.
         unreadable: samples that could not be read, with reasons.
         unlabelled: samples read whose record names no class; they are not evaluated.
         seconds: wall time of the whole loop, reading included.
-        confusion: int64 [K, K] of clips, row: class, column: prediction; None for features.
+        confusion: int64 [K, K] of clips, row: class, column: prediction; None for features and
+            clips of many classes.
+        average_precision: of each class [K], for clips of many classes; None: no video has it.
     """
 
     metrics: dict[str, float]
@@ -49,111 +47,31 @@ class Evaluation:
     unlabelled: int = 0
     seconds: float = 0.0
     confusion: Tensor | None = None
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Returns the context that computes in `precision`: '32' or 'bf16'."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-def ready_to_score(classifier: Classifier, precision: str) -> Classifier:
-    """Returns what computes a classifier's scores fastest: in test mode, batch norms folded.
-
-    Args:
-        classifier: its weights stay; where there is nothing to fold, it is itself returned.
-        precision: '32', or 'bf16' to be run in `autocast`.
-    """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = folded(classifier.model, dtype=dtype)
-    if model is classifier.model:
-        return classifier.eval()
-    ready = Classifier(inputs=classifier.inputs, model=model, multi_label=classifier.multi_label)
-    return ready.eval()
-
-
-def score_batches(
-    classifier: Classifier,
-    source: SampleSource,
-    *,
-    settings: Settings,
-    device: torch.device,
-    report: Report | None = None,
-    say: Say = print,
-) -> Iterator[tuple[Batch, Tensor]]:
-    """Yields each batch of this process's share, with its logits.
-
-    The model is in test mode while this runs. Out of memory halves the part of a batch that goes
-    through the model at once, and says so.
-
-    Yields:
-        The batch (on the host) and its logits, float32 [B, K] on the device.
-    """
-    rank, world = process_place()
-    chunk = settings.micro_batch or -(-settings.batch_size // world)
-    sampler = StepSampler(
-        len(source),
-        batch_size=chunk * world,
-        chunk_size=chunk,
-        shuffle=False,
-        rank=rank,
-        world=world,
-    )
-    loader = make_loader(
-        source,
-        sampler,
-        training=False,
-        num_workers=settings.num_workers,
-        pin_memory=device.type == "cuda",
-    )
-    was_training = classifier.training
-    done, size = 0, chunk
-    try:
-        classifier.eval()
-        ready = ready_to_score(classifier, settings.precision)
-        for batch in map(checked, loader):
-            parts: list[Tensor] = []
-            start = 0
-            while start < len(batch):
-                part = batch.part(start, start + size)
-                logits = _logits(ready, part, device, settings.precision)
-                if logits is None:
-                    size = _halved(size, say)
-                    continue
-                parts.append(logits)
-                start += len(part)
-            yield batch, torch.cat(parts)
-            if report is not None and batch.chunk is not None and batch.chunk.last:
-                done += batch.chunk.step_size
-                report(done, len(source))
-    finally:
-        classifier.train(was_training)
-
-
-def _logits(
-    classifier: Classifier, batch: Batch, device: torch.device, precision: str
-) -> Tensor | None:
-    """Returns the logits of a batch; None where the memory is too small."""
-    try:
-        with torch.inference_mode(), autocast(device, precision):
-            return classifier(batch.to(device)).float()  # type: ignore[no-any-return]
-    except torch.OutOfMemoryError:
-        return None
-
-
-def _halved(size: int, say: Say) -> int:
-    if size == 1:
-        raise VideozooError("out of memory with a single video; use --use-gpu False")
-    half = (size + 1) // 2
-    say(f"out of memory: videos at once (micro_batch) from now on: {half}")
-    return half
+    average_precision: list[float | None] | None = None
 
 
 def video_losses(batch: Batch, logits: Tensor) -> Tensor:
     """Returns the loss of each video, float32 [B]; what an unlabelled video gives means nothing."""
     labels = batch.labels.to(logits.device)
-    if isinstance(batch, FeatureBatch):
+    if labels.ndim == 2:  # a column a class
         return feature_loss(logits, labels)
     return clip_loss(logits, labels.clamp(min=0))
+
+
+def metric_of(settings: Settings) -> VideoMetrics:
+    """Returns what measures the classifiers of these settings, with nothing taken in yet."""
+    if settings.FEATURES:
+        return YouTube8MMetrics(num_classes=settings.num_classes, top_k=settings.topk)
+    if isinstance(settings, ClipSettings) and settings.multi_label:
+        return MultiLabelMetrics(num_classes=settings.num_classes)
+    return ClipMetrics(num_classes=settings.num_classes)
+
+
+def monitored(settings: Settings) -> str:
+    """Returns the metric whose highest value is best."""
+    if settings.FEATURES:
+        return "gap"
+    return "map" if isinstance(settings, ClipSettings) and settings.multi_label else "top1"
 
 
 @dataclass
@@ -211,12 +129,7 @@ def evaluate(
         VideozooError: no sample could be evaluated, or the data show that the config is wrong.
     """
     start = time.perf_counter()
-    metric: YouTube8MMetrics | ClipMetrics
-    if settings.FEATURES:
-        metric = YouTube8MMetrics(num_classes=settings.num_classes, top_k=settings.topk)
-    else:
-        metric = ClipMetrics(num_classes=settings.num_classes)
-    metric = metric.to(device)
+    metric = metric_of(settings).to(device)
     mine = _Tally()
     try:
         for batch, logits in score_batches(
@@ -232,7 +145,9 @@ def evaluate(
             f"none of the {len(source)} samples could be evaluated: {len(tally.unreadable)}"
             f" unreadable, {tally.unlabelled} without a label{first}"
         )
-    metrics = {key: float(value) for key, value in metric.compute().items()}
+    found = metric.compute()
+    precisions = found.pop("average_precision", None)
+    metrics = {key: float(value) for key, value in found.items()}
     return Evaluation(
         metrics={**metrics, "loss": tally.loss / tally.evaluated},
         listed=len(source),
@@ -241,20 +156,25 @@ def evaluate(
         unlabelled=tally.unlabelled,
         seconds=time.perf_counter() - start,
         confusion=_confusion(metric) if isinstance(metric, ClipMetrics) else None,
+        average_precision=None if precisions is None else _known(precisions),
     )
+
+
+def _known(values: Tensor) -> list[float | None]:
+    return [None if isnan(value) else value for value in values.reshape(-1).tolist()]
 
 
 def _take_in(
     batch: Batch,
     logits: Tensor,
     classifier: Classifier,
-    metric: YouTube8MMetrics | ClipMetrics,
+    metric: VideoMetrics,
     tally: _Tally,
 ) -> None:
     """Adds a batch's real and labelled videos to the metric, and all to the tally."""
     tally.unreadable += batch.unreadable
     real = batch.weights > 0
-    known = batch.labelled if isinstance(batch, FeatureBatch) else batch.labels >= 0
+    known = _names_classes(batch)
     keep = (real & known).to(logits.device)
     tally.unlabelled += int((real & ~known).sum())
     if keep.any():
@@ -262,6 +182,13 @@ def _take_in(
         metric.update(classifier.scores(logits[keep]), labels)
         tally.evaluated += int(keep.sum())
         tally.loss += float(video_losses(batch, logits)[keep].sum(dtype=torch.float64))
+
+
+def _names_classes(batch: Batch) -> Tensor:
+    """Returns whose classes are known, bool [B]."""
+    if isinstance(batch, FeatureBatch):
+        return batch.labelled
+    return batch.labels >= 0 if batch.labels.ndim == 1 else batch.labels.any(dim=1)
 
 
 def _confusion(metric: ClipMetrics) -> Tensor:

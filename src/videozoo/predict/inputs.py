@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from videozoo.data.batches import Batch, ClipBatch, FeatureBatch
 from videozoo.data.transforms import dequantise, normalise_clips, unwhiten
 from videozoo.errors import VideozooError
+from videozoo.predict.views import describe_views
 from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
 
 
@@ -103,7 +104,8 @@ def build_classifier(settings: Settings, eigenvalues: Tensor | None = None) -> C
         assert isinstance(settings, ClipSettings)
         inputs = ClipInputs(mean=settings.image_mean, std=settings.image_std)
     model = build_model(settings.NAME, **settings.model_arguments())
-    return Classifier(inputs=inputs, model=model, multi_label=settings.FEATURES)
+    many = settings.FEATURES or (isinstance(settings, ClipSettings) and settings.multi_label)
+    return Classifier(inputs=inputs, model=model, multi_label=many)
 
 
 def read_eigenvalues(path: str, width: int) -> Tensor:
@@ -150,7 +152,7 @@ def describe_preprocessing(settings: Settings) -> dict[str, Any]:
             "short_size": settings.short_size,
             "resize": settings.resize,
             "resize_with": settings.resize_with,
-            "crop": f"{settings.target_size} px centre",
+            **describe_views(settings),
             "image_mean": list(settings.image_mean),
             "image_std": list(settings.image_std),
         }

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from videozoo.config import Experiment
 from videozoo.data.loader import SampleSource
 from videozoo.predict.devices import choose_device
-from videozoo.predict.evaluate import Report, score_batches
+from videozoo.predict.folding import FoldedOnce
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.samples import open_samples
+from videozoo.predict.scoring import Report, score_batches
 from videozoo.predict.weights import load_weights
 from videozoo.settings import Settings
+from videozoo.zoo.pull import weights_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Predictor:
         self.settings = settings
         self.labels = labels
         self.device = device
+        self._ready = FoldedOnce()
 
     def predict(
         self, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, top_k: int = 20
@@ -93,6 +95,7 @@ class Predictor:
             source,
             settings=self.settings,
             device=self.device,
+            ready=self._ready,
             report=report,
         ):
             indices = () if batch.chunk is None else batch.chunk.indices
@@ -123,14 +126,15 @@ def load(
     """Loads a checkpoint for prediction.
 
     Args:
-        path: a native .safetensors file; with `experiment` also a Fluid folder or archive.
+        path: a native .safetensors file, or a name of the zoo, whose weights are fetched where they
+            are not here; with `experiment` also a Fluid folder or archive.
         experiment: the config to use instead of the checkpoint's own.
         use_gpu: run on a GPU where there is one.
 
     Raises:
-        VideozooError: the file is missing or does not fit.
+        VideozooError: the file is missing or does not fit, or cannot be fetched.
     """
-    weights = load_weights(Path(path), experiment)
+    weights = load_weights(weights_of(path), experiment)
     device, _ = choose_device(use_gpu)
     return Predictor(
         classifier=weights.classifier,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from videozoo.data.loader import SampleSource
 from videozoo.errors import Faults, VideozooError
+from videozoo.predict.views import protocol_views
 from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def open_samples(
             check_class_names(names, settings)
     with faults.noting():
         if isinstance(settings, FeatureSettings):
-            samples = Samples(_feature_source(settings, spec, labelled, progress), names)
+            source = _feature_source(settings, spec, augment, labelled, progress)
+            samples = Samples(source, names)
         else:
             assert isinstance(settings, ClipSettings)
             samples = _clip_samples(settings, spec, augment, labelled, names)
@@ -163,10 +165,11 @@ def _in_order(path: str, names: dict[int, str]) -> list[str]:
 def _feature_source(
     settings: FeatureSettings,
     spec: str | Sequence[str],
+    augment: bool,
     labelled: bool,
     progress: Callable[[int, int], None] | None,
 ) -> SampleSource:
-    from videozoo.data.youtube8m.frames import sample_cluster_frames
+    from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
     from videozoo.data.youtube8m.shards import list_shards
     from videozoo.data.youtube8m.source import YouTube8MSource
 
@@ -174,6 +177,8 @@ def _feature_source(
     frames = None
     if isinstance(settings, AttentionClusterSettings):
         frames = partial(sample_cluster_frames, seg_num=settings.seg_num)
+    if augment and settings.frame_drop:
+        frames = partial(sample_kept_frames, drop=settings.frame_drop, frames=frames)
     return YouTube8MSource(
         shards,
         feature_names=settings.feature_names,
@@ -198,7 +203,13 @@ def _clip_samples(
 
     if isinstance(spec, str):
         folder = Path(settings.video_folder) if settings.video_folder else None
-        listing = read_listing(spec, class_names=names, video_folder=folder, labelled=labelled)
+        listing = read_listing(
+            spec,
+            class_names=names,
+            video_folder=folder,
+            labelled=labelled,
+            multi_label=settings.multi_label,
+        )
         entries, names = listing.entries, names or listing.class_names
         _check_labels(entries, settings.num_classes, spec)
     else:
@@ -214,9 +225,13 @@ def _clip_samples(
         resize=settings.resize,
         augment=augment,
         flip=settings.flip,
+        random_resized_crop=settings.random_resized_crop,
+        scale_jitter=settings.scale_jitter,
         decoder=settings.decoder,
         resize_with=settings.resize_with,
         labelled=labelled,
+        multi_label=settings.multi_label,
+        views=None if augment else protocol_views(settings),
     )
     return Samples(source, names)
 
@@ -237,11 +252,13 @@ def _each_once(paths: Sequence[str], find: Callable[[str], list[Path]]) -> list[
 
 
 def _check_labels(entries: Sequence[ClipEntry], num_classes: int, spec: str) -> None:
-    for entry in entries:
-        if entry.label is not None and not 0 <= entry.label < num_classes:
-            smallest = min(e.label for e in entries if e.label is not None)
-            hint = "; it looks 1-based" if smallest == 1 and entry.label == num_classes else ""
-            raise VideozooError(
-                f"{spec}: label {entry.label} of {entry.video} is out of range"
-                f" 0..{num_classes - 1}{hint}; check the list and num_classes"
-            )
+    every = [entry.labels or (() if entry.label is None else (entry.label,)) for entry in entries]
+    smallest = min((label for labels in every for label in labels), default=0)
+    for entry, labels in zip(entries, every, strict=True):
+        for label in labels:
+            if not 0 <= label < num_classes:
+                hint = "; it looks 1-based" if smallest == 1 and label == num_classes else ""
+                raise VideozooError(
+                    f"{spec}: label {label} of {entry.video} is out of range"
+                    f" 0..{num_classes - 1}{hint}; check the list and num_classes"
+                )

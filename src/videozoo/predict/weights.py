@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import Table, fluid_table, to_fluid
@@ -100,9 +102,7 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
             raise VideozooError(
                 f"{path}: these are weights of {checkpoint.model}, not of {experiment.model}"
             )
-        classifier = build_classifier(
-            experiment["INFER"], checkpoint.extra.get("eigenvalues", None)
-        )
+        classifier = _empty(experiment["INFER"], _stored_eigenvalues(checkpoint, experiment))
         state = checkpoint.state_dict
         labels = checkpoint.labels
         check_state_dict(classifier.model.state_dict(), state, str(path))
@@ -113,7 +113,7 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
                 " give --model-name and --config"
             )
         settings = experiment["INFER"]
-        classifier = build_classifier(settings, eigenvalues_of(settings))
+        classifier = _empty(settings, eigenvalues_of(settings))
         state = load_fluid_weights(
             path, fluid_names(experiment, classifier), classifier.model.state_dict()
         )
@@ -122,8 +122,35 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
             f"{path}: is a PyTorch file without a model of videozoo; give it to --pretrain,"
             " or give --weights a .safetensors file or a Fluid folder"
         )
-    classifier.model.load_state_dict(state)
+    own = classifier.model.state_dict()
+    # Copied, since a native file's tensors are views of the file, which may change.
+    state = {key: value.to(own[key].dtype, copy=True) for key, value in state.items()}
+    classifier.model.load_state_dict(state, assign=True)
     return LoadedWeights(classifier.eval(), experiment, labels, path, sha256_of_weights(path))
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves weights undrawn: on "meta", drawing imports PyTorch's compiler, which takes 1.5 s."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _stored_eigenvalues(checkpoint: NativeCheckpoint, experiment: Experiment) -> Tensor | None:
+    """Returns what un-whitens rgb: the checkpoint's, or eigen_file's where it was made without."""
+    needed = checkpoint.config.get("INFER", {}).get("eigen_file") is not None
+    if needed and "eigenvalues" not in checkpoint.extra:
+        return eigenvalues_of(experiment["INFER"])
+    return checkpoint.extra.get("eigenvalues")
+
+
+def _empty(settings: Settings, eigenvalues: Tensor | None) -> Classifier:
+    """Builds a classifier whose weights have shapes alone: those to load take their place."""
+    with torch.device("meta"), _Undrawn():
+        return build_classifier(settings, eigenvalues)
 
 
 def native_checkpoint(

@@ -1,167 +1,21 @@
-"""What happens around the steps: progress, validation, checkpoints."""
+"""What happens between the steps: validation, checkpoints, going on from a saved training."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 import torch.distributed as dist
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from videozoo.data.batches import Batch
 from videozoo.errors import VideozooError
 from videozoo.processes import process_place
-from videozoo.tasks.curves import Curves
-from videozoo.tasks.state import Position
+from videozoo.tasks.averaging import Averaging
+from videozoo.tasks.progress import StepReport
+from videozoo.tasks.state import Position, TrainingState
 from videozoo.tasks.task import VideoTask
-
-
-class StepReport(L.Callback):
-    """The progress bar, or lines where there is no terminal; and the training curves.
-
-    Args:
-        epochs: of the whole training.
-        steps: of an epoch.
-        position: updated with every step.
-        curves: None in processes other than the first.
-        log_interval: steps between two lines and two points of the curves.
-    """
-
-    def __init__(
-        self,
-        *,
-        epochs: int,
-        steps: int,
-        position: Position,
-        curves: Curves | None,
-        log_interval: int,
-        console: Console,
-    ) -> None:
-        self.epochs, self.steps = epochs, steps
-        self.position = position
-        self.curves = curves
-        self.log_interval = log_interval
-        self.console = console
-        self.waited = 0.0
-        self.waited_in_all = self.worked_in_all = 0.0
-        self._idle_since: float | None = None
-        self._interval_start = time.perf_counter()
-        self._interval_videos = 0
-        self._bar: Progress | None = None
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begins the first interval: what came before was starting the processes."""
-        self._interval_start = time.perf_counter()
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begins a bar for the epoch."""
-        self._idle_since = time.perf_counter()
-        if self.curves is None or not self.console.is_terminal:
-            return
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=self.console,
-            transient=True,
-        )
-        epoch = f"{trainer.current_epoch + 1}/{self.epochs}"
-        self._bar.add_task("", total=self.steps, completed=self.position.step, epoch=epoch, text="")
-        self._bar.start()
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        """Counts the time since the last chunk as waiting for data."""
-        now = time.perf_counter()
-        if self._idle_since is not None:
-            self.waited += now - self._idle_since
-
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-    ) -> None:
-        """Moves the position; reports each log_interval."""
-        assert isinstance(pl_module, VideoTask)
-        assert batch.chunk is not None
-        position = self.position
-        for unreadable in batch.unreadable:
-            position.unreadable[unreadable.index] = (unreadable.video, unreadable.reason)
-        self._idle_since = time.perf_counter()
-        if not batch.chunk.last:
-            return
-        position.step += 1
-        position.steps_done = pl_module.steps_done
-        position.videos += pl_module.last_videos
-        self._interval_videos += pl_module.last_videos
-        if position.steps_done % self.log_interval == 0 or position.step == self.steps:
-            self._report(trainer.current_epoch, pl_module)
-        elif self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=position.step)
-
-    def _report(self, epoch: int, task: VideoTask) -> None:
-        now = time.perf_counter()
-        seconds = now - self._interval_start
-        speed = self._interval_videos / seconds
-        waiting = self.waited / seconds
-        self.waited_in_all += self.waited
-        self.worked_in_all += seconds
-        self._interval_start, self._interval_videos, self.waited = now, 0, 0.0
-        if self.curves is None or task.last_videos == 0:  # of nothing there is no loss
-            return
-        step = self.position.steps_done
-        values = {"loss": task.last_loss, "learning_rate": task.last_rate}
-        self.curves.add(values, step=step, epoch=epoch, split="train")
-        speeds = {"videos_per_second": speed, "waiting_for_data": waiting}
-        self.curves.board.log_metrics(speeds, step=step)
-        lost = len(self.position.unreadable)
-        text = (
-            f"loss {task.last_loss:.4f}  rate {task.last_rate:.3g}  {speed:.3g} videos/s"
-            f"  waiting for data {waiting:.0%}" + (f"  unreadable {lost}" if lost else "")
-        )
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self.position.step, text=text)
-        else:
-            self.console.print(
-                f"epoch {epoch + 1}/{self.epochs}  step {self.position.step}/{self.steps}  {text}",
-                highlight=False,
-                soft_wrap=True,
-            )
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Ends the epoch's bar."""
-        self._stop_bar()
-
-    def on_exception(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
-    ) -> None:
-        """Gives the terminal back."""
-        self._stop_bar()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leaves the block's time out of speeds and of the time spent waiting for data."""
-        start = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - start
-        self._interval_start += seconds
-        if self._idle_since is not None:
-            self._idle_since += seconds
-
-    def _stop_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 class EpochEnd(L.Callback):
@@ -175,6 +29,9 @@ class EpochEnd(L.Callback):
         save: writes a checkpoint under the names given.
         save_interval: epochs between two checkpoints that stay.
         epochs: of the whole training; the last epoch validates and saves in any case.
+        meter: told of the time that this takes.
+        patience: validations without a new best after which training ends; None: it does not.
+        say: prints a line.
     """
 
     def __init__(
@@ -188,7 +45,11 @@ class EpochEnd(L.Callback):
         save_interval: int,
         epochs: int,
         meter: StepReport,
+        patience: int | None,
+        say: Callable[[str], None],
     ) -> None:
+        self.patience = patience
+        self.say = say
         self.position = position
         self.validate = validate
         self.valid_interval = valid_interval
@@ -219,21 +80,35 @@ class EpochEnd(L.Callback):
             )
         pl_module.share_buffers()
         with self.meter.paused():
-            self._validate_and_save(trainer.current_epoch)
+            trainer.should_stop = self._validate_and_save(trainer.current_epoch)
 
-    def _validate_and_save(self, epoch: int) -> None:
-        final = epoch + 1 == self.epochs
-        names = ["last"]
-        if (epoch + 1) % self.save_interval == 0 or final:
-            names.append(f"epoch{epoch + 1}")
+    def _validate_and_save(self, epoch: int) -> bool:
+        """Returns whether training ends here, before its last epoch."""
+        position, final, names = self.position, epoch + 1 == self.epochs, ["last"]
+        stops = False
         if self.validate is not None and ((epoch + 1) % self.valid_interval == 0 or final):
             self.save(["last"])  # whatever happens in validation, the epoch is not lost
             score = self.validate(epoch)[self.monitor]
-            if self.position.best is None or score > self.position.best:
-                self.position.best = score
+            if position.best is None or score > position.best:
+                position.best, position.worse = score, 0
                 names.append("best")
-        self.position.epoch, self.position.step = epoch + 1, 0
+            else:
+                position.worse += 1
+            stops = not final and stopped_early(position, self.patience)
+        if (epoch + 1) % self.save_interval == 0 or final or stops:
+            names.insert(1, f"epoch{epoch + 1}")
+        position.epoch, position.step = epoch + 1, 0
         self.save(names)
+        if stops:
+            self.say(
+                f"training ends early: no new best {self.monitor} in {position.worse} validations"
+            )
+        return stops
+
+
+def stopped_early(position: Position, patience: int | None) -> bool:
+    """Returns whether there have been as many validations without a new best as are borne with."""
+    return patience is not None and position.worse >= patience
 
 
 def _share_unreadable(position: Position) -> None:
@@ -293,3 +168,38 @@ class SaveWithin(L.Callback):
             with self.meter.paused():
                 self.save(["last"])
             self._saved_at = time.monotonic()
+
+
+class Restore(L.Callback):
+    """Puts saved weights and optimizer state in place, when Lightning has built them.
+
+    Args:
+        state: the training to go on with; None: training begins.
+        ema_decay: see Averaging; None: weights are not averaged.
+    """
+
+    def __init__(self, state: TrainingState | None, *, ema_decay: float | None) -> None:
+        self.state = state
+        self.ema_decay = ema_decay
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Loads the state; begins the average, or goes on with it.
+
+        Raises:
+            VideozooError: the optimizer has other parameter groups than were saved.
+        """
+        assert isinstance(pl_module, VideoTask)
+        state, classifier = self.state, pl_module.classifier
+        if state is not None:
+            classifier.model.load_state_dict(state.model)
+            try:
+                trainer.optimizers[0].load_state_dict(state.optimizer)
+            except ValueError as error:
+                raise VideozooError(
+                    "--resume: the optimizer that was saved has other parameter groups; resume"
+                    f" with the layer_decay that it was trained with ({error})"
+                ) from None
+        if self.ema_decay is not None:
+            pl_module.averaging = Averaging(classifier, decay=self.ema_decay)
+            if state is not None and state.average is not None:
+                pl_module.averaging.load(state.average)

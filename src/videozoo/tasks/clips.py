@@ -6,6 +6,7 @@ from torch.optim import SGD, Optimizer
 
 from videozoo.predict.inputs import Classifier
 from videozoo.settings import ClipSettings
+from videozoo.tasks.freezing import freeze, layer_groups
 from videozoo.tasks.schedules import piecewise, thirds_of_epochs
 from videozoo.tasks.task import VideoTask
 
@@ -18,14 +19,16 @@ class ClipTask(VideoTask):
             classifier=classifier, learning_rate=settings.learning_rate, seed=settings.seed
         )
         self.settings = settings
+        self.frozen = freeze(classifier.model, settings.freeze_stages)
         self.boundaries = thirds_of_epochs(
             epochs=settings.epoch, total_videos=videos, batch_size=settings.batch_size
         )
 
     def configure_optimizers(self) -> Optimizer:
-        """Returns SGD."""
+        """Returns SGD; with layer_decay, earlier stages of the trunk have smaller rates."""
+        decay = self.settings.layer_decay
         return SGD(
-            self.parameters(),
+            layer_groups(self.classifier.model, decay) if decay else self.parameters(),
             lr=self.learning_rate,
             momentum=self.settings.momentum,
             weight_decay=self.settings.l2_weight_decay,

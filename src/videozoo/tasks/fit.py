@@ -11,15 +11,28 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from videozoo.errors import VideozooError
-from videozoo.predict.evaluate import Evaluation, evaluate
+from videozoo.predict.evaluate import Evaluation, evaluate, monitored
+from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import native_checkpoint
 from videozoo.processes import is_first_process
-from videozoo.settings import NeXtVLADSettings, Settings
-from videozoo.tasks.callbacks import EpochEnd, SaveWithin, StepReport
+from videozoo.settings import Settings
+from videozoo.tasks.balance import ListedClasses, listed_classes
+from videozoo.tasks.callbacks import EpochEnd, Restore, SaveWithin, stopped_early
 from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
-from videozoo.tasks.plan import Run, TrainData, Trained, chunk_size, fingerprint, schedule_videos
+from videozoo.tasks.plan import (
+    Run,
+    TrainData,
+    Trained,
+    changes_since,
+    chunk_size,
+    fingerprint,
+    not_applied,
+    schedule_videos,
+)
+from videozoo.tasks.progress import StepReport
+from videozoo.tasks.recipe import Recipe, check_recipe, make_recipe
 from videozoo.tasks.state import Position, TrainingState, save_training, state_path
 from videozoo.tasks.task import VideoTask
 from videozoo.tasks.trainer import quiet_lightning, run_trainer
@@ -48,11 +61,38 @@ class Fit:
         )
         self.task.say = self.say
         self.task.steps_done = self.position.steps_done
+        self.listed = self._listed_classes()
+        self.task.recipe = self._recipe()
         if warning:
             self.say(f"warning: {warning}")
-        self._say_what_is_not_applied()
+        if unused := not_applied(run.experiment):
+            self.say(unused)
         self.trainer: L.Trainer | None = None
         self.curves: Curves | None = None
+
+    def _listed_classes(self) -> ListedClasses | None:
+        """Returns the classes of the training list, where something is to be balanced."""
+        if "balanced" not in (self.settings.sampler, self.settings.class_weights):
+            return None
+        if self.settings.FEATURES:  # a list of clips names them, records hold them
+            self.say(f"reading the classes of {len(self.run.train)} videos, to balance them")
+        listed = listed_classes(self.run.train)
+        self.position.unreadable |= listed.unreadable
+        return listed
+
+    def _recipe(self) -> Recipe:
+        run, settings = self.run, self.settings
+        steps = settings.epoch * -(-len(run.train) // settings.batch_size)
+        at_once = chunk_size(settings, processes=run.devices * run.nodes)
+        validates = run.valid is not None
+        check_recipe(run.experiment, validates=validates, at_once=at_once, steps=steps)
+        return make_recipe(
+            settings,
+            multi_label=run.classifier.multi_label,
+            steps=steps,
+            listed=self.listed,
+            teachers=run.teachers,
+        )
 
     def say(self, message: str) -> None:
         """Prints a line, in the first process only."""
@@ -74,6 +114,9 @@ class Fit:
         self._say_what_it_writes_over()
         if self.position.epoch >= settings.epoch:
             self.say(f"all {settings.epoch} epochs are done; give --epoch-num to train longer")
+            return self._trained(None, 0.0)
+        if stopped_early(self.position, settings.early_stopping):
+            self.say("this training has ended early; with a larger early_stopping it would go on")
             return self._trained(None, 0.0)
         quiet_lightning()
         board = TensorBoardLogger(run.save_dir, name="curves", version=run.experiment.model)
@@ -97,7 +140,15 @@ class Fit:
         done: Any = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = self.position.epoch
         start, before = time.perf_counter(), self.position.videos
-        data = TrainData(run.train, settings, self.position, pin_memory=run.use_gpu)
+        balanced = self.listed if settings.sampler == "balanced" else None
+        data = TrainData(
+            run.train,
+            settings,
+            self.position,
+            pin_memory=run.use_gpu,
+            policy=self.task.recipe.policy,
+            classes=None if balanced is None else balanced.classes,
+        )
         try:
             run_trainer(trainer, self.task, data)
         except KeyboardInterrupt:
@@ -114,7 +165,7 @@ class Fit:
     def _trainer(self, board: TensorBoardLogger, meter: StepReport) -> L.Trainer:
         run, settings = self.run, self.settings
         callbacks: list[L.Callback] = [
-            _Restore(run.resume),
+            Restore(run.resume, ema_decay=settings.ema_decay),
             meter,
             SaveWithin(
                 position=self.position,
@@ -127,11 +178,13 @@ class Fit:
                 position=self.position,
                 validate=self.validate if run.valid is not None else None,
                 valid_interval=run.valid_interval,
-                monitor="gap" if settings.FEATURES else "top1",
+                monitor=monitored(settings),
                 save=self.save,
                 save_interval=run.save_interval,
                 epochs=settings.epoch,
                 meter=meter,
+                patience=settings.early_stopping,
+                say=self.say,
             ),
         ]
         processes = run.devices * run.nodes
@@ -152,16 +205,6 @@ class Fit:
             default_root_dir=run.save_dir,
         )
 
-    def _say_what_is_not_applied(self) -> None:
-        settings, origins = self.settings, self.run.experiment.origins["TRAIN"]
-        if not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients:
-            return
-        if origins.get("gradient_clip_norm", "default") != "default":
-            self.say(
-                "gradient_clip_norm is not applied, as in the original; --set"
-                " TRAIN.clip_gradients=True applies it, as in the paper"
-            )
-
     def _say_what_it_writes_over(self) -> None:
         if self.run.resume is None and state_path(self.path("last")).exists():
             self.say(
@@ -173,11 +216,8 @@ class Fit:
         """Compares what decides the course of training with that of the checkpoint."""
         if not self.path("best").exists():
             self.position.best = None  # it lies in another folder: this one gets its own
-        theirs = self.position.fingerprint
-        before, now = theirs.get("settings", {}), mine["settings"]
-        changes = {key: (theirs.get(key), mine[key]) for key in mine if key != "settings"}
-        changes |= {key: (before.get(key), now.get(key)) for key in {**before, **now}}
-        changes = {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
+            self.position.worse = 0
+        changes = changes_since(self.position.fingerprint, mine, self.settings)
         if not changes:
             return
         what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
@@ -193,7 +233,7 @@ class Fit:
         run = self.run
         assert run.valid is not None
         self.evaluation = evaluate(
-            self.task.classifier,
+            self.ready(),
             run.valid,
             settings=self._valid_settings(),
             device=self.task.device,
@@ -212,6 +252,11 @@ class Fit:
         )
         return metrics
 
+    def ready(self) -> Classifier:
+        """Returns the classifier that is validated and saved: the average where there is one."""
+        average = self.task.averaging
+        return self.task.classifier if average is None else average.classifier
+
     def _valid_settings(self) -> Settings:
         """Returns VALID's settings, with chunks no larger than TRAIN's."""
         settings, processes = self.run.experiment["VALID"], self.run.devices * self.run.nodes
@@ -229,10 +274,14 @@ class Fit:
         assert self.trainer is not None
         if not self.trainer.is_global_zero:
             return
-        weights = native_checkpoint(self.task.classifier, self.run.experiment, self.run.labels)
-        model = self.task.classifier.model.state_dict()
-        optimizer = self.trainer.optimizers[0].state_dict()
-        state = TrainingState(self.position, model, optimizer)
+        weights = native_checkpoint(self.ready(), self.run.experiment, self.run.labels)
+        average = self.task.averaging
+        state = TrainingState(
+            self.position,
+            self.task.classifier.model.state_dict(),
+            self.trainer.optimizers[0].state_dict(),
+            None if average is None else average.state(),
+        )
         save_training([self.path(name) for name in names], weights, state)
 
     def _share_waiting(self, meter: StepReport) -> float:
@@ -248,17 +297,3 @@ class Fit:
             videos_per_second=speed,
             waiting_for_data=self._share_waiting(meter) if meter is not None else 0.0,
         )
-
-
-class _Restore(L.Callback):
-    """Puts the saved weights and optimizer state in place, when Lightning has built them."""
-
-    def __init__(self, state: TrainingState | None) -> None:
-        self.state = state
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.state is None:
-            return
-        assert isinstance(pl_module, VideoTask)
-        pl_module.classifier.model.load_state_dict(self.state.model)
-        trainer.optimizers[0].load_state_dict(self.state.optimizer)

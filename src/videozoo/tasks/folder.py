@@ -189,6 +189,7 @@ def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
         "l2_weight_decay": 1e-4,
         "total_videos": "auto",
         "flip": not sided,
+        "pretrain_base": "none",  # nothing is fetched that nobody asked for
     }
     return {"MODEL": both, "TRAIN": train, "VALID": {"batch_size": batch},
             "TEST": {"batch_size": batch}, "INFER": {"batch_size": 1}}  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from videozoo.config import Experiment
+from videozoo.data.augment import DevicePolicy
 from videozoo.data.batches import Batch
 from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.predict.evaluate import Evaluation
 from videozoo.predict.inputs import Classifier
-from videozoo.settings import LABEL_KEYS, Settings
+from videozoo.settings import LABEL_KEYS, NeXtVLADSettings, Settings
+from videozoo.tasks.distill import Teacher
 from videozoo.tasks.state import Position, TrainingState
 
 VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
@@ -26,7 +29,7 @@ FREE_KEYS = {
     *LABEL_KEYS, "name", "dataset", "bone_network", "bone_nework", "num_reader_threads",
     "buf_size", "filelist", "use_gpu", "num_workers", "epoch", "pretrain_base", "topk",
     "save_every_steps", "save_every_minutes", "batch_size", "micro_batch", "num_gpus", "seed",
-    "format", "video_folder", "eigen_file",
+    "format", "video_folder", "eigen_file", "early_stopping",
 }  # fmt: skip
 
 
@@ -47,6 +50,7 @@ class Run:
         devices, nodes: GPUs (or CPU processes) of each machine, machines.
         use_gpu: train on GPUs.
         console: where to write.
+        teachers: whose scores are learnt beside the labels.
     """
 
     experiment: Experiment
@@ -63,6 +67,7 @@ class Run:
     nodes: int = 1
     use_gpu: bool = False
     console: Console | None = None
+    teachers: list[Teacher] = field(default_factory=list)
 
 
 @dataclass
@@ -96,6 +101,19 @@ def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
     return listed, None
 
 
+def not_applied(experiment: Experiment) -> str | None:
+    """Returns what is to be said of a key that is given and has no effect; None: nothing."""
+    settings, origins = experiment["TRAIN"], experiment.origins["TRAIN"]
+    if not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients:
+        return None
+    if origins.get("gradient_clip_norm", "default") == "default":
+        return None
+    return (
+        "gradient_clip_norm is not applied, as in the original; --set"
+        " TRAIN.clip_gradients=True applies it, as in the paper"
+    )
+
+
 def chunk_size(settings: Settings, *, processes: int) -> int:
     """Returns how many samples a process takes through the model at once.
 
@@ -114,6 +132,8 @@ def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> 
         source: the training samples.
         processes: of the run.
     """
+    # Of the model's own schedules a resumed run may change the length, not of the cosine.
+    free = FREE_KEYS if settings.schedule is None else FREE_KEYS - {"epoch"}
     names = hashlib.sha256()
     for index in range(0, len(source), max(1, len(source) // 1000)):
         names.update(source.name(index).encode("utf-8", "surrogateescape") + b"\0")
@@ -123,21 +143,60 @@ def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> 
         "batch_size": settings.batch_size,
         "chunk_size": chunk_size(settings, processes=processes),
         "seed": settings.seed,
-        "settings": {k: v for k, v in settings.model_dump().items() if k not in FREE_KEYS},
+        "settings": {k: v for k, v in settings.model_dump().items() if k not in free},
     }
 
 
+def changes_since(
+    theirs: Mapping[str, Any], mine: Mapping[str, Any], settings: Settings
+) -> dict[str, tuple[Any, Any]]:
+    """Compares two fingerprints: what was saved, what holds now.
+
+    Args:
+        theirs: of the checkpoint.
+        mine: of the run that resumes it.
+        settings: of TRAIN; a key that the checkpoint does not know yet had its default.
+
+    Returns:
+        Both values of every key that differs.
+    """
+    fields = type(settings).model_fields
+    now = mine["settings"]
+    before = {key: fields[key].default for key in now} | theirs.get("settings", {})
+    changes = {key: (theirs.get(key), mine[key]) for key in mine if key != "settings"}
+    changes |= {key: (before.get(key), now.get(key)) for key in {**before, **now}}
+    return {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
+
+
 class TrainData(L.LightningDataModule):
-    """The training loader; built when the number of processes is known."""
+    """The training loader; built when the number of processes is known.
+
+    Args:
+        source: the training samples.
+        settings: of TRAIN.
+        position: where the first epoch begins.
+        pin_memory: see make_loader.
+        policy: see make_loader.
+        classes: of each sample, to be drawn equally often; None: the list is shuffled.
+    """
 
     def __init__(
-        self, source: SampleSource, settings: Settings, position: Position, *, pin_memory: bool
+        self,
+        source: SampleSource,
+        settings: Settings,
+        position: Position,
+        *,
+        pin_memory: bool,
+        policy: DevicePolicy | None = None,
+        classes: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.source = source
         self.settings = settings
         self.position = position
         self.pin_memory = pin_memory
+        self.policy = policy
+        self.classes = classes
 
     def train_dataloader(self) -> DataLoader[Batch | Stop]:
         """Returns the loader of this process's chunks."""
@@ -153,6 +212,7 @@ class TrainData(L.LightningDataModule):
             rank=self.trainer.global_rank,
             world=world,
             groups=getattr(self.source, "read_groups", None),
+            classes=self.classes,
         )
         sampler.resume_at(self.position.epoch, self.position.step)
         return make_loader(
@@ -161,5 +221,6 @@ class TrainData(L.LightningDataModule):
             training=True,
             num_workers=settings.num_workers,
             seed=settings.seed,
+            policy=self.policy,
             pin_memory=self.pin_memory,
         )

@@ -5,6 +5,7 @@ A schedule holds no state, so a resumed run needs none: the step alone decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -43,3 +44,26 @@ def staircase(step: int, *, every: int, decay: float, last_step: int) -> float:
         last_step: the rate stays as it is from here on.
     """
     return float(decay ** (min(step, last_step) // max(1, every)))
+
+
+def cosine(step: int, *, first: int, last: int) -> float:
+    """Falls from 1 to 0 along half a cosine.
+
+    I. Loshchilov, F. Hutter: "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
+    equation 5, without restarts.
+
+    Args:
+        step: optimizer steps done so far.
+        first: where it begins to fall; 1 before.
+        last: where it is 0.
+    """
+    share = (step - first) / max(1, last - first)
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, max(0.0, share))))
+
+
+def warm_up(step: int, *, steps: int) -> float:
+    """Rises in a line: 1 / steps at the first step, 1 from step `steps` - 1 on.
+
+    P. Goyal et al.: "Accurate, Large Minibatch SGD", 2017, section 2.2.
+    """
+    return min(1.0, (step + 1) / steps) if steps else 1.0

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from videozoo.checkpoints.backbones import start_from
 from videozoo.checkpoints.fluid import load_fluid_weights
-from videozoo.checkpoints.native import check_state_dict, kind_of
+from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.config import Experiment
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, did_you_mean
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import fluid_names
 from videozoo.settings import ClipSettings
 from videozoo.tasks.state import TrainingState, load_state, state_path
+from videozoo.zoo import archives, pull
+from videozoo.zoo.archives import ImageResNet, VideoWeights
+
+# Gives the path of published weights, pulled where they are not here; what else can be done where
+# they cannot be fetched is to end the sentence that says so.
+Fetch = Callable[[VideoWeights | ImageResNet, str], Path]
+_INSTEAD = ", or give --pretrain an image ResNet of yours, or --pretrain none for random weights"
+
+
+def _fetch(published: VideoWeights | ImageResNet, instead: str) -> Path:
+    return pull.pull(published, instead=instead)
 
 
 @dataclass(frozen=True)
@@ -36,36 +48,53 @@ def open_start(
     pretrain: str | None,
     resume: str | None,
     save_dir: Path,
+    fetch: Fetch = _fetch,
 ) -> Start:
     """Puts the weights that training starts from into the model, or finds the saved training.
 
     Args:
         classifier: with random weights.
         experiment: the config.
-        pretrain: what --pretrain gave; "none": random weights, on purpose.
+        pretrain: what --pretrain gave: a path or a name of the zoo; "none": random weights, on
+            purpose.
         resume: what --resume gave.
         save_dir: where --resume auto looks.
+        fetch: pulls published weights.
 
     Raises:
-        VideozooError: a file is missing or does not fit.
+        VideozooError: a file is missing or does not fit, or cannot be fetched.
     """
     if resume is None:
-        return Start(sentences=_first_weights(classifier, experiment, pretrain))
+        return Start(sentences=_first_weights(classifier, experiment, pretrain, fetch))
     if resume == "auto":
         weights = save_dir / f"{experiment.model}_last.safetensors"
         if not state_path(weights).is_file():
-            sentences = _first_weights(classifier, experiment, pretrain)
+            sentences = _first_weights(classifier, experiment, pretrain, fetch)
             return Start(sentences=[f"nothing to resume in {save_dir}", *sentences])
         return _saved_training(classifier, weights)
     if pretrain is not None:
         raise VideozooError("--resume goes on with its own weights: leave --pretrain out")
-    if not Path(resume).exists():
+    published = archives.find(resume)
+    if published is None and not Path(resume).exists():
         raise VideozooError(f"--resume {resume}: no such checkpoint")
-    if kind_of(resume) != "fluid":
+    if published is None and kind_of(resume) != "fluid":
         return _saved_training(classifier, Path(resume))
+    return _weights_of_the_original(classifier, experiment, resume, fetch)
+
+
+def _weights_of_the_original(
+    classifier: Classifier, experiment: Experiment, resume: str, fetch: Fetch
+) -> Start:
+    """Takes the weights alone: of a Fluid checkpoint, or of a name of the zoo."""
     state = classifier.model.state_dict()
-    table = fluid_names(experiment, classifier)
-    classifier.model.load_state_dict(load_fluid_weights(resume, table, state))
+    published = archives.find(resume)
+    if published is not None:
+        archives.check_weights(published, experiment)
+        taken = load_native(fetch(published, "")).state_dict
+        check_state_dict(state, taken, resume)
+    else:
+        taken = load_fluid_weights(resume, fluid_names(experiment, classifier), state)
+    classifier.model.load_state_dict(taken)
     sentence = (
         f"weights taken from {resume}; a checkpoint of the original holds no position, so training"
         " begins at epoch 1"
@@ -81,36 +110,72 @@ def _saved_training(classifier: Classifier, weights: Path) -> Start:
     return Start(state, [sentence])
 
 
-def _first_weights(
-    classifier: Classifier, experiment: Experiment, pretrain: str | None
-) -> list[str]:
-    """Takes --pretrain, else pretrain_base where it exists; returns what there is to say."""
+def choose_weights(experiment: Experiment, pretrain: str | None) -> str | None:
+    """Returns what training starts from, where nothing is resumed.
+
+    It is what --pretrain gave; else pretrain_base, where it is "none", a path that exists or a name
+    of the zoo; else, for TSN and StNet with a ResNet-50, the ResNet that the original fetched.
+
+    Args:
+        experiment: the config.
+        pretrain: what --pretrain gave.
+
+    Returns:
+        A path, a name of the zoo, "none", or None: nothing is said and nothing was published.
+    """
     settings = experiment["TRAIN"]
     base = settings.pretrain_base
-    given = pretrain or (base if base and Path(base).exists() else None)
-    if given is None:
-        return _warning(experiment) if isinstance(settings, ClipSettings) else []
-    if given.lower() == "none":
-        return []
-    if not Path(given).exists():
-        raise VideozooError(f"--pretrain {given}: no such file or folder")
+    if pretrain is not None:
+        return pretrain
+    if base and (base.lower() == "none" or Path(base).exists() or archives.find(base)):
+        return base
+    default = archives.find(archives.DEFAULT_RESNET)
+    if isinstance(settings, ClipSettings) and isinstance(default, ImageResNet):
+        return default.name if settings.num_layers == default.num_layers else None
+    return None
+
+
+def _first_weights(
+    classifier: Classifier, experiment: Experiment, pretrain: str | None, fetch: Fetch
+) -> list[str]:
+    """Puts the weights that were chosen into the model; returns what there is to say."""
+    settings = experiment["TRAIN"]
+    given = choose_weights(experiment, pretrain)
+    if given is None or given.lower() == "none":
+        if isinstance(settings, ClipSettings) and settings.freeze_stages:
+            raise VideozooError(
+                f"freeze_stages = {settings.freeze_stages} keeps the first stages as they start,"
+                " but they start from random weights; give --pretrain, or leave freeze_stages out"
+            )
+        if pretrain is not None or not isinstance(settings, ClipSettings):
+            return []
+        return [_warning(settings)]
+    published = archives.find(given)
+    if published is not None:
+        archives.check_start(published, experiment)
+        path = fetch(published, _INSTEAD)
+        source = f"{published.name} ({path})"
+    elif Path(given).exists():
+        path, source = Path(given), given
+    else:
+        near = did_you_mean(given, archives.names())
+        raise VideozooError(f"--pretrain {given}: no such file or folder{near}")
     sentences = start_from(
         classifier.model,
-        given,
+        path,
         model_name=experiment.model,
         num_layers=settings.num_layers if isinstance(settings, ClipSettings) else 50,
         table=fluid_names(experiment, classifier),
     )
-    return [f"weights taken from {given}", *sentences]
+    return [f"weights taken from {source}", *sentences]
 
 
-def _warning(experiment: Experiment) -> list[str]:
-    settings = experiment["TRAIN"]
-    assert isinstance(settings, ClipSettings)
+def _warning(settings: ClipSettings) -> str:
     base = settings.pretrain_base
-    missing = f" and pretrain_base {base} does not exist" if base else ""
-    return [
-        f"warning: {experiment.model} starts from random weights: no --pretrain is given{missing};"
-        f" an image ResNet-{settings.num_layers} (.pth, .safetensors or a Fluid folder) given to"
-        " --pretrain usually scores far better (--pretrain none: not to be told)"
-    ]
+    named = base is not None and base.lower() != "none"
+    missing = f" (pretrain_base {base} does not exist)" if named else ""
+    return (
+        f"warning: {settings.NAME} starts from random weights{missing}; an image ResNet, such as"
+        f" --pretrain resnet{settings.num_layers}, usually scores far better (--pretrain none: not"
+        " to be told)"
+    )

@@ -1,8 +1,9 @@
 """Training state: what a run needs beside the weights to go on exactly where it was saved.
 
 `X.safetensors` holds the weights for use, `X.state` beside it what training goes on from: the
-weights again, the optimizer, the position in the epoch, the best score so far and the samples that
-could not be read. One file holds it all, so that a kill between two writes cannot mix two saves.
+weights again (of which the first file may hold the moving average), the average, the optimizer, the
+position in the epoch, the best score so far and the samples that could not be read. One file holds
+it all, so that a kill between two writes cannot mix two saves.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Position:
         step: its next step, from 0.
         steps_done: steps since the beginning.
         best: the best validation score so far.
+        worse: validations since then.
         videos: videos trained on since the beginning.
         unreadable: name and reason, by index, of the samples that could not be read so far.
         fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
@@ -40,6 +42,7 @@ class Position:
     step: int = 0
     steps_done: int = 0
     best: float | None = None
+    worse: int = 0
     videos: int = 0
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
@@ -52,11 +55,12 @@ def state_path(weights: Path) -> Path:
 
 @dataclass
 class TrainingState:
-    """All that a run goes on from: position, weights and the optimizer's state."""
+    """All that a run goes on from: position, weights, the optimizer's state, averaged weights."""
 
     position: Position
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
+    average: dict[str, Tensor] | None = None
 
 
 def save_state(path: Path, state: TrainingState) -> None:
@@ -65,6 +69,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "position": asdict(state.position),
         "model": state.model,
         "optimizer": state.optimizer,
+        "average": state.average,
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -118,7 +123,12 @@ def load_state(weights: Path) -> TrainingState:
         )
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        return TrainingState(Position(**saved["position"]), saved["model"], saved["optimizer"])
+        return TrainingState(
+            Position(**saved["position"]),
+            saved["model"],
+            saved["optimizer"],
+            saved.get("average"),
+        )
     except Exception as error:  # torch.load fails in many ways; each means an unusable file
         raise VideozooError(
             f"{path}: cannot be read as a training state ({error}); resume from another one"

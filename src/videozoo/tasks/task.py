@@ -9,15 +9,16 @@ import lightning as L
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from videozoo.data.batches import Batch
 from videozoo.data.loader import Stop, checked
 from videozoo.errors import VideozooError
-from videozoo.predict.evaluate import video_losses
 from videozoo.predict.inputs import Classifier
 from videozoo.processes import process_place
+from videozoo.tasks.averaging import Averaging
+from videozoo.tasks.recipe import Recipe
 
 SMALLEST_BUCKET = 16 * 2**20
 
@@ -34,6 +35,9 @@ class VideoTask(L.LightningModule):
         last_loss: the loss of the last step: mean over its videos, or their sum (loss_is_sum).
         last_rate: the learning rate of the last step.
         last_videos: how many videos of the last step could be read, in all processes.
+        recipe: what is done beyond the model's own recipe.
+        averaging: takes in the weights of every step; None: they are not averaged.
+        frozen: modules that do not learn, their running statistics included.
 
     Args:
         classifier: preprocessing and model.
@@ -54,6 +58,9 @@ class VideoTask(L.LightningModule):
         self.last_loss = float("nan")
         self.last_rate = float("nan")
         self.last_videos = 0
+        self.recipe = Recipe(multi_label=classifier.multi_label)
+        self.averaging: Averaging | None = None
+        self.frozen: list[nn.Module] = []
         self.say: Callable[[str], None] = print
         self._parts = 1  # out of memory doubles it: a chunk goes through the model in parts
         self._step_batches: list[Batch] = []
@@ -75,7 +82,12 @@ class VideoTask(L.LightningModule):
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return self.learning_rate * self.rate_factor(self.steps_done)
+        step = self.steps_done
+        return self.learning_rate * self.recipe.rate_factor(step, self.rate_factor(step))
+
+    def on_train_start(self) -> None:
+        """Moves what the loss needs to the device."""
+        self.recipe.to(self.device)
 
     def transfer_batch_to_device(
         self, batch: Batch | Stop, device: torch.device, dataloader_idx: int
@@ -105,6 +117,8 @@ class VideoTask(L.LightningModule):
 
     def _begin_step(self) -> None:
         self.zero_grad(set_to_none=True)
+        for module in self.frozen:
+            module.eval()  # whoever called train() since meant all
         self._loss = torch.zeros((), dtype=torch.float64, device=self.device)
         self._videos = 0.0
 
@@ -121,9 +135,12 @@ class VideoTask(L.LightningModule):
         scale = 1.0 if self.loss_is_sum else 1.0 / batch.chunk.step_size
         size = -(-len(batch) // self._parts)
         for start in range(0, len(batch), size):
-            part = batch.part(start, start + size).to(self.device)
-            losses = video_losses(part, self.classifier(part)) * part.weights  # [B]
-            (losses.sum() * scale).backward()  # type: ignore[no-untyped-call]
+            part = self.recipe.prepare(batch.part(start, start + size).to(self.device))
+            losses = self.recipe.losses(part, self.classifier(part)) * part.weights  # [B]
+            # Autograd's thread for a GPU does not know which short type autocast means and would
+            # take float16. Gradients have the types of what they are of without it.
+            with torch.autocast(self.device.type, enabled=False):
+                (losses.sum() * scale).backward()  # type: ignore[no-untyped-call]
             self._loss += losses.detach().sum().double()
         self._videos += videos
 
@@ -171,8 +188,10 @@ class VideoTask(L.LightningModule):
                 self._scale_gradients(step_size / videos)
             self.clip()
             for group in optimizer.param_groups:
-                group["lr"] = self.last_rate
+                group["lr"] = self.last_rate * group.get("rate_scale", 1.0)
             optimizer.step()
+            if self.averaging is not None:
+                self.averaging.update(self.classifier.model)
         self.last_loss = float(self._loss) / (1.0 if self.loss_is_sum else max(videos, 1.0))
         if not np.isfinite(self.last_loss):
             raise VideozooError(
@@ -184,9 +203,11 @@ class VideoTask(L.LightningModule):
     def share_buffers(self) -> None:
         """Gives every process the first one's running statistics: those that are saved."""
         _, world = process_place()
+        average = self.averaging
         if world > 1:
-            for buffer in self.buffers():
-                dist.broadcast(buffer, src=0)
+            for model in (self, *(() if average is None else (average.classifier,))):
+                for buffer in model.buffers():
+                    dist.broadcast(buffer, src=0)
 
     def _gradients(self) -> list[Tensor]:
         gradients = []

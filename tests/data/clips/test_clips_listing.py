@@ -273,3 +273,43 @@ class TestExpandPaths:
         (folder / "empty").mkdir()
         with pytest.raises(VideozooError, match=r"no such file|holds no"):
             expand_paths([str(folder / "jump"), str(folder / path)])
+
+
+class TestManyLabels:
+    def test_a_list_names_several(self, tmp_path):
+        (tmp_path / "a b.mp4").touch()
+        path = write(tmp_path / "l.list", "a b.mp4 1,4,7\nc.mp4 0\nd.mp4 2, 3\n")
+        entries = read_listing(path, multi_label=True).entries
+        assert [entry.labels for entry in entries] == [(1, 4, 7), (0,), (2, 3)]
+        assert [entry.label for entry in entries] == [1, 0, 2]
+        assert entries[0].video == "a b.mp4"
+
+    def test_a_csv_names_several(self, tmp_path):
+        (tmp_path / "a.mp4").touch()
+        path = write(tmp_path / "l.csv", 'path,label\na.mp4,"run,jump"\nb.mp4,sit\n')
+        listing = read_listing(path, multi_label=True)
+        assert listing.class_names == ["jump", "run", "sit"]
+        assert [entry.labels for entry in listing.entries] == [(1, 0), (2,)]
+
+    def test_a_folder_names_one(self, folder):
+        entries = read_listing(folder, multi_label=True).entries
+        assert {entry.labels for entry in entries} == {(0,), (1,)}
+        assert all(entry.labels == (entry.label,) for entry in entries)
+
+    def test_without_the_key_a_comma_is_part_of_a_label(self, tmp_path):
+        (tmp_path / "a.mp4").touch()
+        path = write(tmp_path / "l.list", "a.mp4 1,4\n")
+        with pytest.raises(VideozooError, match="the label '1,4' is not a number"):
+            read_listing(path)
+
+    def test_every_unknown_one_is_named(self, tmp_path):
+        (tmp_path / "a.mp4").touch()
+        path = write(tmp_path / "l.list", "a.mp4 run,jmp\n")
+        with pytest.raises(VideozooError, match=r"'jmp' is none of the 2 classes.*jump"):
+            read_listing(path, class_names=["jump", "run"], multi_label=True)
+
+    def test_labels_are_not_wanted(self, tmp_path):
+        (tmp_path / "a.mp4").touch()
+        path = write(tmp_path / "l.list", "a.mp4 1,4\n")
+        (entry,) = read_listing(path, multi_label=True, labelled=False).entries
+        assert (entry.label, entry.labels) == (None, ())

@@ -165,3 +165,43 @@ def test_the_placeholder_fits_into_a_batch(video):
     batch = source.collate([placeholder], weight=0.0)
     assert batch.labels.tolist() == [-1]
     assert batch.weights.tolist() == [0.0]
+
+
+def many_of(video, *labels, **changes):
+    entries = [ClipEntry(video, one[0] if one else None, str(video), one) for one in labels]
+    sizes = {"seg_num": 2, "seglen": 1, "short_size": 40, "target_size": 32}
+    return ClipSource(entries, **(sizes | {"num_classes": 5, "multi_label": True} | changes))
+
+
+def test_a_clip_of_many_classes(video):
+    source = many_of(video, (1, 4), (0,), ())
+    batch = source.collate([source.read(i, None) for i in range(3)])
+    assert batch.labels.tolist() == [
+        [False, True, False, False, True],
+        [True, False, False, False, False],
+        [False] * 5,
+    ]
+    assert [source.classes(i) for i in range(3)] == [(1, 4), (0,), ()]
+    assert source.collate([source.placeholder()]).labels.tolist() == [[False] * 5]
+
+
+def test_every_one_of_many_classes_is_checked(video):
+    with pytest.raises(VideozooError, match=r"label 5 is out of range 0\.\.4; it looks 1-based"):
+        many_of(video, (1, 5)).read(0, None)
+
+
+def test_the_class_of_a_pickle_is_inside_it():
+    assert source_of(GOLDEN / "kinetics_0.pkl").classes(0) == (
+        source_of(GOLDEN / "kinetics_0.pkl").read(0, None).label,
+    )
+
+
+@pytest.mark.parametrize("key", ["random_resized_crop", "scale_jitter"])
+def test_crops_of_any_size_become_the_models_input(key, video):
+    source = source_of(video, augment=True, **{key: [0.3, 0.6]})
+    clips = [source.read(0, np.random.default_rng(n)).clip for n in range(4)]
+    assert {clip.shape for clip in clips} == {(3, 3, 32, 32)}
+    assert len({clip.tobytes() for clip in clips}) == 4
+    assert source.read(0, np.random.default_rng(2)).clip.tobytes() == clips[2].tobytes()
+    test = source_of(video, **{key: [0.3, 0.6]})
+    assert test.read(0, None).clip.tobytes() == source_of(video).read(0, None).clip.tobytes()

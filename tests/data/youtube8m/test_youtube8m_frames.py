@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from videozoo.data.youtube8m.frames import cluster_frames, sample_cluster_frames
+from videozoo.data.youtube8m.frames import (
+    cluster_frames,
+    sample_cluster_frames,
+    sample_kept_frames,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,32 @@ def test_a_generator_draws_once_a_part() -> None:
     np.testing.assert_array_equal(found, cluster_frames(3000, 10, draws))
     assert (found // 300).tolist() == list(range(10)), "each frame lies in its own part"
     assert len(set((found % 300).tolist())) == 10, "each part has a draw of its own"
+
+
+def test_frames_are_left_out_at_the_rate_asked_for() -> None:
+    kept = [sample_kept_frames(200, np.random.default_rng(n), drop=0.3) for n in range(50)]
+    assert sum(map(len, kept)) / (50 * 200) == pytest.approx(0.7, abs=0.02)
+    assert all((np.diff(frames) > 0).all() for frames in kept)
+    assert len({tuple(frames) for frames in kept}) == 50
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_one_frame_is_always_kept(n: int) -> None:
+    kept = [sample_kept_frames(n, np.random.default_rng(i), drop=0.99) for i in range(100)]
+    assert {len(frames) for frames in kept} <= {1, 2}
+    assert set(np.concatenate(kept).tolist()) == set(range(n))
+
+
+def test_no_frame_is_left_out_of_a_test() -> None:
+    assert sample_kept_frames(4, None, drop=0.9).tolist() == [0, 1, 2, 3]
+
+
+def test_clusters_choose_among_what_is_kept() -> None:
+    frames = partial(sample_cluster_frames, seg_num=3)
+    chosen = sample_kept_frames(9, None, drop=0.5, frames=frames)
+    assert chosen.tolist() == frames(9, None).tolist()
+    drawn = sample_kept_frames(9, np.random.default_rng(0), drop=0.5, frames=frames)
+    kept = sample_kept_frames(9, np.random.default_rng(0), drop=0.5)
+    assert len(drawn) == 3
+    assert set(drawn.tolist()) <= set(kept.tolist())
+    assert len(kept) < 9

@@ -14,7 +14,7 @@ import pytest
 
 from videozoo.data.youtube8m import index as module
 from videozoo.data.youtube8m.example import encode_example
-from videozoo.data.youtube8m.index import index_shards
+from videozoo.data.youtube8m.index import cache_folder, index_shards
 from videozoo.data.youtube8m.tfrecord import (
     RecordIndex,
     index_shard,
@@ -155,6 +155,12 @@ def test_the_default_folder_is_in_the_home(
     shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VIDEOZOO_CACHE")
+    monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "moved"))
+    assert cache_folder() == tmp_path / "moved"
+    monkeypatch.delenv("VIDEOZOO_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder() == tmp_path / "caches" / "videozoo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     index_shards(shards)
     files = list((tmp_path / "home" / ".cache" / "videozoo" / "youtube8m").iterdir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videozoo.data.clips.files import find_clips
@@ -23,11 +23,13 @@ class ClipEntry:
         path: the file; it need not exist.
         label: the class; None where the list names none (a Kinetics pickle has its own inside).
         video: the path as listed, for reports.
+        labels: the classes, in a list of clips that may have many; `label` is the first of them.
     """
 
     path: Path
     label: int | None
     video: str
+    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def read_listing(
     class_names: Sequence[str] | None = None,
     video_folder: Path | None = None,
     labelled: bool = True,
+    multi_label: bool = False,
 ) -> Listing:
     """Reads a list of clips.
 
@@ -71,13 +74,15 @@ def read_listing(
         video_folder: for Kinetics' CSV file; None takes the folder that it lies in.
         labelled: whether labels are wanted. Without it, every clip of a folder is listed, labels
             may be missing and are passed over.
+        multi_label: a clip may have many labels, with commas between them.
 
     Raises:
         VideozooError: the list is missing, empty or has a bad line, or none of its files exists.
     """
     path = Path(os.path.expanduser(spec))
     if path.is_dir():
-        return _read_folder(path, class_names, labelled=labelled)
+        listing = _read_folder(path, class_names, labelled=labelled)
+        return _with_many(listing) if multi_label else listing
     text = read_text(path)
     columns = csv_columns(text, path)
     if columns is None:
@@ -87,15 +92,20 @@ def read_listing(
         rows = csv_rows(text, path, columns, labelled=labelled, videos=videos)
     if not rows:
         raise VideozooError(f"{path}: lists no clips")
-    labels: list[int | None] = [None] * len(rows)
+    labels: list[tuple[int, ...]] = [()] * len(rows)
     names = list(class_names) if class_names is not None else None
     if labelled:
         if names is None and columns is not None:
-            names = _names_in(rows)
-        labels = _numbers(rows, names, path)
+            names = _names_in(rows, multi_label)
+        labels = _numbers(rows, names, path, multi_label)
     entries = [
-        ClipEntry(_located(row.path, path.parent), label, row.path)
-        for row, label in zip(rows, labels, strict=True)
+        ClipEntry(
+            _located(row.path, path.parent),
+            numbers[0] if numbers else None,
+            row.path,
+            numbers if multi_label else (),
+        )
+        for row, numbers in zip(rows, labels, strict=True)
     ]
     _check_some_exist(entries, path)
     return Listing(entries, names)
@@ -136,27 +146,44 @@ def _class_of(clip: Path, folder: Path) -> str:
     return clip.relative_to(folder).parts[0]
 
 
-def _names_in(rows: Sequence[Row]) -> list[str] | None:
+def _with_many(listing: Listing) -> Listing:
+    """Returns a folder's list as one of clips that may have many classes: each has one."""
+    entries = [replace(e, labels=() if e.label is None else (e.label,)) for e in listing.entries]
+    return Listing(entries, listing.class_names)
+
+
+def _parts(label: str, multi_label: bool) -> list[str]:
+    """Returns the labels that stand in one field."""
+    return [part.strip() for part in label.split(",")] if multi_label else [label]
+
+
+def _names_in(rows: Sequence[Row], multi_label: bool) -> list[str] | None:
     """Returns the class names of a CSV file in order; None where all its labels are numbers."""
-    labels = {row.label for row in rows if row.label is not None}
+    fields = {row.label for row in rows if row.label is not None}
+    labels = {part for field in fields for part in _parts(field, multi_label)}
     return None if all(_NUMBER.fullmatch(label) for label in labels) else sorted(labels)
 
 
-def _numbers(rows: Sequence[Row], names: Sequence[str] | None, path: Path) -> list[int | None]:
+def _numbers(
+    rows: Sequence[Row], names: Sequence[str] | None, path: Path, multi_label: bool
+) -> list[tuple[int, ...]]:
     """Looks labels up: a name where names are known, otherwise a number."""
-    numbers = {name: number for number, name in enumerate(names or [])}
-    labels: list[int | None] = []
+    known = {name: number for number, name in enumerate(names or [])}
+    labels: list[tuple[int, ...]] = []
     bad = BadLines(path)
     for row in rows:
-        if row.label is None or row.label in numbers:
-            labels.append(None if row.label is None else numbers[row.label])
-        elif _NUMBER.fullmatch(row.label):
-            labels.append(int(row.label))
-        elif names is None:
-            bad.add(row.line, f"the label '{row.label}' is not a number, and no names are known")
-        else:
-            hint = did_you_mean(row.label, names)
-            bad.add(row.line, f"'{row.label}' is none of the {len(names)} classes{hint}")
+        numbers: list[int] = []
+        for label in _parts(row.label, multi_label) if row.label is not None else ():
+            if label in known:
+                numbers.append(known[label])
+            elif _NUMBER.fullmatch(label):
+                numbers.append(int(label))
+            elif names is None:
+                bad.add(row.line, f"the label '{label}' is not a number, and no names are known")
+            else:
+                hint = did_you_mean(label, names)
+                bad.add(row.line, f"'{label}' is none of the {len(names)} classes{hint}")
+        labels.append(tuple(numbers))
     bad.raise_if_any()
     return labels
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from videozoo.data.clips.pictures import ResizeRule
-from videozoo.data.framing import Crop
+from videozoo.data.framing import Cut
 from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError
 
@@ -37,7 +37,7 @@ class PickledClip:
     frames: Sequence[bytes]
 
     def read_clip(
-        self, choose: Callable[[int], Int64Array], *, resize: ResizeRule, crop: Crop
+        self, choose: Callable[[int], Int64Array], *, resize: ResizeRule, crop: Cut
     ) -> UInt8Array:
         """Decodes, resizes and crops the chosen frames.
 
@@ -48,21 +48,25 @@ class PickledClip:
             crop: what is cut out of it then.
 
         Returns:
-            uint8 [N, 3, size, size] in the order of the flattened indices.
+            uint8 [N, 3, *crop.extent(H, W)] in the order of the flattened indices.
 
         Raises:
             SampleError: an image is damaged, or smaller than the crop.
         """
         wanted = np.asarray(choose(len(self.frames))).ravel()
-        clip = np.empty((len(wanted), 3, crop.size, crop.size), dtype=np.uint8)
+        clip: UInt8Array | None = None
         for index in np.unique(wanted).tolist():
             image = self.image(index)
             size = resize(*image.size)
             if size != image.size:
                 image = image.resize(size, Image.Resampling.BILINEAR)
             planes = np.asarray(image).transpose(2, 0, 1)  # [3, H, W]
+            if clip is None:
+                extent = crop.extent(image.height, image.width)
+                clip = np.empty((len(wanted), 3, *extent), dtype=np.uint8)
             for place in np.flatnonzero(wanted == index):
                 crop.cut(planes, clip[place])
+        assert clip is not None  # a pickle holds a frame, and one at least is chosen
         return clip
 
     def image(self, index: int) -> Image.Image:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from videozoo.data.augment import draw_crop
 from videozoo.data.batches import Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
 from videozoo.data.clips.files import PICKLE_SUFFIXES
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.pickles import load_clip
 from videozoo.data.clips.video import read_clip
-from videozoo.data.framing import Crop, resized_size
+from videozoo.data.framing import Crop, Cut, Views, resized_size
 from videozoo.data.sampling import segment_frames
 from videozoo.errors import SampleError, VideozooError
 
@@ -33,9 +36,13 @@ class ClipSource:
         resize: what becomes of the other side, see `resized_size`.
         augment: draw the frames, the crop and a flip at random; otherwise all are the middle.
         flip: let augment mirror half of the clips.
+        random_resized_crop: areas of the crops that augment draws, see `draw_crop`.
+        scale_jitter: scales of the crops that augment draws, see `draw_crop`.
         decoder: of video files, see `video.read_frames`.
         resize_with: for video files, see `video.read_clip`.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
+        multi_label: a clip may have many classes.
+        views: what is scored of each clip where nothing is augmented; None: the middle.
     """
 
     def __init__(
@@ -50,9 +57,13 @@ class ClipSource:
         resize: str = "4:3",
         augment: bool = False,
         flip: bool = True,
+        random_resized_crop: Sequence[float] | None = None,
+        scale_jitter: Sequence[float] | None = None,
         decoder: str = "pyav",
         resize_with: str = "swscale",
         labelled: bool = True,
+        multi_label: bool = False,
+        views: Views | None = None,
     ) -> None:
         self.entries = entries
         self.num_classes = num_classes
@@ -62,10 +73,14 @@ class ClipSource:
         self.target_size = target_size
         self.resize: str = resize
         self.augment = augment
-        self.flip = flip
+        self.draw_crop = partial(
+            draw_crop, size=target_size, flip=flip, areas=random_resized_crop, scales=scale_jitter
+        )
         self.decoder = decoder
         self.resize_with = resize_with
         self.labelled = labelled
+        self.multi_label = multi_label
+        self.views = None if augment else views
 
     def __len__(self) -> int:
         """Returns how many clips are listed."""
@@ -83,7 +98,8 @@ class ClipSource:
             rng: draws frames, crop and flip where this source augments; None takes the middle.
 
         Returns:
-            The sample; its clip is uint8 [T, seglen * 3, target_size, target_size].
+            The sample; its clip is uint8 [T, seglen * 3, target_size, target_size], or with `views`
+            whole frames that they are to be cut out of.
 
         Raises:
             SampleError: the file cannot be read.
@@ -101,10 +117,10 @@ class ClipSource:
             read = partial(
                 read_clip, entry.path, decoder=self.decoder, resize_with=self.resize_with
             )
-        label = self._checked_label(label, entry) if self.labelled else None
-        crop = Crop(self.target_size)
+        numbers = self._checked_labels(label, entry) if self.labelled else ()
+        crop: Cut = Crop(self.target_size) if self.views is None else self.views
         if draw is not None:
-            crop = Crop.random(self.target_size, draw, flip=self.flip)
+            crop = self.draw_crop(draw)
         try:
             frames = read(
                 lambda n: segment_frames(n, seg_num=self.seg_num, seglen=self.seglen, rng=draw),
@@ -114,19 +130,35 @@ class ClipSource:
         except SampleError as error:
             raise _with_path(error, entry) from error
         clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
-        return ClipSample(video, clip, label)
+        many = numbers if self.multi_label else ()
+        return ClipSample(video, clip, numbers[0] if numbers else None, many)
 
-    def _checked_label(self, label: int | None, entry: ClipEntry) -> int | None:
-        if label is None or 0 <= label < self.num_classes:
-            return label
-        hint = "; it looks 1-based" if label == self.num_classes else ""
-        raise VideozooError(
-            f"{entry.video}: label {label} is out of range 0..{self.num_classes - 1}{hint}"
-        )
+    def classes(self, index: int) -> tuple[int, ...]:
+        """Returns the classes of a clip, without decoding it; none where none is known.
+
+        Raises:
+            SampleError: only its pickle would tell, and that cannot be read.
+            VideozooError: one is out of range.
+        """
+        entry = self.entries[index]
+        label = entry.label
+        if label is None and entry.path.suffix.lower() in PICKLE_SUFFIXES:
+            label = load_clip(entry.path).label
+        return self._checked_labels(label, entry)
+
+    def _checked_labels(self, label: int | None, entry: ClipEntry) -> tuple[int, ...]:
+        numbers = entry.labels or (() if label is None else (label,))
+        for number in numbers:
+            if not 0 <= number < self.num_classes:
+                hint = "; it looks 1-based" if number == self.num_classes else ""
+                raise VideozooError(
+                    f"{entry.video}: label {number} is out of range 0..{self.num_classes - 1}{hint}"
+                )
+        return numbers
 
     def placeholder(self) -> ClipSample:
         """Returns a black clip without a label, for a batch in which no sample can be read."""
-        side = self.target_size
+        side = self.target_size if self.views is None else self.views.size
         zeros = np.zeros((self.seg_num, self.seglen * 3, side, side), dtype=np.uint8)
         return ClipSample("", zeros, None)
 
@@ -139,7 +171,15 @@ class ClipSource:
         weight: float = 1.0,
     ) -> ClipBatch:
         """Makes a batch of samples, see `collate_clips`."""
-        return collate_clips(samples, unreadable=unreadable, chunk=chunk, weight=weight)
+        batch = collate_clips(
+            samples, unreadable=unreadable, chunk=chunk, weight=weight, views=self.views
+        )
+        if not self.multi_label:
+            return batch
+        labels = torch.zeros(len(samples), self.num_classes, dtype=torch.bool)  # [B, K]
+        for row, sample in zip(labels, samples, strict=True):
+            row[list(sample.labels)] = True
+        return replace(batch, labels=labels)
 
 
 def _with_path(error: SampleError, entry: ClipEntry) -> SampleError:

@@ -16,7 +16,7 @@ from videozoo.data.clips.decoding import ChooseFrames, all_frames, visit_frames
 from videozoo.data.clips.pictures import ResizeRule, rgb_planes, upright_size
 from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.framing import Crop, Planes
+from videozoo.data.framing import Cut, Planes
 from videozoo.errors import SampleError
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -96,7 +96,7 @@ def read_clip(
     choose: ChooseFrames,
     *,
     resize: ResizeRule,
-    crop: Crop,
+    crop: Cut,
     decoder: str = "pyav",
     resize_with: str = "swscale",
 ) -> UInt8Array:
@@ -114,27 +114,32 @@ def read_clip(
             decodes is always resized by Pillow.
 
     Returns:
-        uint8 [N, 3, size, size] in the order of the flattened indices.
+        uint8 [N, 3, *crop.extent(H, W)] in the order of the flattened indices.
 
     Raises:
         SampleError: not one frame can be decoded, or one is smaller than the crop.
         VideozooError: the decoder is not installed.
         IndexError: `choose` gave an index outside 0..n-1.
     """
-    clip = np.empty((0, 3, crop.size, crop.size), dtype=np.uint8)
+    clip: UInt8Array | None = None
+    count = 0
 
     def chosen(n: int) -> Int64Array:
-        nonlocal clip
+        nonlocal clip, count
         indices = choose(n)
-        if len(clip) != indices.size:
-            clip = np.empty((indices.size, 3, crop.size, crop.size), dtype=np.uint8)
+        if count != indices.size:
+            clip, count = None, indices.size
         return indices
 
     def keep(planes: Planes, places: list[int]) -> None:
+        nonlocal clip
+        if clip is None:
+            clip = np.empty((count, 3, *crop.extent(*planes[0].shape)), dtype=np.uint8)
         for place in places:
             crop.cut(planes, clip[place])
 
     _show_frames(path, chosen, keep, resize=resize, decoder=decoder, resize_with=resize_with)
+    assert clip is not None  # _show_frames raises where it has no frame to show
     return clip
 
 

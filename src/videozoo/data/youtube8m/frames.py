@@ -1,6 +1,8 @@
-"""Which frames of a video AttentionCluster sees."""
+"""Which frames of a video a feature model sees."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,3 +52,29 @@ def sample_cluster_frames(n: int, rng: np.random.Generator | None, *, seg_num: i
         [seg_num] frame indices, as `cluster_frames` gives them.
     """
     return cluster_frames(n, seg_num, 0.5 if rng is None else rng.random(seg_num))
+
+
+def sample_kept_frames(
+    n: int,
+    rng: np.random.Generator | None,
+    *,
+    drop: float,
+    frames: Callable[[int, np.random.Generator | None], Int64Array] | None = None,
+) -> Int64Array:
+    """Leaves each frame of a video out with probability `drop`, but never all of them.
+
+    Args:
+        n: the number of frames, at least 1.
+        rng: of the sample; None (test): all stay.
+        drop: 0 to below 1.
+        frames: chooses among those that stay, such as `sample_cluster_frames`; None: all are taken.
+
+    Returns:
+        Frame indices in 0..n-1, at least one.
+    """
+    kept = np.arange(n)
+    if rng is not None:
+        stays = rng.random(n) >= drop
+        stays[rng.integers(n)] |= not stays.any()
+        kept = np.flatnonzero(stays)
+    return kept if frames is None else kept[frames(len(kept), rng)]

@@ -24,7 +24,8 @@ from videozoo.errors import SampleError
 
 Int64Array = npt.NDArray[np.int64]
 
-CACHE_VARIABLE = "VIDEOZOO_CACHE"
+CACHE_VARIABLE = "VIDEOZOO_CACHE"  # of indexes alone
+HOME_VARIABLE = "VIDEOZOO_HOME"  # of all that videozoo keeps
 _SUBFOLDER = "youtube8m"
 _VERSION = 2
 _THREADS = 16  # walking headers is waiting for the disk
@@ -89,8 +90,9 @@ def index_shards(
 ) -> tuple[list[ShardIndex], IndexReport]:
     """Indexes shards, those that have not changed since from the cache folder.
 
-    The folder is that of the environment variable VIDEOZOO_CACHE, else ~/.cache/videozoo. Nothing
-    depends on it: where it cannot be written every run indexes anew.
+    The folder is that of the environment variable VIDEOZOO_CACHE or VIDEOZOO_HOME, else videozoo/
+    below XDG_CACHE_HOME or ~/.cache. Nothing depends on it: where it cannot be written every run
+    indexes anew.
 
     Args:
         paths: the files.
@@ -122,9 +124,11 @@ def _counted(number: int, what: str) -> str:
 
 def cache_folder() -> Path | None:
     """Returns where indexes are kept; None for a user without a home."""
-    chosen = os.environ.get(CACHE_VARIABLE)
+    chosen = os.environ.get(CACHE_VARIABLE) or os.environ.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "videozoo"
     home = os.path.expanduser("~")
     return None if home == "~" else Path(home) / ".cache" / "videozoo"
 

@@ -15,9 +15,14 @@ from torch import Tensor, nn
 
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import fluid_table
+from videozoo.metrics.losses import clip_loss, feature_loss
 from videozoo.models import build_model
+from videozoo.predict.folding import ready_to_score
+from videozoo.predict.inputs import Classifier
+from videozoo.predict.scoring import autocast
+from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "parity" / "golden"
 FEATURE_CASES = ["attention_cluster", "attention_lstm", "nextvlad"]
 CLIP_CASES = ["stnet", "tsn"]
 CASES = FEATURE_CASES + CLIP_CASES
@@ -61,26 +66,63 @@ class Case:
     def is_clip(self) -> bool:
         return self.name in CLIP_CASES
 
-    def inputs(self) -> tuple[Any, ...]:
+    def inputs(self, device: torch.device | str = "cpu") -> tuple[Any, ...]:
         """What the model's forward takes."""
         if self.is_clip:
-            return (torch.from_numpy(self.io["image"]),)
-        features = [torch.from_numpy(self.io[k]) for k in ("rgb", "audio")]
+            return (torch.from_numpy(self.io["image"]).to(device),)
+        features = [torch.from_numpy(self.io[k]).to(device) for k in ("rgb", "audio")]
         if "lengths" not in self.io:
             batch, frames = features[0].shape[:2]
-            return features, torch.full((batch,), frames)
+            return features, torch.full((batch,), frames, device=device)
         lengths = torch.from_numpy(self.io["lengths"])
         split = [f.split(lengths.tolist()) for f in features]
-        return [nn.utils.rnn.pad_sequence(list(s), batch_first=True) for s in split], lengths
+        padded = [nn.utils.rnn.pad_sequence(list(s), batch_first=True) for s in split]
+        return padded, lengths.to(device)
 
     def labels(self) -> Tensor:
         labels = torch.from_numpy(self.io["label"])
         return labels[:, 0] if self.is_clip else labels
 
-    def scores(self, model: nn.Module) -> np.ndarray:
-        with torch.no_grad():
-            logits = model(*self.inputs())
+    def scores(self, model: nn.Module, device: torch.device | str = "cpu") -> np.ndarray:
+        """The scores of a model on that device."""
+        with torch.inference_mode():
+            logits = model(*self.inputs(device)).float().cpu()
         return (logits.softmax(1) if self.is_clip else logits.sigmoid()).numpy()
+
+    def loss(self, model: nn.Module, device: torch.device | str = "cpu") -> Tensor:
+        """The loss in the reduction that the golden's losses have."""
+        labels = self.labels().to(device)
+        loss = (clip_loss if self.is_clip else feature_loss)(model(*self.inputs(device)), labels)
+        assert loss.shape == (len(labels),)
+        return loss.sum() if self.name == "attention_lstm" else loss.mean()
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """What the original trained with."""
+        decayed, plain = weight_decay_split(self.model_name, model.named_parameters())
+        decay = {"attention_lstm": 8e-4, "nextvlad": 1e-5}.get(self.name, 1e-4)
+        groups = [
+            {"params": params, "weight_decay": factor}
+            for params, factor in ((decayed, decay), (plain, 0.0))
+            if params
+        ]
+        if self.is_clip:
+            return torch.optim.SGD(groups, lr=0.01, momentum=0.9)
+        if self.name == "attention_lstm":
+            return CenteredRMSProp(groups, lr=0.001)
+        return torch.optim.Adam(groups, lr=0.0002 if self.name == "nextvlad" else 0.001)
+
+    def assert_near(self, scores: np.ndarray, *, error: float, tie: float) -> None:
+        """Checks scores of test mode.
+
+        Args:
+            scores: [B, K].
+            error: of each score, at most.
+            tie: classes that the original scored that near to its best one count as the best too.
+        """
+        golden = self.io["eval_scores"]
+        np.testing.assert_allclose(scores, golden, rtol=0, atol=error)
+        chosen = golden[np.arange(len(golden)), scores.argmax(1)]
+        assert (golden.max(axis=1) - chosen <= tie).all()
 
 
 @cache
@@ -111,3 +153,12 @@ def golden_model(case: Case, folder: Path, drop_rate: float = 0.0) -> nn.Module:
     state = load_fluid_weights(folder / case.name, table, model.state_dict())
     model.load_state_dict(state)
     return model.eval()
+
+
+def scores_as_predicted(
+    case: Case, model: nn.Module, precision: str, device: torch.device
+) -> np.ndarray:
+    """The scores of a model on that device, made as `videozoo test` and `infer` make them."""
+    given = Classifier(inputs=nn.Identity(), model=model, multi_label=not case.is_clip)
+    with autocast(device, precision):
+        return case.scores(ready_to_score(given, precision).model, device)

@@ -1,0 +1,145 @@
+"""The config keys of the models on video clips."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from videozoo.settings.recipe import Settings
+from videozoo.settings.shared import COUNT_NOTE, Count, Positive, Rate, Share
+
+Part = Annotated[float, Field(gt=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class ClipSettings(Settings):
+    """The keys of the models on video clips."""
+
+    FEATURES = False
+
+    format: Literal["pkl", "mp4"] = Field(
+        "pkl", description="accepted: what a list's lines name is seen from their endings"
+    )
+    seg_num: Positive = Field(3, description="segments a video is sampled at")
+    seglen: Positive = Field(1, description="frames a segment")
+    image_mean: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        [0.485, 0.456, 0.406], description="mean of red, green, blue, of values in 0..1"
+    )
+    image_std: Annotated[list[Rate], Field(min_length=3, max_length=3)] = Field(
+        [0.229, 0.224, 0.225], description="deviation of red, green, blue"
+    )
+    num_layers: Literal[18, 34, 50, 101, 152] = Field(50, description="depth of the ResNet")
+    short_size: Positive = Field(256, description="pixels of the short side after resizing")
+    target_size: Positive = Field(224, description="pixels of the square crop")
+    resize: Literal["4:3", "aspect"] = Field(
+        "4:3", description="the other side: '4:3' int(short_size * 4 / 3), 'aspect' in proportion"
+    )
+    resize_with: Literal["swscale", "pillow"] = Field(
+        "swscale", description="for videos: 'pillow' as pickles are resized, slower"
+    )
+    flip: bool = Field(True, description="mirror half of the training clips")
+    test_crop: Literal["centre", "three", "ten"] = Field(
+        "centre",
+        description="outside training: 'three' squares of short_size along the longer side, 'ten':"
+        " corners and centre of target_size and their mirror images",
+    )
+    test_flip: bool = Field(False, description="outside training: also score the mirror images")
+    decoder: Literal["pyav", "torchcodec"] = Field(
+        "pyav", description="what decodes videos; 'torchcodec' must be installed"
+    )
+    video_path: str | None = Field(None, description="accepted: give infer videos or --filelist")
+    video_folder: str | None = Field(
+        None, description="the videos of a Kinetics csv: a folder a class"
+    )
+    momentum: Share = Field(0.9, description="momentum of SGD")
+    l2_weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="L2 of all weights")
+    learning_rate_decay: Rate = Field(
+        0.1, description="factor after one and after two thirds of the epochs"
+    )
+    total_videos: Count = Field(None, description=f"videos an epoch for the decay: {COUNT_NOTE}")
+
+    multi_label: bool = Field(
+        False, description="a video may have many classes ('path 1,4,7'); scores are sigmoids"
+    )
+    random_resized_crop: Annotated[list[Part], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="train on crops of [least, most] of the frame's area, sides 3:4 to 4:3"
+    )
+    scale_jitter: Annotated[list[Part], Field(min_length=1)] | None = Field(
+        None, description="train on TSN's corner crops, sides these shares of the short side"
+    )
+    color_jitter: Annotated[list[Amount], Field(min_length=4, max_length=4)] | None = Field(
+        None, description="largest change of brightness, contrast, saturation, hue (at most 0.5)"
+    )
+    rand_augment: Annotated[list[Whole], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="RandAugment: [operations a clip, magnitude 0 to 10]"
+    )
+    freeze_stages: Annotated[int, Field(ge=0, le=5)] = Field(
+        0, description="stages of the ResNet that stay as they start: 1 the stem, 2 layer1, ..."
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="factor of the learning rate from each stage to the one before it"
+    )
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.target_size > self.short_size:
+            raise ValueError(
+                f"target_size {self.target_size} is larger than short_size {self.short_size}:"
+                " the crop does not fit into the frame"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_crop(self) -> Self:
+        if self.random_resized_crop is not None and self.scale_jitter is not None:
+            raise ValueError(
+                "random_resized_crop and scale_jitter are two ways to crop; leave one of them out"
+            )
+        if self.random_resized_crop is not None:
+            least, most = self.random_resized_crop
+            if least > most:
+                raise ValueError(f"random_resized_crop is [least, most], but {least} > {most}")
+        return self
+
+    @model_validator(mode="after")
+    def _amounts_are_possible(self) -> Self:
+        if self.color_jitter is not None and self.color_jitter[3] > 0.5:
+            raise ValueError(
+                f"color_jitter turns the hue by {self.color_jitter[3]}; 0.5 is half of the circle"
+                " and the most there is"
+            )
+        if self.rand_augment is not None:
+            count, magnitude = self.rand_augment
+            if count < 1 or magnitude > 10:
+                raise ValueError(
+                    "rand_augment is [operations a clip (1 or more), magnitude (0 to 10)], not"
+                    f" [{count}, {magnitude}]"
+                )
+        return self
+
+
+class StNetSettings(ClipSettings):
+    """The keys of StNet."""
+
+    NAME = "STNET"
+    MODEL_KEYS = ("num_classes", "num_layers", "seglen")
+
+    seg_num: Positive = Field(7, description="segments a video is sampled at")
+    seglen: Positive = Field(5, description="frames a segment")
+
+
+class TSNSettings(ClipSettings):
+    """The keys of TSN."""
+
+    NAME = "TSN"
+    MODEL_KEYS = ("num_classes", "num_layers")
+
+    @model_validator(mode="after")
+    def _one_frame_a_segment(self) -> Self:
+        if self.seglen != 1:
+            raise ValueError(
+                f"seglen is {self.seglen}, but TSN takes one frame a segment: seglen = 1"
+            )
+        return self
