@@ -12,6 +12,9 @@ from typing import Any
 
 from turns import OURS, Running, Table, version_of
 
+Group = tuple[Sequence[Table[Any]], Sequence[Running]]
+"""Tables and those who are in them."""
+
 
 def options(about: str, rounds: int) -> argparse.ArgumentParser:
     """Returns the options that all benchmarks have."""
@@ -44,20 +47,31 @@ def report(
     arguments: argparse.Namespace,
 ) -> None:
     """Prints machine and tables, and writes all times to the file of --json."""
-    about |= {"load after": os.getloadavg()[0], "rounds": arguments.rounds}
+    print(heading(about, arguments.rounds) + "\n")
+    show((tables, running), markdown=arguments.markdown)
+    if arguments.json:
+        write_json(arguments.json, [(tables, running)], about)
+
+
+def heading(about: dict[str, Any], rounds: int) -> str:
+    """Returns in words what was measured on; notes how busy the machine is now."""
+    about |= {"load after": os.getloadavg()[0], "rounds": rounds}
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    print(f"{about['cpu']}, {about['cores']} cores; Python {about['python']}; {versions}")
-    print(
-        f"{arguments.rounds} rounds in turn; medians; load average {about['load before']:.1f} "
-        f"before, {about['load after']:.1f} after\n"
+    return (
+        f"{about['cpu']}, {about['cores']} cores; Python {about['python']}; {versions}\n"
+        f"{rounds} rounds in turn; medians; load average {about['load before']:.1f} "
+        f"before, {about['load after']:.1f} after"
     )
+
+
+def show(group: Group, *, markdown: bool) -> None:
+    """Prints the tables of the same peers."""
+    tables, running = group
     for table in tables:
-        print(_text(table, running, markdown=arguments.markdown) + "\n")
+        print(_text(table, running, markdown=markdown) + "\n", flush=True)
     if len(tables) > 1:
         for cpu in (False, True):
-            print(_ratios(tables, running, cpu=cpu, markdown=arguments.markdown) + "\n")
-    if arguments.json:
-        _write_json(arguments.json, tables, about)
+            print(_ratios(tables, running, cpu=cpu, markdown=markdown) + "\n")
 
 
 def _text(table: Table[Any], running: Sequence[Running], *, markdown: bool) -> str:
@@ -105,7 +119,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _write_json(path: Path, tables: Sequence[Table[Any]], about: dict[str, Any]) -> None:
+def write_json(path: Path, groups: Sequence[Group], about: dict[str, Any]) -> None:
+    """Writes all times of all tables, and what was measured on."""
     content = {
         "machine": about,
         "tables": [
@@ -125,6 +140,7 @@ def _write_json(path: Path, tables: Sequence[Table[Any]], about: dict[str, Any])
                     for name, times in table.times.items()
                 },
             }
+            for tables, _ in groups
             for table in tables
         ],
     }

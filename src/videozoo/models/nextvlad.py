@@ -59,7 +59,9 @@ class Aggregation(nn.Module):
         frames = x.shape[1]
         clusters, part = self.centres.shape
         # The heavy products and the batch norm see real frames only.
-        x = x.flatten(0, 1).index_select(0, where)  # [N, D]
+        x = x.flatten(0, 1)  # [B * L, D]
+        if len(where) < len(x):
+            x = x.index_select(0, where)  # [N, D]
         x = self.expansion(x)  # [N, X]
         attention = torch.sigmoid(self.attention(x))  # [N, G]
         a = self.assignment_norm(self.assignment(x))  # [N, G * C]
@@ -146,7 +148,9 @@ class NeXtVLAD(nn.Module):
 
 def _spread(x: Tensor, where: Tensor, places: int) -> Tensor:
     """Puts rows x [N, C] at `where` among `places` rows of zeros: [places, C]."""
-    return x.new_zeros(places, x.shape[1]).index_copy(0, where, x)  # [places, C]
+    if len(x) == places:
+        return x
+    return x.new_zeros(places, x.shape[1]).index_copy_(0, where, x)  # [places, C]
 
 
 def _normal(layer: nn.Linear) -> None:
