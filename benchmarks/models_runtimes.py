@@ -101,6 +101,7 @@ class Paddle(Passes):
         self.input = self.predictor.get_input_handle(given)
         self.output = self.predictor.get_output_handle(result)
         self.input.reshape(self.clips.shape)
+        self.once()  # makes remarks, too
 
     def once(self) -> None:
         self.input.copy_from_cpu(self.clips)

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from served import Served, Site, serving
 
+from served import Served, Site, serving
 from videozoo.errors import VideozooError
 from videozoo.zoo import download
 from videozoo.zoo.download import AddressError, fetch

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published import archive_of, left, refused, weights_of
-from served import Served, serving
 
 import videozoo
+from published import archive_of, left, refused, weights_of
+from served import Served, serving
 from tiny import World, feature_world
 from videozoo.checkpoints.native import load_native
 from videozoo.errors import VideozooError

@@ -7,9 +7,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from published import archive_of, left, refused, tar_of, weights_of
 from served import Served, serving
-
 from tiny import World, feature_world
 from videozoo.checkpoints.native import load_native
 from videozoo.errors import VideozooError

@@ -11,8 +11,8 @@ JMLR 3, 2002, section 2. Gates lie in the order candidate, input, forget, output
 PyTorch's nn.LSTM has no peepholes, hence the loop. Its backward pass is written out: autograd would
 add up a weight gradient at every step, which takes longer than all the rest.
 
-Videos are packed as nn.utils.rnn packs them: the longest first, the first frames of all videos,
-then the second frames of those that have one, and so on. A video that ended costs nothing.
+Videos are packed as nn.utils.rnn packs them: the longest first, the first frames of all, then the
+second frames of those that have one, and so on. A video that ended costs nothing.
 
 Shapes: R LSTMs, B videos, E inputs, H states, S_t videos that have a frame t, N = sum of all S_t.
 """
@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from videozoo.models.layers import quick_tanh
 from videozoo.models.repeated_product import RepeatedProduct
 
 # The backward pass prepares that many steps at once: enough to share the cost of a call, few
@@ -154,24 +155,16 @@ def _run(
             candidate, i, f, o = g.unbind(2)  # 4 x [R, S, H]
             before = None if before is None else before[:, :s]
         flat.copy_(x_t if before is None else product(before, x_t))  # [R, S, 4H]
-        _tanh(candidate, out=candidate)
+        quick_tanh(candidate, out=candidate)
         both.addcmul_(inner, above).sigmoid_()
         cell.mul_(f).addcmul_(i, candidate)
         o.addcmul_(outer, cell).sigmoid_()
-        torch.mul(o, _tanh(cell, out=tanh), out=state)
+        torch.mul(o, quick_tanh(cell, out=tanh), out=state)
         if kept is not None:
             kept[0][:, start : start + s] = g
             kept[1][:, start : start + s] = cell
         before, start = state, start + s
     return states
-
-
-def _tanh(x: Tensor, *, out: Tensor) -> Tensor:
-    """Computes tanh; on a CPU by the sigmoid, for which PyTorch takes a fifth of the time."""
-    if x.device.type != "cpu":
-        return torch.tanh(x, out=out)
-    torch.add(x, x, out=out).sigmoid_()
-    return out.add_(out).sub_(1)
 
 
 class _Steps(torch.autograd.Function):
