@@ -9,7 +9,7 @@ import pytest
 
 from videozoo.demo.clips import make_clips, write_clip
 from videozoo.demo.scenes import CLASSES, draw_scene
-from videozoo.demo.sound import RATE, read_sound
+from videozoo.prepare.sound import RATE, read_sound
 
 
 def _decode(path: Path) -> np.ndarray:

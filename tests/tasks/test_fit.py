@@ -229,10 +229,14 @@ def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(VideoTask, "training_step", interrupt)
     experiment = experiment_of("AttentionLSTM", write_shards(tmp_path / "features", 4))
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        run_quietly(experiment, tmp_path / "save")
-    assert signal.getsignal(signal.SIGINT) is before
+    # A shell starts what runs in its background with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_quietly(experiment, tmp_path / "save")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_fault_of_the_config_in_the_data_ends_training(tmp_path: Path) -> None:

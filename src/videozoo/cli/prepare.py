@@ -1,9 +1,12 @@
-"""videozoo prepare: make a data set quicker to read, once, before training."""
+"""videozoo prepare: make a data set quicker to read, or features of it, before training."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,18 +15,14 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from videozoo.prepare.features import FeatureList
     from videozoo.prepare.run import Prepared
 
 app = typer.Typer(
     name="prepare",
-    help="Make a data set quicker to read, once, before training.",
+    help="Make a data set quicker to read, or features of videos, once, before training.",
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `clips` a command of its own while it is the only one."""
 
 
 @app.command("clips")
@@ -101,6 +100,103 @@ def clips(
     _print_summary(done, Path(out), time.perf_counter() - start, console)
     if done.unreadable:
         raise typer.Exit(2)
+
+
+@app.command("features")
+def features(
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="Folder for the features and their lists.")
+    ],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Folders of videos (a sub-folder a class), list files or csv files with path and"
+            " label; the first one is the one to train on.",
+        ),
+    ],
+    weights: Annotated[
+        str, typer.Option("--weights", help="A trained TSN: a checkpoint, or a name of the zoo.")
+    ],
+    rate: Annotated[float, typer.Option("--rate", help="Rows of features a second.")] = 1.0,
+    most: Annotated[
+        int, typer.Option("--most", min=1, help="Rows of a video; what comes later is left out.")
+    ] = 300,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Describe the sound as well.")
+    ] = True,
+    labelled: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Whether the lists name classes.")
+    ] = True,
+    use_gpu: Annotated[
+        bool, typer.Option("--gpu/--no-gpu", help="Use a GPU where there is one.")
+    ] = True,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Reading threads. (default: the cores)")
+    ] = None,
+) -> None:
+    """Describe videos by features, for the models of YouTube-8M.
+
+    A row a second holds what a trained TSN sees in a frame and the loudness
+    of 64 bands of the sound, one byte a value. OUT gets TFRecord shards as
+    YouTube-8M has them and, for each INPUT, a list of the same name. Later
+    runs into the same OUT are put on the same scale. Exit code 2 where
+    videos cannot be read; NAME_unreadable.csv says why.
+    """
+    from rich.console import Console
+
+    from videozoo.cli.doors import choose_device
+    from videozoo.cli.progress import progress
+    from videozoo.cli.weights import named_weights
+    from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
+    from videozoo.prepare.features import prepare_features
+
+    console = Console(markup=False)  # paths may hold brackets
+    recipe = FeatureRecipe(rate=rate, most=most, sound=sound)
+    loaded = named_weights(weights)
+    describer = FrameDescriber(loaded, choose_device(use_gpu, console))
+    with ExitStack() as stack:
+        lines: dict[str, Callable[[int, int], None]] = {}
+
+        def report(name: str, done: int, total: int) -> None:
+            if name not in lines:
+                stack.close()  # the list before is done
+                lines[name] = stack.enter_context(progress(console, name, 50))
+            lines[name](done, total)
+
+        lists = prepare_features(
+            [Path(source).expanduser() for source in sources],
+            Path(out).expanduser(),
+            describer=describer,
+            recipe=recipe,
+            weights_sha256=loaded.sha256,
+            workers=workers or os.cpu_count() or 1,
+            labelled=labelled,
+            report=report,
+        )
+    _print_lists(lists, describer.dim, sound, console)
+    if any(found.unreadable for found in lists):
+        raise typer.Exit(2)
+
+
+def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Console) -> None:
+    from videozoo.cli.test import print_unreadable
+    from videozoo.prepare.describe import BANDS
+
+    for found in lists:
+        print_unreadable(found.unreadable, console, most=20)
+        text = (
+            f"{found.path}: {found.listed} listed, {found.listed - len(found.unreadable)} described"
+            f" in {found.rows} rows, {len(found.unreadable)} unreadable"
+        )
+        console.print(text, highlight=False, soft_wrap=True)
+    names, dims = ("['rgb','audio']", f"[{dim},{BANDS}]") if sound else ("['rgb']", f"[{dim}]")
+    console.print(
+        f"train with MODEL.feature_num={1 + sound} MODEL.feature_names={names}"
+        f" MODEL.feature_dims={dims}, NEXTVLAD also with MODEL.eigen_file=None",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_summary(done: Prepared, out: Path, seconds: float, console: Console) -> None:

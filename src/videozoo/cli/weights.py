@@ -46,6 +46,16 @@ def to_pull(weights: str | None, experiment: Experiment) -> bool:
     return published is not None and cache.pulled(published) is None
 
 
+def names_to_pull(weights: str | None, experiment: Experiment) -> list[str] | None:
+    """Returns the class names that come with published weights, as far as no fetching tells."""
+    from videozoo.zoo.pull import own_class_names
+
+    published = _published(weights, experiment)
+    names = own_class_names(published) if isinstance(published, VideoWeights) else None
+    fit = names is not None and len(names) == experiment["INFER"].num_classes
+    return names if fit else None
+
+
 def missing(path: str) -> VideozooError:
     """Returns what is said of weights that are no path and no name of the zoo."""
     near = did_you_mean(path, archives.names())
@@ -100,6 +110,24 @@ def open_weights(
     archives.check_weights(published, experiment, given=weights is not None)
     before()
     return load_weights(pulled(published), experiment)
+
+
+def named_weights(weights: str) -> LoadedWeights:
+    """Loads weights that bring their own config: a checkpoint, or a name of the zoo.
+
+    Raises:
+        VideozooError: there are none, or they hold no config.
+    """
+    from videozoo.predict.weights import load_weights
+
+    published = archives.find(weights)
+    if isinstance(published, ImageResNet):
+        raise archives.no_video_model(published)
+    if published is not None:
+        return load_weights(pulled(published))
+    if not Path(weights).exists():
+        raise missing(weights)
+    return load_weights(Path(weights))
 
 
 def _published(weights: str | None, experiment: Experiment) -> VideoWeights | ImageResNet | None:

@@ -6,9 +6,9 @@ Every step is the command that a user would type, called from here so that Pytho
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +19,22 @@ from videozoo.cli.infer import run_infer
 from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
-from videozoo.data.batches import Int64Array, UInt8Array
-from videozoo.data.clips.video import read_clip, read_frames
-from videozoo.data.framing import Crop, resized_size
-from videozoo.data.transforms import normalise_clips
+from videozoo.data.batches import UInt8Array
+from videozoo.data.clips.video import read_frames
 from videozoo.demo.clips import DemoClips, make_clips
-from videozoo.demo.features import (
-    RATE,
-    DescribedVideo,
-    Quantiser,
-    frame_features,
-    frame_indices,
-    write_shards,
-)
 from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
-from videozoo.demo.recipe import FEATURE_MODELS, FRAME_RATE, FRAMES, values_for
+from videozoo.demo.recipe import FEATURE_MODELS, FRAMES, values_for
 from videozoo.demo.scenes import TWINS
 from videozoo.demo.score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
 from videozoo.ini import Values, format_config
-from videozoo.models.tsn import TSN
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
+from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
+from videozoo.prepare.features import prepare_features
 from videozoo.reports.files import write_text
-from videozoo.settings import ClipSettings
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)
+RATE = 5.0  # rows of features a second: YouTube-8M has one, but these clips last three seconds
 
 
 def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
@@ -64,7 +55,7 @@ def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
     for model in ("TSN", "STNET"):
         row, results[model] = _train_and_test(model, folder, clips, seed, console)
         rows.append(row)
-    _make_features(folder, clips, console)
+    _make_features(folder, console)
     for model in FEATURE_MODELS:
         row, results[model] = _train_and_test(model, folder, clips, seed, console)
         rows.append(row)
@@ -148,54 +139,23 @@ def _train_and_test(
     return row, results
 
 
-def _make_features(folder: Path, clips: DemoClips, console: Console) -> None:
+def _make_features(folder: Path, console: Console) -> None:
     """Describes the same videos by the trained TSN's frame features and their sound."""
     _title(f"features: the trained TSN at {RATE:g} frames a second, and log-mel sound", console)
     start = time.perf_counter()
     weights = load_weights(folder / "checkpoints" / "TSN_last.safetensors")
-    settings = weights.experiment["INFER"]
-    assert isinstance(settings, ClipSettings)
-    model = weights.classifier.model
-    assert isinstance(model, TSN)
-
-    def frames_of(path: Path, indices: Int64Array) -> UInt8Array:
-        resize = partial(resized_size, short_size=settings.short_size, rule=settings.resize)
-        crop = Crop(settings.target_size)
-        return read_clip(path, lambda n: np.minimum(indices, n - 1), resize=resize, crop=crop)
-
-    def embed(frames: UInt8Array) -> np.ndarray:
-        with torch.inference_mode():
-            values = normalise_clips(
-                torch.from_numpy(frames)[None], settings.image_mean, settings.image_std
-            )
-            return model.embed(values[0]).numpy()  # [n, D]
-
-    described: dict[str, list[tuple[str, int, np.ndarray, np.ndarray]]] = {}
-    for name, side in (("train", clips.train), ("test", clips.test)):
-        described[name] = []
-        for path, label in side:
-            rgb, audio = frame_features(
-                path,
-                frame_count=FRAMES,
-                frame_rate=FRAME_RATE,
-                read_frames=frames_of,
-                embed=embed,
-            )
-            described[name].append((f"{clips.names[label]}/{path.stem}", label, rgb, audio))
-    of_rgb = Quantiser.fit(np.concatenate([rgb for _, _, rgb, _ in described["train"]]))
-    of_audio = Quantiser.fit(np.concatenate([audio for *_, audio in described["train"]]))
-    for name, videos in described.items():
-        shards = write_shards(
-            folder / "features",
-            name,
-            [DescribedVideo(v, (k,), of_rgb(rgb), of_audio(a)) for v, k, rgb, a in videos],
-        )
-        lines = "".join(f"{shard}\n" for shard in shards)
-        write_text(folder / "features" / f"{name}.list", lines)
-    rows = len(frame_indices(FRAMES, frame_rate=FRAME_RATE))
+    shutil.rmtree(folder / "features", ignore_errors=True)  # of an earlier demo's TSN
+    lists = prepare_features(
+        [folder / "lists" / f"{name}.list" for name in ("train", "test")],
+        folder / "features",
+        describer=FrameDescriber(weights, torch.device("cpu")),
+        recipe=FeatureRecipe(rate=RATE),
+        weights_sha256=weights.sha256,
+        workers=1,
+    )
     console.print(
-        f"{len(clips.train) + len(clips.test)} videos of {rows} frames in TFRecord shards,"
-        f" {time.perf_counter() - start:.1f} s",
+        f"{sum(found.listed for found in lists)} videos, {sum(found.rows for found in lists)} rows"
+        f" in TFRecord shards, {time.perf_counter() - start:.1f} s",
         highlight=False,
     )
 

@@ -8,13 +8,12 @@ JMLR 3, 2002, section 2. Gates lie in the order candidate, input, forget, output
     c' = f c + i tanh(g_c)
     o  = sigmoid(g_o + W_oc c')       h' = o tanh(c')
 
-PyTorch's nn.LSTM has no peepholes, hence the loop. Its backward pass is written out: autograd would
-add up a weight gradient at every step, which takes longer than all the rest.
+nn.LSTM has no peepholes, hence the loop. Its backward pass is written out: autograd would add up a
+weight gradient at every step, which takes longer than all the rest.
 
 Videos are packed as nn.utils.rnn packs them: the longest first, the first frames of all, then the
-second frames of those that have one, and so on. A video that ended costs nothing.
-
-Shapes: R LSTMs, B videos, E inputs, H states, S_t videos that have a frame t, N = sum of all S_t.
+second frames of those that have one, and so on. A video that ended costs nothing. Shapes:
+R LSTMs, B videos, E inputs, H states, S_t videos that have a frame t, N = sum of all S_t.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ class PeepholeLSTM(nn.Module):
         super().__init__()
         self.gates = nn.Linear(input_size, 4 * hidden_size)
         self.weight = nn.Parameter(torch.empty(hidden_size, 4 * hidden_size))
-        # 4H gate biases, then W_ic, W_fc, W_oc: one parameter, because the training recipe decays
-        # it as one.
+        # 4H gate biases, then W_ic, W_fc, W_oc: one parameter, since training decays it as one.
         self.bias = nn.Parameter(torch.zeros(7 * hidden_size))
         nn.init.xavier_uniform_(self.gates.weight)
         nn.init.zeros_(self.gates.bias)

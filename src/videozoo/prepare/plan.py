@@ -74,7 +74,7 @@ def read_plan(spec: Path, out: Path, *, video_folder: Path | None = None) -> Pla
     """
     spec = Path(os.path.expanduser(spec))
     entries = read_listing(spec, video_folder=video_folder, labelled=False).entries
-    _refuse_pickles(entries)
+    refuse_pickles(entries, ", so there is nothing to gain: leave them out of the list")
     if spec.is_dir():
         _refuse_inside(out, spec)
         targets = [_as_mp4(entry.path.relative_to(spec)) for entry in entries]
@@ -96,12 +96,13 @@ def read_plan(spec: Path, out: Path, *, video_folder: Path | None = None) -> Pla
     return Plan(jobs, spec, _new_csv(text, columns, paths))
 
 
-def _refuse_pickles(entries: Sequence[ClipEntry]) -> None:
+def refuse_pickles(entries: Sequence[ClipEntry], instead: str) -> None:
+    """Raises VideozooError where a list names pickles; `instead` says what to do."""
     pickles = [e.video for e in entries if e.path.suffix.lower() in PICKLE_SUFFIXES]
     if pickles:
         raise VideozooError(
             f"{pickles[0]}: is a pickle ({len(pickles)} of {len(entries)} clips are); pickles hold "
-            "single images already, so there is nothing to gain: leave them out of the list"
+            f"single images already{instead}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The sound of a video as mel-scaled spectra, the audio modality of the demo's feature models."""
+"""The sound of a video as mel-scaled spectra: the audio modality of prepared features."""
 
 from __future__ import annotations
 
