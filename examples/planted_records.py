@@ -28,9 +28,11 @@ import numpy.typing as npt
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import RecordReader, index_shard, write_tfrecord
 
-KINDS = ("seen", "hidden", "sound", "order", "order", "seen", "sound", "hidden", "seen", "seen")
+KINDS = (
+    "seen", "hidden", "sound", "order", "order", "hidden", "sound", "hidden", "seen", "hidden",
+)  # fmt: skip
 DIMS = {"rgb": 1024, "audio": 128}
-STRENGTH = {"rgb": 0.25, "audio": 0.4}  # of a class, beside noise of 0.6
+STRENGTH = {"rgb": 0.4, "audio": 0.6}  # of a class, beside noise of 0.6
 NOISE = 0.6
 SHARD = 500
 
