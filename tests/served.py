@@ -25,6 +25,8 @@ class Served:
         statuses: of the first answers.
         place: Location of a redirect.
         starts: stated as the beginning of every part.
+        heeds: whether If-Range is.
+        names_parts: whether parts come with etag and changed.
     """
 
     data: bytes = b""
@@ -37,6 +39,8 @@ class Served:
     statuses: list[int] = field(default_factory=list)
     place: str = ""
     starts: int | None = None
+    heeds: bool = True
+    names_parts: bool = True
 
 
 @dataclass
@@ -77,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, file: Served, wanted: str, condition: str) -> None:
         found = re.fullmatch(r"bytes=(\d+)-", wanted)
         start = 0
-        if found and file.ranges and condition in (file.etag, file.changed):
+        same = not file.heeds or condition in (file.etag, file.changed)
+        if found and file.ranges and same:
             start = int(found[1])
             if start >= len(file.data):
                 self.send_response(416)
@@ -91,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             last = len(file.data)
             self.send_header("Content-Range", f"bytes {first}-{last - 1}/{last}")
         for header, value in (("ETag", file.etag), ("Last-Modified", file.changed)):
-            if value:
+            if value and (file.names_parts or not start):
                 self.send_header(header, value)
         if file.length == -1:
             self.send_header("Transfer-Encoding", "chunked")

@@ -52,6 +52,12 @@ def test_the_keys_are_of_the_models_that_know_them() -> None:
     assert {"freeze_stages", "layer_decay", "multi_label", "rand_augment"} <= clips - features
 
 
+@pytest.mark.parametrize("key", ["mixup_alpha", "learning_rate", "l2_weight_decay"])
+def test_numbers_are_finite(key: str) -> None:
+    with pytest.raises(VideozooError, match=f"{key}: input should be a finite number"):
+        resolved("TSN", **{key: float("inf")})
+
+
 def test_whole_numbers_are_taken_for_fractions() -> None:
     settings = resolved("TSN", scale_jitter=[1, 0.875], mixup_alpha=1, class_weights=[1, 2, 0.5])
     assert settings.scale_jitter == [1, 0.875]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +138,40 @@ def test_an_archive_that_claims_absurd_sizes_is_refused(
     monkeypatch.setattr("videozoo.checkpoints.fluid._MOST_BYTES", 10)
     with pytest.raises(VideozooError, match="absurdly much"):
         read_fluid(archive)
+
+
+def test_an_archive_with_an_absurdly_long_name_is_not_read_into_memory(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 64 << 20
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(member.tobuf())
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(VideozooError, match="absurdly much"):
+            read_fluid(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", [(1,) * 100, (0, 2**63)])
+def test_a_variable_with_an_impossible_shape_is_named(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    data = bytearray(b"\x08\x05")
+    for size in shape:
+        data.append(0x10)
+        while size > 127:
+            data.append(size & 127 | 128)
+            size >>= 7
+        data.append(size)
+    values = bytes(4 * min(shape))
+    (tmp_path / "fc.w").write_bytes(struct.pack("<IQIi", 0, 0, 0, len(data)) + data + values)
+    with pytest.raises(VideozooError, match=r"'fc\.w' has a damaged description of its shape"):
+        read_fluid(tmp_path)
 
 
 def test_a_damaged_archive_is_said_to_be(tmp_path: Path) -> None:

@@ -192,6 +192,47 @@ def test_faults_show_before_anything_is_fetched(
     assert site.asked == []
 
 
+def test_a_list_of_names_is_read_with_those_of_the_weights(
+    command: Command, clip_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_network(monkeypatch)
+    place = Path("some") / "zumba"
+    place.mkdir(parents=True)
+    (place / "a.mp4").write_bytes(clip_data.files[0].read_bytes())
+    Path("a.list").write_text("some/zumba/a.mp4 zumba\n")
+    Path("a.csv").write_text("path,label\nsome/zumba/a.mp4,zumba\n")
+    for spec in ("some", "a.list", "a.csv"):
+        done = command("test", "--weights", "tsn_kinetics", "--filelist", spec)
+        assert "error: tsn_kinetics cannot be fetched" in done.err
+    done = command("test", "--weights=tsn", "--filelist=some", "--set=MODEL.num_classes=1")
+    assert done.err == (
+        "error: tsn_kinetics: does not fit tsn.txt: num_classes = 1 (theirs: 400)\n"
+    )
+
+
+def test_a_start_that_does_not_fit_is_not_fetched(
+    command: Command, clip_data: World, site: Site
+) -> None:
+    words = ("train", "--model-name", "TSN", "--config", clip_data.config, "--pretrain", "tsn_tiny")
+    done = command(*words, "--set", "MODEL.num_layers=34", *TRAIN)
+    said = f"--pretrain tsn_tiny: does not fit {clip_data.config}: num_layers = 34 (theirs: 18)"
+    assert (done.code, done.err) == (2, f"error: {said}\n")
+    assert site.asked == []
+
+
+def test_teachers_that_are_no_siblings_are_not_fetched(
+    command: Command, feature_data: World, site: Site
+) -> None:
+    words = ("train", "--model-name", "AttentionCluster", "--config", feature_data.config)
+    for name, said in (
+        ("resnet18", "is an image ResNet; a teacher must take features"),
+        ("tsn_tiny", "TSN takes clips; a teacher must take features"),
+    ):
+        done = command(*words, "--set", f"TRAIN.distill_from=['{name}']")
+        assert (done.code, done.err) == (2, f"error: distill_from {name}: {said}\n")
+    assert site.asked == []
+
+
 def test_convert_takes_names(command: Command, clip_data: World, site: Site) -> None:
     done = command("convert", "tsn_tiny", "mine.safetensors")
     assert done.out == ("tsn_tiny -> mine.safetensors: TSN, no class names (give --label-file)\n")

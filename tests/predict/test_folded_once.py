@@ -62,7 +62,15 @@ def statistics(model: nn.Module) -> None:
     model.backbone.bn1.running_mean.add_(1.0)
 
 
-@pytest.mark.parametrize("change", [in_place, loaded, other_memory, other_parameter, statistics])
+def fused_step(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.rand_like(parameter) - 0.5
+    torch.optim.Adam(model.parameters(), lr=0.1, fused=True).step()
+
+
+@pytest.mark.parametrize(
+    "change", [in_place, loaded, other_memory, other_parameter, statistics, fused_step]
+)
 def test_changed_weights_are_folded_again(
     clip_data: World, folds: list[torch.dtype], change: object
 ) -> None:

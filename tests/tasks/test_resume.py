@@ -161,7 +161,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize(
     ("key", "value", "said"),
-    [("batch_size", 3, "batch_size was 4 and is 3"), ("seed", 1, "seed was 0 and is 1")],
+    [
+        ("batch_size", 3, "batch_size was 4 and is 3"),
+        ("seed", 1, "seed was 0 and is 1"),
+        ("sampler", "balanced", "sampler was None and is balanced"),
+    ],
 )
 def test_within_an_epoch_the_training_must_be_the_same(
     key: str, value: int, said: str, stopped: tuple[Path, Path], tmp_path: Path

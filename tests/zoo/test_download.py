@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_later_run_goes_on_too(part: Path) -> None:
     assert site.asked[-1][1] == "bytes=700-"
 
 
+def test_an_address_that_gives_nothing_costs_nothing_of_another_ones(part: Path) -> None:
+    with serving({"file": Served(DATA, stops=[700, 0, 0])}) as site:
+        for name in ("file", "gone"):
+            with pytest.raises(AddressError):
+                fetch(site.url(name), part)
+        with pytest.raises(AddressError, match="cannot be reached"):
+            fetch("http://127.0.0.1:9/file", part)
+        fetch(site.url("file"), part)
+    assert part.read_bytes() == DATA
+    assert site.asked[-1][1] == "bytes=700-"
+
+
 def test_another_address_begins_anew(part: Path) -> None:
     other = Served(DATA[::-1], stops=[700, 0, 0])
     with serving({"file": Served(DATA), "other": other}) as site:
@@ -96,6 +109,28 @@ def test_a_file_that_changes_in_between_begins_anew(part: Path) -> None:
         site.files["file"] = Served(DATA)
         fetch(site.url("file"), part)
     assert part.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("tags", [('"old"', '"one"', ""), ("", "", DATE)])
+def test_a_file_that_changes_where_if_range_is_not_heeded(
+    part: Path, tags: tuple[str, str, str]
+) -> None:
+    first = Served(DATA[::-1], etag=tags[0], changed="Tue, 20 Oct 2020 07:28:00 GMT")
+    first.stops = [700, 0, 0]
+    with serving({"file": first}) as site:
+        with pytest.raises(AddressError):
+            fetch(site.url("file"), part)
+        site.files["file"] = Served(DATA, etag=tags[1], changed=tags[2], heeds=False)
+        fetch(site.url("file"), part)
+    assert part.read_bytes() == DATA
+
+
+def test_parts_need_not_name_the_file_again(part: Path) -> None:
+    stops: list[int | None] = [700, 200]
+    with serving({"file": Served(DATA, stops=stops, names_parts=False)}) as site:
+        fetch(site.url("file"), part)
+    assert part.read_bytes() == DATA
+    assert [asked[1] for asked in site.asked] == ["", "bytes=700-", "bytes=900-"]
 
 
 def test_a_file_that_grows_under_the_same_tag_begins_anew(part: Path) -> None:
@@ -138,6 +173,7 @@ def test_absurd_lengths_are_not_begun(part: Path, monkeypatch: pytest.MonkeyPatc
     assert "absurdly much" in refused(Served(DATA, length=1 << 40), part)
     monkeypatch.setattr(download, "MOST_BYTES", 600_000)
     assert "sends more than 600,000 bytes" in refused(Served(DATA, length=-1), part)
+    assert not part.exists()
 
 
 def test_no_room(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +186,19 @@ def test_no_room(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(VideozooError, match=r"999,999 bytes left, 1,000,000 are needed"),
     ):
         fetch(site.url("file"), part)
+
+
+def test_a_full_disk(part: Path) -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with serving({"file": Served(DATA[:2000])}) as site:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+        try:
+            with pytest.raises(VideozooError, match=r"part: cannot be written: File too large"):
+                fetch(site.url("file"), part)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+        fetch(site.url("file"), part)
+    assert part.read_bytes() == DATA[:2000]
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -193,6 +242,8 @@ def test_redirects_that_lead_nowhere(part: Path) -> None:
     assert "answers 302" in refused(Served(status=302, place="/file"), part)
     reason = refused(Served(status=302, place="file:///etc/passwd"), part)
     assert "is not allowed" in reason
+    reason = refused(Served(status=302, place="http://[bad/"), part)
+    assert reason == "cannot be reached (Invalid IPv6 URL)"
     reason = refused(Served(status=302, place="ftp://127.0.0.1/file"), part)
     assert reason == "leads to ftp://127.0.0.1/file, which is no https address"
     files = {"file": Served(status=301, place="/gone")}
@@ -219,6 +270,9 @@ def test_nobody_answers(part: Path) -> None:
         fetch(site.url("file"), part)
     with pytest.raises(AddressError, match="no http or https address"):
         fetch("file:///etc/passwd", part)
+    for address in ("http://[bad/file", "http://127.0.0.1:9/\u00e9"):
+        with pytest.raises(AddressError, match=r"^cannot be reached"):
+            fetch(address, part)
 
 
 def test_a_network_that_goes_away_is_waited_for(
@@ -227,11 +281,10 @@ def test_a_network_that_goes_away_is_waited_for(
     with serving({"file": Served(DATA, stops=[700])}) as site:
         opened, transfer = [], download._open
 
-        def flaky(request: download.Request, part: Path) -> object:
-            opened.append(request)
-            if len(opened) == 2:
-                request = download.Request("http://127.0.0.1:9/", headers=request.headers)
-            return transfer(request, part)
+        def flaky(address: str, headers: dict[str, str], *, begun: bool) -> object:
+            opened.append(address)
+            address = "http://127.0.0.1:9/" if len(opened) == 2 else address
+            return transfer(address, headers, begun=begun)
 
         monkeypatch.setattr(download, "_open", flaky)
         fetch(site.url("file"), part)

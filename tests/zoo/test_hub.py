@@ -16,8 +16,8 @@ pytest.importorskip("huggingface_hub")
 from huggingface_hub import HfApi, ModelCard
 
 import videozoo
-from tiny import World
-from videozoo.checkpoints.native import load_native, read_native_header
+from tiny import World, feature_world
+from videozoo.checkpoints.native import load_native, read_native_header, save_native
 from videozoo.errors import VideozooError
 from videozoo.zoo.hub import PATH_KEYS, HubModel
 
@@ -56,6 +56,22 @@ def test_paths_of_this_machine_stay_here(clip_data: World, tmp_path: Path) -> No
     assert (description["library"], description["model"]) == ("videozoo", "TSN")
     assert description["settings"] == config
     assert description["labels"] == clip_data.names
+
+
+def test_paths_of_a_feature_models_teachers_and_eigenvalues_stay_here(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    world = feature_world(tmp_path / "world", "NEXTVLAD")
+    taught = load_native(world.weights)
+    teacher = str(world.folder / "teacher.safetensors")
+    taught.config["TRAIN"]["distill_from"] = [teacher]
+    save_native(world.weights, taught)
+    HubModel(world.weights).save_pretrained(tmp_path / "saved")
+    for path in (tmp_path / "saved").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes()
+    own = videozoo.load(world.weights, use_gpu=False)
+    (world.folder / "eigenvals.npy").unlink()
+    predictor = HubModel.from_pretrained(tmp_path / "saved").predictor(use_gpu=False)
+    assert scores(predictor, world) == scores(own, world)
 
 
 def test_the_card(clip_data: World, tmp_path: Path) -> None:

@@ -174,6 +174,9 @@ def test_where_the_folder_is(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache.folder() == tmp_path / ".cache" / "videozoo" / "zoo"
+    monkeypatch.setenv("VIDEOZOO_HOME", "~no-such-user/weights")
+    with pytest.raises(VideozooError, match="VIDEOZOO_HOME is ~no-such-user/weights: there is no"):
+        cache.folder()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "file"))
     with pytest.raises(VideozooError, match=r"file/zoo: cannot be written to .*VIDEOZOO_HOME"):

@@ -31,6 +31,7 @@ _STRAYS = frozenset({"__model__", "_SUCCESS", "Thumbs.db", "desktop.ini"})
 _STRAY_SUFFIXES = (".txt", ".md", ".json", ".log")
 _MOST_BYTES = 8 << 30  # of an archive's content: ten times the largest published one
 _MOST_FILES = 20_000
+_MOST_HEADER = 1 << 20  # bytes between two files; a long name is a file of its own to tarfile
 
 
 def read_fluid(path: Path | str, *, skip: Callable[[str], bool] | None = None) -> dict[str, Array]:
@@ -147,21 +148,56 @@ def _parse(path: Path, name: str, data: bytes) -> Array:
 
 def _archive_members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with gzip.open(archive) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            yield from _tar_members(archive, tar)
+        limited = _Limited(archive, stream)
+        with tarfile.open(fileobj=limited, mode="r|") as tar:
+            yield from _tar_members(archive, tar, limited)
         while stream.read(1 << 20):  # what lies behind the last file, to check the checksum
             if stream.tell() > _MOST_BYTES:
-                raise VideozooError(f"{archive}: holds absurdly much; it is not read")
+                raise _absurd(archive)
 
 
-def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, Callable[[], bytes]]]:
+class _Limited(io.BufferedIOBase):
+    """The bytes of a tar file, as far as one file and its headers may reach.
+
+    Args:
+        archive: begins an error's sentence.
+        stream: unpacked.
+    """
+
+    def __init__(self, archive: Path, stream: gzip.GzipFile) -> None:
+        super().__init__()
+        self._archive = archive
+        self._stream = stream
+        self.left = _MOST_HEADER
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Reads bytes; tarfile asks for a few thousand at once.
+
+        Raises:
+            VideozooError: there are more than may be left.
+        """
+        data = self._stream.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise _absurd(self._archive)
+        return data
+
+
+def _absurd(archive: Path) -> VideozooError:
+    return VideozooError(f"{archive}: holds absurdly much; it is not read")
+
+
+def _tar_members(
+    archive: Path, tar: tarfile.TarFile, limited: _Limited
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
     folder: PurePosixPath | None = None
     total = count = 0
     for member in tar:
         place = PurePosixPath(member.name)
         count, total = count + 1, total + member.size
         if total > _MOST_BYTES or count > _MOST_FILES:
-            raise VideozooError(f"{archive}: holds absurdly much; it is not read")
+            raise _absurd(archive)
+        limited.left = member.size + _MOST_HEADER
         if member.isdir() or _is_stray(place.name) or "__MACOSX" in place.parts:
             continue
         if place.is_absolute() or ".." in place.parts:

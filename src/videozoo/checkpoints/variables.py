@@ -66,7 +66,10 @@ def parse_variable(data: bytes) -> Array:
             f"is damaged: shape {list(shape)} needs {needed} bytes of values, it holds {found}; "
             "copy the checkpoint again"
         )
-    return np.frombuffer(data, dtype, offset=offset).reshape(shape).copy()
+    try:
+        return np.frombuffer(data, dtype, offset=offset).reshape(shape).copy()
+    except ValueError:  # more dimensions, or longer ones, than numpy has
+        raise NotAVariableError("has a damaged description of its shape") from None
 
 
 def pack_variable(array: Array) -> bytes:

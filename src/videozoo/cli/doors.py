@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from videozoo.cli.weights import is_native, missing, model_inside, open_weights, to_pull
+from videozoo.cli.weights import (
+    is_native,
+    missing,
+    model_inside,
+    names_to_pull,
+    open_weights,
+    to_pull,
+)
 from videozoo.config import (
     Experiment,
     canonical_model_name,
@@ -208,13 +215,14 @@ def open_trained(
             return open_samples(settings, spec, **how)
         return open_list(experiment, mode, **how)
 
+    names = names_to_pull(weights, experiment)
     if to_pull(weights, experiment):  # a fault of the list must not show after a long transfer
         with faults.noting():
-            opened(None)
+            opened(names)
     with faults.noting():
         loaded = open_weights(weights, experiment, before=faults.raise_if_any)
     with faults.noting():
-        samples = opened(loaded.labels if loaded is not None else None)
+        samples = opened(loaded.labels if loaded is not None else names)
     faults.raise_if_any()
     assert loaded is not None
     assert samples is not None

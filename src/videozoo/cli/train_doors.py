@@ -9,12 +9,12 @@ import torch
 from videozoo.cli import doors
 from videozoo.cli.weights import pulled
 from videozoo.config import Experiment
-from videozoo.errors import Faults
+from videozoo.errors import Faults, VideozooError
 from videozoo.predict.inputs import Classifier, build_classifier
 from videozoo.predict.samples import Samples
 from videozoo.predict.weights import eigenvalues_of
 from videozoo.settings import Settings
-from videozoo.tasks.distill import Teacher, open_teachers
+from videozoo.tasks.distill import Teacher, check_sibling, open_teachers
 from videozoo.tasks.start import Fetch, Start, open_start
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
@@ -78,8 +78,13 @@ def _open_teachers(settings: Settings, samples: Samples | None, fetch: Fetch) ->
     """Loads the models that distill_from names: paths, or names of the zoo."""
 
     def locate(name: str) -> Path:
-        published = archives.find(name)
-        return Path(name) if published is None else fetch(published, "")
+        published, where = archives.find(name), f"distill_from {name}"
+        if published is None:
+            return Path(name)
+        if isinstance(published, ImageResNet):
+            raise VideozooError(f"{where}: is an image ResNet; a teacher must take features")
+        check_sibling(published.experiment()["INFER"], settings, where)
+        return fetch(published, "")
 
     return open_teachers(
         settings, samples.class_names if samples is not None else None, locate=locate

@@ -48,10 +48,12 @@ def to_pull(weights: str | None, experiment: Experiment) -> bool:
 
 def names_to_pull(weights: str | None, experiment: Experiment) -> list[str] | None:
     """Returns the class names that come with published weights, as far as no fetching tells."""
+    published = _published(weights, experiment)
+    if not isinstance(published, VideoWeights):
+        return None
     from videozoo.zoo.pull import own_class_names
 
-    published = _published(weights, experiment)
-    names = own_class_names(published) if isinstance(published, VideoWeights) else None
+    names = own_class_names(published)
     fit = names is not None and len(names) == experiment["INFER"].num_classes
     return names if fit else None
 

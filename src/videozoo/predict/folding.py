@@ -26,13 +26,15 @@ class FoldedOnce:
     """Does what `ready_to_score` does, and keeps the result until the weights change.
 
     A change is seen as autograd sees one: by PyTorch's count of a tensor's changes in place, or by
-    other memory. A change in place through `tensor.data` is not counted.
+    other memory. A change in place through `tensor.data` is not counted, nor is a step of a fused
+    optimizer: they are seen by a number of each weight, the last.
     """
 
     def __init__(self) -> None:
         self._ready: Classifier | None = None
         self._made_of: tuple[Classifier, str] | None = None
         self._seen: list[tuple[Tensor, int]] = []  # each weight and its count
+        self._last = torch.empty(0)
 
     def __call__(self, classifier: Classifier, precision: str) -> Classifier:
         """Returns the classifier that scores; see `ready_to_score`."""
@@ -41,6 +43,7 @@ class FoldedOnce:
             self._made_of = (classifier, precision)
             # Views keep the memory they were made of, so no other weight can take its address.
             self._seen = [(t.detach(), _changes(t)) for t in _weights(classifier.model)]
+            self._last = _last_numbers(classifier.model)
         return self._ready
 
     def _is_of(self, classifier: Classifier, precision: str) -> bool:
@@ -51,11 +54,19 @@ class FoldedOnce:
             self._made_of[1] == precision
             and len(now) == len(self._seen)
             and all(_is_same(t, *seen) for t, seen in zip(now, self._seen, strict=True))
+            and torch.equal(_last_numbers(classifier.model), self._last)
         )
 
 
 def _weights(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+def _last_numbers(model: nn.Module) -> Tensor:
+    """Returns the last number of each parameter."""
+    with torch.no_grad():
+        numbers = [p[(-1,) * p.ndim] for p in model.parameters() if p.numel()]
+        return torch.stack(numbers) if numbers else torch.empty(0)
 
 
 def _changes(tensor: Tensor) -> int:

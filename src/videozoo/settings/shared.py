@@ -18,7 +18,7 @@ COUNT_NOTE = "honoured as written; counted from the list when absent, None or 'a
 class SharedSettings(BaseModel):
     """The keys that all models share."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     NAME: ClassVar[str]
     MODEL_KEYS: ClassVar[tuple[str, ...]]

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch.distributed as dist
+from torch.optim import Optimizer
 
 from videozoo.data.batches import Batch
 from videozoo.errors import VideozooError
@@ -192,14 +193,26 @@ class Restore(L.Callback):
         state, classifier = self.state, pl_module.classifier
         if state is not None:
             classifier.model.load_state_dict(state.model)
-            try:
-                trainer.optimizers[0].load_state_dict(state.optimizer)
-            except ValueError as error:
-                raise VideozooError(
-                    "--resume: the optimizer that was saved has other parameter groups; resume"
-                    f" with the layer_decay that it was trained with ({error})"
-                ) from None
+            _load_optimizer(trainer.optimizers[0], state.optimizer)
         if self.ema_decay is not None:
             pl_module.averaging = Averaging(classifier, decay=self.ema_decay)
             if state is not None and state.average is not None:
                 pl_module.averaging.load(state.average)
+
+
+def _load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Goes on from saved moments; momentum, decays and shares of the rate are the config's.
+
+    Raises:
+        VideozooError: other parameter groups were saved.
+    """
+    given = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    try:
+        optimizer.load_state_dict(saved)
+    except ValueError as error:
+        raise VideozooError(
+            "--resume: the optimizer that was saved has other parameter groups; resume"
+            f" with the layer_decay that it was trained with ({error})"
+        ) from None
+    for group, keys in zip(optimizer.param_groups, given, strict=True):
+        group.update(keys)

@@ -119,28 +119,40 @@ def open_teachers(
                     " makes one of a checkpoint of the original library"
                 )
             loaded = load_weights(path)
-            _check_sibling(loaded, settings, class_names)
             theirs = loaded.experiment["INFER"]
+            check_sibling(theirs, settings, f"distill_from {path}")
+            _check_names(loaded, class_names)
             frames = theirs.seg_num if isinstance(theirs, AttentionClusterSettings) else None
             teachers.append(Teacher(loaded.classifier, frames))
     faults.raise_if_any()
     return teachers
 
 
-def _check_sibling(
-    loaded: LoadedWeights, settings: FeatureSettings, class_names: Sequence[str] | None
-) -> None:
-    theirs = loaded.experiment["INFER"]
-    where = f"distill_from {loaded.path}"
+def check_sibling(theirs: Settings, settings: Settings, where: str) -> None:
+    """Checks that a teacher takes and gives what its student does.
+
+    Args:
+        theirs: the teacher's settings, of INFER.
+        settings: the student's, of TRAIN.
+        where: begins the sentence.
+
+    Raises:
+        VideozooError: it does not.
+    """
     if not isinstance(theirs, FeatureSettings):
         raise VideozooError(f"{where}: {theirs.NAME} takes clips; a teacher must take features")
     for key in ("num_classes", "feature_names", "feature_dims"):
         was, wanted = getattr(theirs, key), getattr(settings, key)
         if was != wanted:
             raise VideozooError(f"{where}: its {key} is {was}, the student's is {wanted}")
-    if loaded.labels is not None and class_names is not None:
-        for number, (was, wanted) in enumerate(zip(loaded.labels, class_names, strict=True)):
-            if was != wanted:
-                raise VideozooError(
-                    f"{where}: its class {number} is '{was}', in the training data it is '{wanted}'"
-                )
+
+
+def _check_names(loaded: LoadedWeights, class_names: Sequence[str] | None) -> None:
+    if loaded.labels is None or class_names is None:
+        return
+    for number, (was, wanted) in enumerate(zip(loaded.labels, class_names, strict=True)):
+        if was != wanted:
+            raise VideozooError(
+                f"distill_from {loaded.path}: its class {number} is '{was}', in the training data"
+                f" it is '{wanted}'"
+            )

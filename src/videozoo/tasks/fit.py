@@ -22,6 +22,7 @@ from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
 from videozoo.tasks.plan import (
+    ORDER_KEYS,
     Run,
     TrainData,
     Trained,
@@ -65,8 +66,8 @@ class Fit:
         self.task.recipe = self._recipe()
         if warning:
             self.say(f"warning: {warning}")
-        if unused := not_applied(run.experiment):
-            self.say(unused)
+        for sentence in not_applied(run.experiment):
+            self.say(sentence)
         self.trainer: L.Trainer | None = None
         self.curves: Curves | None = None
 
@@ -221,10 +222,10 @@ class Fit:
         if not changes:
             return
         what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
-        if self.position.step and {"samples", "names", "batch_size", "seed"} & set(changes):
+        if self.position.step and ORDER_KEYS & set(changes):
             raise VideozooError(
                 f"--resume: the checkpoint was saved within an epoch of another training ({what});"
-                " resume with the list, batch size and seed that it was trained with"
+                " resume with the list, batch size, seed and sampler it was trained with"
             )
         self.say(f"warning: resuming a training that has changed: {what}")
 

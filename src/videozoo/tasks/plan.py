@@ -17,9 +17,16 @@ from videozoo.data.augment import DevicePolicy
 from videozoo.data.batches import Batch
 from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
+from videozoo.ini import MODES
 from videozoo.predict.evaluate import Evaluation
 from videozoo.predict.inputs import Classifier
-from videozoo.settings import LABEL_KEYS, NeXtVLADSettings, Settings
+from videozoo.settings import (
+    LABEL_KEYS,
+    FeatureSettings,
+    NeXtVLADSettings,
+    Settings,
+    SharedSettings,
+)
 from videozoo.tasks.distill import Teacher
 from videozoo.tasks.state import Position, TrainingState
 
@@ -27,9 +34,17 @@ VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
 # Keys that a resumed run may change and still be exact, or that the fingerprint holds by name.
 FREE_KEYS = {
     *LABEL_KEYS, "name", "dataset", "bone_network", "bone_nework", "num_reader_threads",
-    "buf_size", "filelist", "use_gpu", "num_workers", "epoch", "pretrain_base", "topk",
+    "buf_size", "filelist", "use_gpu", "num_workers", "pretrain_base", "topk",
     "save_every_steps", "save_every_minutes", "batch_size", "micro_batch", "num_gpus", "seed",
-    "format", "video_folder", "eigen_file", "early_stopping",
+    "format", "video_folder", "eigen_file", "early_stopping", "test_crop", "test_flip",
+}  # fmt: skip
+# What decides which samples a step has.
+ORDER_KEYS = {"samples", "names", "batch_size", "seed", "sampler"}
+# Keys that training alone reads, and in [TRAIN].
+TRAINING_KEYS = {
+    *(Settings.model_fields.keys() - SharedSettings.model_fields.keys()),
+    "frame_drop", "distill_from", "distill_weight", "random_resized_crop", "scale_jitter",
+    "color_jitter", "rand_augment", "freeze_stages", "layer_decay",
 }  # fmt: skip
 
 
@@ -92,7 +107,7 @@ def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
     for key in VIDEOS_KEYS:
         value = getattr(settings, key, None)
         if isinstance(value, int):
-            if abs(value - listed) > 0.1 * listed:
+            if abs(value - listed) > 0.1 * listed and settings.schedule is None:
                 return value, (
                     f"{key} is {value}, but the training list has {listed} samples: the learning"
                     f" rate follows {key} as written; --set TRAIN.{key}=auto counts the list"
@@ -101,17 +116,35 @@ def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
     return listed, None
 
 
-def not_applied(experiment: Experiment) -> str | None:
-    """Returns what is to be said of a key that is given and has no effect; None: nothing."""
+def not_applied(experiment: Experiment) -> list[str]:
+    """Returns what is to be said of keys that are given and have no effect."""
     settings, origins = experiment["TRAIN"], experiment.origins["TRAIN"]
-    if not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients:
-        return None
-    if origins.get("gradient_clip_norm", "default") == "default":
-        return None
-    return (
-        "gradient_clip_norm is not applied, as in the original; --set"
-        " TRAIN.clip_gradients=True applies it, as in the paper"
-    )
+    said = []
+    clips = not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients
+    if not clips and origins["gradient_clip_norm"] != "default":
+        said.append(
+            "gradient_clip_norm is not applied, as in the original; --set"
+            " TRAIN.clip_gradients=True applies it, as in the paper"
+        )
+    alone = isinstance(settings, FeatureSettings) and settings.distill_from is None
+    if alone and _is_given(experiment, "TRAIN", "distill_weight"):
+        said.append("distill_weight is not applied: distill_from names no models")
+    said += [
+        f"{key} of [{mode}] is not applied: give it in [TRAIN]"
+        for mode in MODES
+        for key, value in experiment[mode]
+        if key in TRAINING_KEYS and value != getattr(settings, key)
+        if _is_given(experiment, mode, key, in_model=False)
+    ]
+    return said
+
+
+def _is_given(experiment: Experiment, mode: str, key: str, *, in_model: bool = True) -> bool:
+    """Tells whether a key has another value than its default; with `in_model`, also by [MODEL]."""
+    settings, origin = experiment[mode], experiment.origins[mode][key]
+    if getattr(settings, key) == type(settings).model_fields[key].default:
+        return False
+    return in_model or origin.endswith(f"[{mode}]") or origin.startswith(f"--set {mode}.")
 
 
 def chunk_size(settings: Settings, *, processes: int) -> int:
@@ -132,8 +165,6 @@ def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> 
         source: the training samples.
         processes: of the run.
     """
-    # Of the model's own schedules a resumed run may change the length, not of the cosine.
-    free = FREE_KEYS if settings.schedule is None else FREE_KEYS - {"epoch"}
     names = hashlib.sha256()
     for index in range(0, len(source), max(1, len(source) // 1000)):
         names.update(source.name(index).encode("utf-8", "surrogateescape") + b"\0")
@@ -143,7 +174,7 @@ def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> 
         "batch_size": settings.batch_size,
         "chunk_size": chunk_size(settings, processes=processes),
         "seed": settings.seed,
-        "settings": {k: v for k, v in settings.model_dump().items() if k not in free},
+        "settings": {k: v for k, v in settings.model_dump().items() if k not in FREE_KEYS},
     }
 
 
@@ -165,6 +196,8 @@ def changes_since(
     before = {key: fields[key].default for key in now} | theirs.get("settings", {})
     changes = {key: (theirs.get(key), mine[key]) for key in mine if key != "settings"}
     changes |= {key: (before.get(key), now.get(key)) for key in {**before, **now}}
+    if None in changes["schedule"]:
+        del changes["epoch"]  # a model's own schedule may change its length, a cosine may not
     return {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
 
 

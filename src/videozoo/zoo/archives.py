@@ -9,7 +9,7 @@ from typing import Any
 
 from videozoo.config import CONFIG_FILES, Experiment, load_experiment
 from videozoo.errors import VideozooError
-from videozoo.settings import ClipSettings
+from videozoo.settings import ClipSettings, Settings
 
 MIRROR_VARIABLE = "VIDEOZOO_ZOO_MIRROR"
 _HOST = "https://paddlemodels.bj.bcebos.com"
@@ -227,21 +227,25 @@ def check_weights(
         raise VideozooError(
             f"{published.name}: holds weights of {published.model}, not of {experiment.model}"
         )
-    theirs = published.experiment()["INFER"].model_arguments()
-    ours = experiment["INFER"].model_arguments()
-    other = [
-        f"{key} = {ours[key]} (theirs: {theirs[key]})"
-        for key in ours
-        if key != "drop_rate" and ours[key] != theirs[key]
-    ]
-    if not other:
+    sizes = _other_sizes(published, experiment["INFER"], but=("drop_rate",))
+    if not sizes:
         return
-    sizes = ", ".join(other)
     if given:
         raise VideozooError(f"{published.name}: does not fit {experiment.source}: {sizes}")
     raise VideozooError(
         f"no weights of {experiment.model} are given, and the published ones ({published.name}) do"
         f" not fit {experiment.source}: {sizes}; give --weights a checkpoint of yours"
+    )
+
+
+def _other_sizes(published: VideoWeights, settings: Settings, *, but: tuple[str, ...]) -> str:
+    """Returns the sizes in which published weights and settings differ; "" where they do not."""
+    theirs = published.experiment()["INFER"].model_arguments()
+    ours = settings.model_arguments()
+    return ", ".join(
+        f"{key} = {ours[key]} (theirs: {theirs[key]})"
+        for key in ours
+        if key not in but and ours[key] != theirs[key]
     )
 
 
@@ -256,7 +260,7 @@ def check_start(published: VideoWeights | ImageResNet, experiment: Experiment) -
     """Checks, before anything is fetched, that a training can start from published weights.
 
     Raises:
-        VideozooError: they are of another model or depth.
+        VideozooError: they are of another model or depth, or of other sizes.
     """
     settings = experiment["TRAIN"]
     if isinstance(published, VideoWeights):
@@ -264,6 +268,11 @@ def check_start(published: VideoWeights | ImageResNet, experiment: Experiment) -
             raise VideozooError(
                 f"--pretrain {published.name}: holds weights of {published.model},"
                 f" not of {experiment.model}"
+            )
+        # another number of classes gets a fresh last layer
+        if sizes := _other_sizes(published, settings, but=("drop_rate", "num_classes")):
+            raise VideozooError(
+                f"--pretrain {published.name}: does not fit {experiment.source}: {sizes}"
             )
     elif not isinstance(settings, ClipSettings):
         raise VideozooError(

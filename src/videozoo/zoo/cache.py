@@ -52,10 +52,13 @@ def home() -> Path:
     It is the one that VIDEOZOO_HOME names, else videozoo/ below XDG_CACHE_HOME or ~/.cache.
 
     Raises:
-        VideozooError: the user has no home and the variable is not set.
+        VideozooError: the user, or the one that the variable names, has no home.
     """
     if chosen := os.environ.get(HOME_VARIABLE):
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:
+            raise VideozooError(f"{HOME_VARIABLE} is {chosen}: there is no such user") from None
     if caches := os.environ.get("XDG_CACHE_HOME"):
         return Path(caches) / "videozoo"
     own = os.path.expanduser("~")

@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
@@ -83,7 +84,7 @@ def fetch(
         AddressError: the address does not give the file.
         VideozooError: there is no room for it here.
     """
-    if urlsplit(address).scheme not in ("http", "https"):
+    if not address.lower().startswith(("http://", "https://")):
         raise AddressError("is no http or https address")
     pauses = PAUSES if pauses is None else pauses
     tries, most = iter(pauses), -1
@@ -94,7 +95,7 @@ def fetch(
         except _BrokenError as broken:
             if isinstance(broken, _OtherFileError):
                 drop(part)
-            size = _size(part)
+            _, size = _here(address, part)
             if size > max(most, 0):
                 most, tries = size, iter(pauses)
             pause = next(tries, None)
@@ -111,21 +112,22 @@ def drop(part: Path) -> None:
 
 def _transfer(address: str, part: Path, report: Report) -> None:
     """Makes one request and appends what it gives."""
-    state, have = _read_state(part), _size(part)
-    if state is None or state.address != address or not (state.validator or have == state.total):
-        drop(part)
-        state, have = None, 0
+    state, have = _here(address, part)
     if state is not None and have == state.total:
         return
+    if state is None or not state.validator:
+        have = 0
     headers = {"User-Agent": f"videozoo/{__version__}", "Accept-Encoding": "identity"}
     if state is not None and have:
         headers |= {"Range": f"bytes={have}-", "If-Range": state.validator}
-    with _open(Request(address, headers=headers), part) as response:
+    with _open(address, headers, begun=have > 0) as response:
         start, total = _place(response, have)
-        if start and state is not None and total != state.total:
-            raise _OtherFileError("sends another file than it began with")
-        state = _State(address, _validator(response.headers), total)
-        if not start:
+        validator = _validator(response.headers)
+        if start and state is not None:
+            _check_same(state, validator, total)
+            validator = state.validator  # a part need not say it again
+        state = _State(address, validator, total)
+        if not start:  # until a server has answered, what another one gave is kept
             drop(part)
         _check_room(part, (total or 0) - start, total)
         write_json(_state_path(part), asdict(state))
@@ -135,9 +137,10 @@ def _transfer(address: str, part: Path, report: Report) -> None:
     write_json(_state_path(part), asdict(_State(address, state.validator, done)))
 
 
-def _open(request: Request, part: Path) -> Any:
+def _open(address: str, headers: dict[str, str], *, begun: bool) -> Any:
     """Sends a request; returns the answer, of status 200 or 206."""
     try:
+        request = Request(address, headers=headers)
         response = build_opener(_Redirects).open(request, timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
@@ -145,11 +148,11 @@ def _open(request: Request, part: Path) -> Any:
         if error.code == 416:  # the file is shorter than what is here
             raise _OtherFileError(reason) from None
         raise (_BrokenError if error.code in _MAY_PASS else AddressError)(reason) from None
-    except (URLError, OSError, http.client.HTTPException) as error:
+    except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         cause = error.reason if isinstance(error, URLError) else error
         reason = f"cannot be reached ({getattr(cause, 'strerror', None) or cause})"
         # Before the first byte this is no network at all; behind it, one that went away.
-        raise (_BrokenError if _size(part) else AddressError)(reason) from None
+        raise (_BrokenError if begun else AddressError)(reason) from None
     if response.status not in (200, 206):
         response.close()
         raise AddressError(f"answers {response.status} {response.reason}")
@@ -169,11 +172,19 @@ def _place(response: Any, have: int) -> tuple[int, int | None]:
     return have, int(found[2])
 
 
+def _check_same(state: _State, validator: str, total: int | None) -> None:
+    """Compares a part's file with the one that was begun: not every server heeds If-Range."""
+    comparable = validator.startswith('"') == state.validator.startswith('"')
+    if total != state.total or (validator and comparable and validator != state.validator):
+        raise _OtherFileError("sends another file than it began with")
+
+
 def _append(response: Any, part: Path, start: int, total: int | None, report: Report) -> int:
     """Appends an answer to what is here; returns the bytes that are here then."""
     done = start
     report(done, total)
-    with part.open("ab" if start else "wb") as file:
+    # Without a buffer a full disk shows when bytes are written, not when the file is closed.
+    with part.open("ab" if start else "wb", buffering=0) as file:
         while True:
             try:
                 block = response.read1(_BLOCK)
@@ -183,23 +194,28 @@ def _append(response: Any, part: Path, start: int, total: int | None, report: Re
                 break
             done += len(block)
             if done > MOST_BYTES:
+                drop(part)
                 raise AddressError(f"sends more than {MOST_BYTES:,} bytes")
-            _write(file, block, part)
+            with _writing(part):
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[file.write(rest) :]
             report(done, total)
-        file.flush()
-        os.fsync(file.fileno())
+        with _writing(part):
+            os.fsync(file.fileno())
     return done
+
+
+@contextmanager
+def _writing(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VideozooError(f"{part}: cannot be written: {error.strerror}") from None
 
 
 def _breaks_off(done: int, total: int | None) -> str:
     return f"breaks off at {done:,} bytes" + ("" if total is None else f" of {total:,}")
-
-
-def _write(file: IO[bytes], block: bytes, part: Path) -> None:
-    try:
-        file.write(block)
-    except OSError as error:
-        raise VideozooError(f"{part}: cannot be written: {error.strerror}") from None
 
 
 def _check_room(part: Path, needed: int, total: int | None) -> None:
@@ -216,6 +232,14 @@ def _validator(headers: Message) -> str:
     return str(tag if tag.startswith('"') else headers.get("Last-Modified", ""))
 
 
+def _here(address: str, part: Path) -> tuple[_State | None, int]:
+    """Returns what is known of a transfer from an address, and how many bytes of it are here."""
+    state = _read_state(part)
+    if state is None or state.address != address:
+        return None, 0
+    return state, part.stat().st_size if part.is_file() else 0
+
+
 def _read_state(part: Path) -> _State | None:
     try:
         return _State(**json.loads(_state_path(part).read_text(encoding="utf-8")))
@@ -225,10 +249,6 @@ def _read_state(part: Path) -> _State | None:
 
 def _state_path(part: Path) -> Path:
     return part.with_name(part.name + ".json")
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() else 0
 
 
 class _Redirects(HTTPRedirectHandler):

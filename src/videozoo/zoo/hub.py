@@ -11,7 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from videozoo.checkpoints.native import load_native, read_native_header, save_native
+from videozoo.checkpoints.native import (
+    NativeCheckpoint,
+    load_native,
+    read_native_header,
+    save_native,
+)
 from videozoo.errors import VideozooError
 from videozoo.predict.predictor import Predictor, load
 from videozoo.reports.files import write_json
@@ -29,6 +34,7 @@ CONFIG_FILE = "config.json"
 # What names places of the machine that trained: nobody else can use it, nor need see it.
 PATH_KEYS = (
     "filelist", "label_file", "kinetics_labels", "video_folder", "video_path", "pretrain_base",
+    "distill_from",
 )  # fmt: skip
 _SHOWN = 50
 
@@ -129,7 +135,7 @@ class HubModel(
     def _save_pretrained(self, save_directory: Path) -> None:
         checkpoint = load_native(self.path)
         config = {
-            mode: {k: None if k in PATH_KEYS else v for k, v in keys.items()}
+            mode: {k: _shared(k, v, checkpoint) for k, v in keys.items()}
             for mode, keys in checkpoint.config.items()
         }
         save_native(save_directory / WEIGHTS_FILE, replace(checkpoint, config=config))
@@ -166,3 +172,12 @@ class HubModel(
             token=token,
         )
         return cls(Path(path))
+
+
+def _shared(key: str, value: Any, checkpoint: NativeCheckpoint) -> Any:
+    """Returns what others are told of a config's value."""
+    if key in PATH_KEYS:
+        return None
+    if key == "eigen_file" and "eigenvalues" in checkpoint.extra and value is not None:
+        return Path(value).name  # the values themselves ride in the file
+    return value

@@ -73,11 +73,8 @@ def class_names(
 
     Those of Kinetics-400 come with videozoo; YouTube-8M's are fetched once.
     """
-    if published.labels == "kinetics400":
-        text = resources.files("videozoo.zoo") / "labels" / "kinetics400.txt"
-        return text.read_text(encoding="utf-8").splitlines()
     if published.labels != "youtube8m":
-        return None
+        return own_class_names(published)
     try:
         with cache.only_one(archives.VOCABULARY, say):
             return _vocabulary(published, report)
@@ -87,6 +84,14 @@ def class_names(
             " unless MODEL.label_file names YouTube-8M's vocabulary.csv"
         )
         return None
+
+
+def own_class_names(published: VideoWeights) -> list[str] | None:
+    """Returns the names of the classes where they come with videozoo; None where they do not."""
+    if published.labels != "kinetics400":
+        return None
+    text = resources.files("videozoo.zoo") / "labels" / "kinetics400.txt"
+    return text.read_text(encoding="utf-8").splitlines()
 
 
 def _vocabulary(published: VideoWeights, report: Report | None) -> list[str]:
