@@ -94,12 +94,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="what planted_records.py wrote")
     parser.add_argument("--weights", type=Path, nargs="*", default=[])
-    parser.add_argument("--epochs", type=int, default=20, help="of the linear model")
+    parser.add_argument("--epochs", type=int, default=20, help="of the linear model; 0: none")
     options = parser.parse_args()
     train, valid = (options.folder / f"{name}.list" for name in ("train", "valid"))
     print("|", " | ".join(["model", "GAP", "Hit@1", *sorted(set(KINDS))]), "|")
     print("|---" * (3 + len(set(KINDS))) + "|")
-    print("|", " | ".join(row("linear", *linear_scores(train, valid, epochs=options.epochs))), "|")
+    if options.epochs:
+        linear = linear_scores(train, valid, epochs=options.epochs)
+        print("|", " | ".join(row("linear", *linear)), "|")
     for path in options.weights:
         print("|", " | ".join(row(path.stem, *scores_of(path, valid))), "|")
 
