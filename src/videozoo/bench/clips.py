@@ -21,7 +21,7 @@ from videozoo.data.clips.stream import VideoStream
 from videozoo.data.clips.timeline import read_timeline
 from videozoo.data.clips.video import read_frames, resized
 from videozoo.data.framing import resized_size
-from videozoo.data.sampling import Int64Array, segment_frames
+from videozoo.data.sampling import Int64Array
 
 Choose = Callable[[int], Int64Array]
 
@@ -70,7 +70,7 @@ class ClipSubject:
         Other decoders than PyAV do the first two at once.
         """
         source = self.source
-        choose = partial(segment_frames, seg_num=source.seg_num, seglen=source.seglen, rng=None)
+        choose = partial(source.choose_frames, rng=None)
         resize = partial(resized_size, short_size=source.short_size, rule=source.resize)
         if not self._pyav:
             return [self._each(partial(_read, choose, source.decoder)), whole(source)]

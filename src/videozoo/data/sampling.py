@@ -9,9 +9,14 @@ Int64Array = npt.NDArray[np.int64]
 
 
 def segment_frames(
-    n: int, *, seg_num: int, seglen: int, rng: np.random.Generator | None
+    n: int,
+    *,
+    seg_num: int,
+    seglen: int,
+    frame_interval: int = 1,
+    rng: np.random.Generator | None,
 ) -> Int64Array:
-    """Chooses `seglen` neighbouring frames out of each of `seg_num` equal parts of a video.
+    """Chooses `seglen` evenly spaced frames out of each of `seg_num` equal parts of a video.
 
     The rule of temporal segment networks (Wang et al., Temporal Segment Networks, ECCV 2016,
     section 3.1), with the original library's handling of short videos. With n = 12 frames,
@@ -21,8 +26,9 @@ def segment_frames(
         test         x  x    |    x  x    |    x  x          rng None: the middle of each part
         train     x  x       |       x  x |    x  x          an own random place in each part
 
-    Parts shorter than seglen (but not empty) are read from their first frame on, into the next
-    part. With fewer frames than parts, part i starts at frame i. Indices wrap around at n:
+    With frame_interval = 2 the two frames are one apart, as in "x  .  x". Parts too short for all
+    their frames (but not empty) are read from their first frame on, into the next part. With fewer
+    frames than parts, part i starts at frame i. Indices wrap around at n:
 
         n = 4, seg_num = 3, seglen = 3:  0 1 2 | 1 2 3 | 2 3 0
         n = 2, seg_num = 3, seglen = 1:  0 | 1 | 0
@@ -31,6 +37,7 @@ def segment_frames(
         n: how many frames the video has, at least 1.
         seg_num: T, the number of parts.
         seglen: how many frames are taken of each part.
+        frame_interval: distance of a part's frames, 1 for neighbours, as the original takes them.
         rng: draws the places in training; None takes the middle, as in test.
 
     Returns:
@@ -39,12 +46,16 @@ def segment_frames(
     Raises:
         ValueError: a number is below 1.
     """
-    if min(n, seg_num, seglen) < 1:
-        raise ValueError(f"n, seg_num and seglen must be at least 1: {n}, {seg_num}, {seglen}")
+    if min(n, seg_num, seglen, frame_interval) < 1:
+        raise ValueError(
+            "n, seg_num, seglen and frame_interval must be at least 1:"
+            f" {n}, {seg_num}, {seglen}, {frame_interval}"
+        )
     part = n // seg_num
     starts = np.arange(seg_num, dtype=np.int64) * max(part, 1)  # [T]
-    if part >= seglen:
-        spare = part - seglen
+    steps = np.arange(seglen) * frame_interval  # [seglen]
+    spare = part - (steps[-1] + 1)
+    if spare >= 0:
         starts += spare // 2 if rng is None else rng.integers(0, spare + 1, size=seg_num)
-    frames: Int64Array = (starts[:, None] + np.arange(seglen)) % n  # [T, seglen]
+    frames: Int64Array = (starts[:, None] + steps) % n  # [T, seglen]
     return frames

@@ -148,6 +148,7 @@ def describe_preprocessing(settings: Settings) -> dict[str, Any]:
         return {
             "segments": settings.seg_num,
             "frames_per_segment": settings.seglen,
+            "frame_interval": settings.frame_interval,
             "sampling": "centre of each segment",
             "short_size": settings.short_size,
             "resize": settings.resize,

@@ -220,6 +220,7 @@ def _clip_samples(
         num_classes=settings.num_classes,
         seg_num=settings.seg_num,
         seglen=settings.seglen,
+        frame_interval=settings.frame_interval,
         short_size=settings.short_size,
         target_size=settings.target_size,
         resize=settings.resize,

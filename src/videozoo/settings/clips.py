@@ -24,6 +24,9 @@ class ClipSettings(Settings):
     )
     seg_num: Positive = Field(3, description="segments a video is sampled at")
     seglen: Positive = Field(1, description="frames a segment")
+    frame_interval: Positive = Field(
+        1, description="distance of a segment's frames; more than 1 shows slow motion"
+    )
     image_mean: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
         [0.485, 0.456, 0.406], description="mean of red, green, blue, of values in 0..1"
     )
@@ -141,5 +144,10 @@ class TSNSettings(ClipSettings):
         if self.seglen != 1:
             raise ValueError(
                 f"seglen is {self.seglen}, but TSN takes one frame a segment: seglen = 1"
+            )
+        if self.frame_interval != 1:
+            raise ValueError(
+                f"frame_interval is {self.frame_interval}, but TSN takes one frame a segment:"
+                " frame_interval = 1"
             )
         return self

@@ -17,7 +17,7 @@ from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.pickles import load_clip
 from videozoo.data.clips.video import read_clip
 from videozoo.data.framing import Crop, Cut, Views, resized_size
-from videozoo.data.sampling import segment_frames
+from videozoo.data.sampling import Int64Array, segment_frames
 from videozoo.errors import SampleError, VideozooError
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -31,6 +31,7 @@ class ClipSource:
         num_classes: K; labels must lie in 0..K-1.
         seg_num: T, the segments that a video is cut into.
         seglen: frames taken of each segment.
+        frame_interval: distance of a segment's frames, see `segment_frames`.
         short_size: pixels that a frame's short side is resized to.
         target_size: pixels of the sides of the square crop.
         resize: what becomes of the other side, see `resized_size`.
@@ -54,6 +55,7 @@ class ClipSource:
         seglen: int,
         short_size: int,
         target_size: int,
+        frame_interval: int = 1,
         resize: str = "4:3",
         augment: bool = False,
         flip: bool = True,
@@ -69,6 +71,7 @@ class ClipSource:
         self.num_classes = num_classes
         self.seg_num = seg_num
         self.seglen = seglen
+        self.frame_interval = frame_interval
         self.short_size = short_size
         self.target_size = target_size
         self.resize: str = resize
@@ -123,7 +126,7 @@ class ClipSource:
             crop = self.draw_crop(draw)
         try:
             frames = read(
-                lambda n: segment_frames(n, seg_num=self.seg_num, seglen=self.seglen, rng=draw),
+                partial(self.choose_frames, rng=draw),
                 resize=partial(resized_size, short_size=self.short_size, rule=self.resize),
                 crop=crop,
             )  # [T*seglen, 3, H, W]
@@ -155,6 +158,16 @@ class ClipSource:
                     f"{entry.video}: label {number} is out of range 0..{self.num_classes - 1}{hint}"
                 )
         return numbers
+
+    def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
+        """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""
+        return segment_frames(
+            n,
+            seg_num=self.seg_num,
+            seglen=self.seglen,
+            frame_interval=self.frame_interval,
+            rng=rng,
+        )
 
     def placeholder(self) -> ClipSample:
         """Returns a black clip without a label, for a batch in which no sample can be read."""
