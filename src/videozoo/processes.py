@@ -27,6 +27,13 @@ def settle_process() -> None:
             mallopt(_M_TRIM_THRESHOLD, -1)
 
 
+def usable_cores() -> int:
+    """Returns how many cores this process may use: a cluster or container may leave it a few."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def is_first_process() -> bool:
     """Tells whether this is the process that speaks and writes, among all of all machines.
 

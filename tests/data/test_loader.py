@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -174,6 +175,18 @@ def test_checked_passes_batches_and_raises_stops() -> None:
 def test_short_lists_need_no_workers() -> None:
     sampler = StepSampler(3, batch_size=4, chunk_size=4, shuffle=False)
     assert make_loader(NumberSource(3), sampler, training=False, num_workers=None).num_workers == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+def test_there_are_no_more_workers_than_cores_this_process_may_use() -> None:
+    sampler = StepSampler(64, batch_size=4, chunk_size=4, shuffle=False)
+    all_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_cores)})
+    try:
+        loader = make_loader(NumberSource(64), sampler, training=False, num_workers=None)
+    finally:
+        os.sched_setaffinity(0, all_cores)
+    assert loader.num_workers == 1
 
 
 def balanced_batches(*, workers: int) -> list[ClipBatch]:

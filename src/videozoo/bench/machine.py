@@ -7,6 +7,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from videozoo.processes import usable_cores
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -25,13 +27,6 @@ class Machine:
     versions: dict[str, str]
 
 
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def this_machine() -> Machine:
     """Looks up what this is."""
     import google_crc32c
@@ -44,7 +39,7 @@ def this_machine() -> Machine:
     decoder = (part.rsplit(" ", 1) for part in decoder_version().split(", "))
     return Machine(
         cpu=_cpu(),
-        cores=cores(),
+        cores=usable_cores(),
         load=round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         versions={
             "videozoo": __version__,

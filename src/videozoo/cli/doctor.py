@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import typer
+
+from videozoo.processes import usable_cores
 
 LIBRARIES = (
     "torch", "lightning", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
@@ -35,7 +36,7 @@ def doctor() -> None:
     for name in (*LIBRARIES, *OPTIONAL):
         versions.add_row(name, _version(name, optional=name in OPTIONAL))
     console.print(versions)
-    checks = Table(title=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    checks = Table(title=f"{platform.system()} {platform.machine()}, {usable_cores()} cores")
     for column in ("what", "works", "detail"):
         checks.add_column(column, overflow="fold")
     broken = 0

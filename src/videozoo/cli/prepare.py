@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from videozoo.processes import usable_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -170,7 +171,7 @@ def features(
             describer=describer,
             recipe=recipe,
             weights_sha256=loaded.sha256,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or usable_cores(),
             labelled=labelled,
             report=report,
         )

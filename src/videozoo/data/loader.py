@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from videozoo.data.batches import (
 from videozoo.data.memory import RecycledArrays, SharedBlocks
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import SampleError, VideozooError
+from videozoo.processes import usable_cores
 
 PREFETCH = 2  # batches that are read ahead, a worker
 IN_USE = 4  # batches that a consumer may hold before workers lack memory that is used again
@@ -254,14 +254,14 @@ def make_loader(
         source: the samples.
         sampler: which samples when.
         training: see ChunkReader.
-        num_workers: reader processes; None: the cores of this machine, at most 8, and none where
-            the list is too short to gain from them.
+        num_workers: reader processes; None: the cores that this process may use, at most 8,
+            and none where the list is too short to gain from them.
         seed: see ChunkReader.
         policy: see ChunkReader.
         pin_memory: put batches into page-locked memory, for copies to a GPU.
     """
     if num_workers is None:
-        num_workers = min(os.cpu_count() or 1, 8, len(sampler) // 2)
+        num_workers = min(usable_cores(), 8, len(sampler) // 2)
     blocks = None
     if num_workers:
         with suppress(OSError):  # a system without such memory: PyTorch's own way is slower

@@ -24,6 +24,7 @@ from videozoo.prepare.report import (
     open_report,
 )
 from videozoo.prepare.workers import Died, in_processes
+from videozoo.processes import usable_cores
 
 _LEFT_BEHIND = re.compile(r"\.[0-9]+\.mp4\.part")
 
@@ -85,7 +86,7 @@ def prepare_clips(
         before = len(plan.jobs) - len(left)
         _sweep(out)
         work = partial(prepare_clip, out=out, recipe=recipe)
-        processes = min(workers or os.cpu_count() or 1, max(1, len(left) // 4))
+        processes = min(workers or usable_cores(), max(1, len(left) // 4))
         with closing(in_processes(work, left, processes)) as results:
             for number, (job, result) in enumerate(results, before + 1):
                 row = result if isinstance(result, Row) else _row_of_dead(job, result, out)

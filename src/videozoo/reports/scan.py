@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from videozoo.data.loader import SampleSource, as_it_is, one_thread
 from videozoo.errors import VideozooError
+from videozoo.processes import usable_cores
 from videozoo.reports.files import write_csv
 
 HEADER = ("index", "sample", "status", "reason")
@@ -84,7 +84,7 @@ def scan_samples(
 
 
 def _check(source: SampleSource, left: list[int], workers: int | None) -> Iterator[Found]:
-    processes = min(workers or os.cpu_count() or 1, max(1, len(left) // 4))
+    processes = min(workers or usable_cores(), max(1, len(left) // 4))
     loader: DataLoader[Found] = DataLoader(
         Subset(_Checks(source), left),
         batch_size=None,
