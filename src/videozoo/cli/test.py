@@ -135,10 +135,11 @@ def print_table(found: Evaluation, model: str, console: Console) -> None:
     """Prints the metrics, the counts and the first samples that could not be read."""
     from rich.table import Table
 
-    table = Table(
-        title=f"{model}: {found.evaluated} of {found.listed} videos evaluated,"
+    title = (
+        f"{model}: {found.evaluated} of {found.listed} videos evaluated,"
         f" {len(found.unreadable)} unreadable"
     )
+    table = Table(title=title, min_width=min(len(title), console.width))  # the title in one line
     for name in (*found.metrics, "videos/s"):
         table.add_column(NAMES.get(name, name), justify="right")
     table.add_row(
