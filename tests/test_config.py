@@ -99,6 +99,7 @@ def test_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
         ("[MODEL]\nnum_classes = __import__('os').getpid()", "is not a Python literal"),
         ("[MODEL]\nseg_num = 3", "num_classes is missing"),
         ("[MODEL]\nnum_classes = 4\nseglen = 5", "TSN takes one frame a segment"),
+        ("[MODEL]\nnum_classes = 4\nframe_interval = 5", "TSN takes one frame a segment"),
         ("[MODEL]\nnum_classes = 4\n[TEST]\ntarget_size = 300", "[TEST] target_size 300 is larger"),
         ("[MODEL]\nnum_classes = 4\nnum_layers = 51", "num_layers"),
         ("[MODEL]\nnum_classes = 4\nformat = 'avi'", "format"),

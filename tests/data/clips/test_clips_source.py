@@ -72,6 +72,11 @@ def test_a_video_gives_the_middle_frames_of_its_segments(square):
     assert np.array_equal(source.read(0, np.random.default_rng(0)).clip, sample.clip)
 
 
+def test_frames_of_a_segment_lie_an_interval_apart(square):
+    source = source_of(square, seglen=2, frame_interval=6, short_size=64, target_size=64)
+    assert numbers_in(source.read(0, None).clip, seglen=2) == [[1, 7], [11, 17], [21, 27]]
+
+
 def test_augmenting_draws_frames_from_the_generator(square):
     source = source_of(square, short_size=64, target_size=64, augment=True, flip=False)
     drawn = [
