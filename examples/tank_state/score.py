@@ -1,6 +1,6 @@
 """Top-1, macro F1 and confusion of a result of `videozoo infer`, also of feature models.
 
-python examples/tank_state/score.py NEXTVLAD_infer_result.json dataset/tank_state/val.list
+    python examples/tank_state/score.py NEXTVLAD_infer_result.json dataset/tank_state/val.list
 
 The list holds "PATH CLASS NUMBER" a line; videos are matched by the name of their file. Several
 results of one list may be given before it: each is printed, then mean and deviation.
@@ -41,6 +41,8 @@ def score(result: Path, truth: dict[str, int]) -> tuple[float, float]:
 
 def main() -> None:
     """Prints what is asked for."""
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     *results, listing = (Path(name) for name in sys.argv[1:])
     lines = [line.rsplit(maxsplit=1) for line in listing.read_text().splitlines()]
     truth = {Path(path).stem: int(label) for path, label in lines}
