@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/videozoo demo --folder demo
+	$(BIN)/python examples/demo/run.py --folder demo
 
 test: lint
 	$(BIN)/python -m pytest -n auto

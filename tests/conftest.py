@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "examples" / "demo"))  # demo_clips and others
 
 # No test reaches out for published weights; those that pull some serve them here.
 os.environ["VIDEOZOO_ZOO_MIRROR"] = "http://127.0.0.1:9"

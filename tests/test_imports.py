@@ -13,7 +13,7 @@ import videozoo
 
 SOURCES = Path(videozoo.__file__).parent
 APART = {"models", "data", "metrics", "checkpoints"}
-LIBRARY = APART | {"tasks", "predict", "reports", "demo", "prepare", "bench", "zoo"}
+LIBRARY = APART | {"tasks", "predict", "reports", "prepare", "bench", "zoo"}
 
 
 def imported_by(package: str) -> set[str]:
@@ -38,8 +38,7 @@ def test_the_four_packages_import_none_of_each_other(package: str) -> None:
 
 @pytest.mark.parametrize("package", sorted(LIBRARY))
 def test_nothing_but_the_commands_knows_the_commands(package: str) -> None:
-    allowed = {"cli"} if package == "demo" else set()  # the demo runs them, as a user would
-    assert imported_by(package) & {"cli"} <= allowed
+    assert not imported_by(package) & {"cli"}
 
 
 def test_the_commands_join_the_packages() -> None:

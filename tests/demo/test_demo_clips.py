@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from videozoo.demo.clips import make_clips, write_clip
-from videozoo.demo.scenes import CLASSES, draw_scene
+from demo_clips import make_clips, write_clip
+from demo_scenes import CLASSES, draw_scene
 from videozoo.prepare.sound import RATE, read_sound
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
+from demo_pictures import plot_confusion, plot_curves, plot_frames
 from videozoo.errors import VideozooError
 
 LIMIT = 200_000  # bytes: small enough for a page

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from videozoo.demo.scenes import (
+from demo_scenes import (
     CLASSES,
     FRAME_RATE,
     HEIGHT,

@@ -37,6 +37,9 @@ def execute(
     if ask:
         notebook.cells.append(new_code_cell(ask))
     kept = {key: v for key, v in os.environ.items() if not key.startswith("VIDEOZOO_NOTEBOOK_")}
+    # The notebook finds the demo beside it, but it does not run beside it here.
+    paths = [str(NOTEBOOK.parent / "demo"), *filter(None, [kept.get("PYTHONPATH")])]
+    kept["PYTHONPATH"] = os.pathsep.join(paths)
     client = NotebookClient(
         notebook,
         timeout=timeout,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from demo_clips import write_clip
+from demo_scenes import draw_scene
 from tiny import World
 from videozoo.data.clips.video import read_clip
 from videozoo.data.framing import Crop, resized_size
 from videozoo.data.transforms import normalise_clips
-from videozoo.demo.clips import write_clip
-from videozoo.demo.scenes import draw_scene
 from videozoo.errors import SampleError, VideozooError
 from videozoo.models.tsn import TSN
 from videozoo.predict.weights import load_weights

@@ -18,9 +18,9 @@ from videozoo.cli import (
     bench,
     config,
     convert,
-    demo,
     doctor,
     infer,
+    moved,
     prepare,
     scan,
     test,
@@ -34,7 +34,7 @@ from videozoo.processes import settle_process
 app = typer.Typer(
     name="videozoo",
     help="Video classification: train, test and use five models on clips and YouTube-8M features.",
-    epilog="First try: videozoo demo. Your own videos, a folder a class: videozoo train FOLDER.",
+    epilog="First try, with your own videos, a folder a class: videozoo train FOLDER",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,11 +46,11 @@ app.command("infer")(infer.infer)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
-app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
+moved.add_moved(app)
 
 
 @app.callback(invoke_without_command=True)

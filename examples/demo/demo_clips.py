@@ -1,7 +1,11 @@
-"""Writes the demo's clips: real mp4 files, H.264 picture and AAC sound."""
+"""Writes the demo's clips: real mp4 files, H.264 picture and AAC sound.
+
+python examples/demo/demo_clips.py toy --train 20 --test 5
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from videozoo.demo.scenes import CLASSES, FRAME_RATE, SOUND_RATE, Scene, draw_scene
+from demo_scenes import CLASSES, FRAME_RATE, SOUND_RATE, Scene, draw_scene
 
 # Every frame is coded by itself with one quantiser, so that decoding a clip and decoding its
 # reversal give the same frames: prediction from earlier frames would leave trails that point
@@ -110,3 +114,20 @@ def _encode(path: Path, scene: Scene) -> None:
         sound.sample_rate, sound.pts, sound.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
+
+
+def main() -> None:
+    """Writes clips as the command line says."""
+    parser = argparse.ArgumentParser(description="Writes the demo's clips, a folder a class.")
+    parser.add_argument("folder", type=Path, help="gets the folders train and test")
+    parser.add_argument("--train", type=int, default=80, help="training clips of each class")
+    parser.add_argument("--test", type=int, default=30, help="test clips of each class")
+    parser.add_argument("--seed", type=int, default=0, help="another number draws other clips")
+    given = parser.parse_args()
+    make_clips(
+        given.folder, per_class_train=given.train, per_class_test=given.test, seed=given.seed
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from demo_clips import DemoClips, make_clips
+from demo_configs import FEATURE_MODELS, FRAMES, values_for
+from demo_pictures import plot_confusion, plot_curves, plot_frames
+from demo_scenes import TWINS
+from demo_score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
 from videozoo.cli.infer import run_infer
 from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
 from videozoo.data.batches import UInt8Array
 from videozoo.data.clips.video import read_frames
-from videozoo.demo.clips import DemoClips, make_clips
-from videozoo.demo.pictures import plot_confusion, plot_curves, plot_frames
-from videozoo.demo.recipe import FEATURE_MODELS, FRAMES, values_for
-from videozoo.demo.scenes import TWINS
-from videozoo.demo.score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
 from videozoo.ini import Values, format_config
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights

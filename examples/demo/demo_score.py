@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from videozoo.demo.scenes import TWINS
+from demo_scenes import TWINS
 from videozoo.predict.predictor import Result
 from videozoo.reports.files import write_csv
 
