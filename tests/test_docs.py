@@ -109,6 +109,7 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
                 yield " ".join(words[place:stop]), words[stop:]
 
 
+@cache
 def known_commands() -> dict[str, Any]:
     """Returns the commands by name, those of a group as "group command"."""
     known: dict[str, Any] = {}
