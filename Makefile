@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-gpu lint format clean
+.PHONY: demo test test-all test-gpu lint format clean
 
 # Made anew when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -15,6 +15,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/demo/run.py --folder demo
 
 test: lint
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+# The slow ones too: trainings in several processes, killed ones, the notebook and the like.
+test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto
 
 # Needs a GPU and a PyTorch with CUDA, which is what pip installs on Linux. GPU_PYTHON=python3 runs

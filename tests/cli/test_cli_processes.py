@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from commands import Command
 
 from tiny import World
 from videos import write_video
+
+pytestmark = pytest.mark.slow
 
 
 def in_processes(*words: object) -> str:

@@ -77,6 +77,7 @@ def stored() -> NotebookNode:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
+@pytest.mark.slow
 def test_its_numbers_are_those_of_the_predictions(ran: Ran) -> None:
     names = ran.asked["names"]
     confusion = np.zeros((len(names), len(names)), dtype=int)
@@ -92,6 +93,7 @@ def test_its_numbers_are_those_of_the_predictions(ran: Ran) -> None:
     assert ran.text("wilson").startswith(f"top-1 {right / total:.3f}; with {total} videos")
 
 
+@pytest.mark.slow
 def test_the_mistakes_that_it_shows_are_all_there_are(ran: Ran) -> None:
     right, wrong = ran.numbers("matrix")
     assert ran.numbers("show_wrong") == [wrong, right + wrong, min(wrong, 8)]
@@ -100,6 +102,7 @@ def test_the_mistakes_that_it_shows_are_all_there_are(ran: Ran) -> None:
     assert ran.rows_drawn("show_unsure") == min(right, 5)
 
 
+@pytest.mark.slow
 def test_its_tables_agree_with_the_confusion_matrix(ran: Ran) -> None:
     listed = {name: (int(train), int(valid)) for name, train, valid in ran.table("count")}
     assert listed == dict.fromkeys(ran.asked["names"], (4, 3))
@@ -116,6 +119,7 @@ def test_its_tables_agree_with_the_confusion_matrix(ran: Ran) -> None:
     assert shares == sorted(shares)
 
 
+@pytest.mark.slow
 def test_the_test_is_of_the_best_epoch_of_the_curve(ran: Ran) -> None:
     with (ran.folder / "own_videos/checkpoints/STNET_curves.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "top1"]
@@ -124,6 +128,7 @@ def test_the_test_is_of_the_best_epoch_of_the_curve(ran: Ran) -> None:
     assert ran.text("evaluate").split()[1] == f"{best:.3f}"
 
 
+@pytest.mark.slow
 def test_it_names_a_new_video(ran: Ran) -> None:
     lines = [line.split("  ") for line in ran.text("name").splitlines()]
     scores = [float(score) for score, _ in lines]
@@ -132,11 +137,13 @@ def test_it_names_a_new_video(ran: Ran) -> None:
     assert {name for _, name in lines} < set(ran.asked["names"])
 
 
+@pytest.mark.slow
 def test_it_writes_into_its_own_folder_only(ran: Ran) -> None:
     visible = [path.name for path in ran.folder.iterdir() if not path.name.startswith(".")]
     assert visible == ["own_videos"]
 
 
+@pytest.mark.slow
 def test_it_takes_a_folder_with_a_broken_video(tmp_path: Path) -> None:
     videos = tmp_path / "my videos"
     for side, number in (("train", 2), ("val", 1)):

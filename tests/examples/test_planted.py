@@ -113,6 +113,7 @@ def test_order_tells_twins_apart_and_the_mean_does_not(samples: list[FeatureSamp
         assert abs(own.mean() - twin.mean()) < 0.2
 
 
+@pytest.mark.slow
 def test_a_linear_model_is_compared(folder: Path) -> None:
     out = run("planted_compare.py", folder, "--epochs", 1)
     header, _, row = out.splitlines()

@@ -206,6 +206,7 @@ def _one_process(rank: int, folder: str, cuts: tuple[int, ...]) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_processes_are_merged_also_one_without_videos(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(2)
     scores = torch.randint(0, 9, (11, 40), generator=generator) / 8

@@ -32,7 +32,10 @@ def imported(arguments: list[str]) -> set[str]:
 @pytest.mark.parametrize("world", ["clip_data", "feature_data"])
 @pytest.mark.parametrize(
     ("command", "unwanted"),
-    [("infer", TRAINING | COMPILERS | METRICS), ("test", TRAINING | COMPILERS)],
+    [
+        ("infer", TRAINING | COMPILERS | METRICS),
+        pytest.param("test", TRAINING | COMPILERS, marks=pytest.mark.slow),
+    ],
 )
 def test_modules(
     request: pytest.FixtureRequest, tmp_path: Path, world: str, command: str, unwanted: set[str]

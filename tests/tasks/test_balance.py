@@ -65,6 +65,7 @@ def test_a_balanced_training_counts_what_it_cannot_read(tmp_path: Path) -> None:
     assert load_state(trained.last).position.videos == 9
 
 
+@pytest.mark.slow
 def test_class_weights_change_the_loss_of_training(tmp_path: Path) -> None:
     listing = write_clips(tmp_path / "a", 3)  # classes 0, 1, 0
     said = [

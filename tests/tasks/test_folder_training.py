@@ -70,6 +70,7 @@ def run_command(line: list[str]) -> None:
     assert end.value.code in (0, None), line
 
 
+@pytest.mark.slow
 def test_train_a_folder_then_infer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,8 @@ from videozoo.predict.samples import open_samples
 from videozoo.predict.weights import load_weights
 from videozoo.tasks.state import load_state
 
+pytestmark = pytest.mark.slow
+
 TRAIN = Path(__file__).parents[2] / "train.py"
 BY_TWO = ["--use-gpu", "False", "--devices", "2", "--log-interval", "1"]
 

@@ -103,6 +103,7 @@ AUGMENTED: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_of_a_training(clips: Path, tmp_path: Path) -> None:
     ends = []
     for workers in (0, 2):
@@ -112,6 +113,7 @@ def test_workers_change_nothing_of_a_training(clips: Path, tmp_path: Path) -> No
     assert_equal(*ends)
 
 
+@pytest.mark.slow
 def test_each_key_changes_what_is_learnt(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

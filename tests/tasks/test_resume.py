@@ -122,6 +122,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Killed]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_killed_training_goes_on_exactly(name: str, killed: dict[str, Killed]) -> None:
     case, one = CASES[name], killed[name]
