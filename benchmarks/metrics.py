@@ -19,6 +19,7 @@ from videozoo.bench.models_memory import PeakMemory
 from videozoo.bench.models_passes import Job, run_job
 from videozoo.config import load_experiment
 from videozoo.metrics.youtube8m import YouTube8MMetrics
+from videozoo.specs import find_spec
 
 CLASSES, BATCH, LABELS = 3862, 250, 3
 
@@ -43,7 +44,7 @@ def metrics_seconds(videos: int) -> float:
 def scoring_seconds(precision: str, videos: int) -> float:
     """Scores a few batches by NeXtVLAD; returns the seconds that so many videos would take."""
     values = ["INFER.batch_size=16", f"INFER.precision={precision}"]
-    settings = load_experiment("NEXTVLAD", None, overrides=values)["INFER"]
+    settings = load_experiment(find_spec("NEXTVLAD").keys, None, overrides=values)["INFER"]
     job = Job(
         settings, training=False, frames=(300, 300), seconds=3.0, device="cpu",
         threads=torch.get_num_threads(),

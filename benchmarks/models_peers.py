@@ -105,7 +105,7 @@ def made_model(name: str, *, training: bool) -> nn.Module:
     import torch
     from torch import nn
 
-    from videozoo.models import build_model
+    from videozoo.specs import build_model
 
     torch.manual_seed(0)
     without = {"drop_rate": 0.0} if training else {}

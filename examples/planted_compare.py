@@ -25,13 +25,14 @@ from videozoo.metrics.youtube8m import YouTube8MMetrics
 from videozoo.predict.samples import open_samples
 from videozoo.predict.scoring import score_batches
 from videozoo.predict.weights import load_weights
+from videozoo.specs import find_spec
 
 CPU = torch.device("cpu")
 
 
 def mean_frames(path: Path) -> tuple[Tensor, Tensor]:
     """Reads a list: mean frames [N, 1152], of length 1 a video, and labels [N, K] of 0 and 1."""
-    settings = load_experiment("NEXTVLAD", None)["TEST"]
+    settings = load_experiment(find_spec("NEXTVLAD").keys, None)["TEST"]
     source = YouTube8MSource(
         list_shards(str(path)),
         feature_names=["rgb", "audio"],

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import fluid_table
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.models import build_model
 from videozoo.predict.folding import ready_to_score
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.scoring import autocast
+from videozoo.specs import build_model
 from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 
 GOLDEN = Path(__file__).parent / "parity" / "golden"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from videozoo.config import CONFIG_FILES, load_experiment
+from videozoo.config import load_experiment
+from videozoo.specs import SPECS, find_spec
 
 YOUTUBE = {"feature_names": ["rgb", "audio"], "feature_dims": [1024, 128]}
 CLIPS = {
@@ -81,9 +82,9 @@ ORIGINAL: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("model", CONFIG_FILES)
+@pytest.mark.parametrize("model", SPECS)
 def test_bundled_configs_hold_the_originals_values(model: str) -> None:
-    experiment = load_experiment(model.upper(), None)
+    experiment = load_experiment(find_spec(model.upper()).keys, None)
     assert experiment.model == model
     for mode in ("TRAIN", "VALID", "TEST", "INFER"):
         for key, value in (ORIGINAL[model]["MODEL"] | ORIGINAL[model][mode]).items():

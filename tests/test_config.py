@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
-from videozoo.config import (
-    CONFIG_FILES,
-    bundled_config,
-    experiment_from_dict,
-    find_config,
-    guess_model,
-    load_experiment,
-)
+from videozoo.config import bundled_config, find_config, load_experiment, resolve
 from videozoo.errors import VideozooError
+from videozoo.specs import SPECS, find_spec, guess_model
 
 
 def written(tmp_path: Path, text: str, name: str = "config.txt") -> str:
@@ -27,7 +21,7 @@ def written(tmp_path: Path, text: str, name: str = "config.txt") -> str:
 
 def refused(model: str, path: str | None, **changes: Any) -> str:
     with pytest.raises(VideozooError) as caught:
-        load_experiment(model, path, **changes)
+        load_experiment(find_spec(model).keys, path, **changes)
     return str(caught.value)
 
 
@@ -59,7 +53,7 @@ pretrain_base = None
 
 
 def test_an_old_file_runs_unchanged(tmp_path: Path) -> None:
-    experiment = load_experiment("attentionlstm", written(tmp_path, OLD_STYLE))
+    experiment = load_experiment(find_spec("attentionlstm").keys, written(tmp_path, OLD_STYLE))
     train, test = experiment["TRAIN"], experiment["TEST"]
     assert (train.learning_rate, train.batch_size, train.use_gpu) == (1, 1024, True)
     assert (train.weight_decay, train.pretrain_base) == (8e-4, None)
@@ -77,7 +71,7 @@ def test_an_old_file_runs_unchanged(tmp_path: Path) -> None:
 def test_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
     path = tmp_path / "windows.txt"
     path.write_bytes(b"\xef\xbb\xbf[MODEL]\r\nnum_classes = 7\r\n")
-    assert load_experiment("TSN", str(path))["TEST"].num_classes == 7
+    assert load_experiment(find_spec("TSN").keys, str(path))["TEST"].num_classes == 7
 
 
 @pytest.mark.parametrize(
@@ -141,10 +135,10 @@ def test_unknown_model_names_the_nearest() -> None:
 
 def test_what_stands_above_what(tmp_path: Path) -> None:
     path = written(tmp_path, "[MODEL]\nnum_classes=4\nseg_num=3\nbatch_size=2\n[TEST]\nseg_num=7\n")
-    file = load_experiment("TSN", path)
+    file = load_experiment(find_spec("TSN").keys, path)
     assert [file[m].seg_num for m in ("VALID", "TEST", "INFER")] == [3, 7, 3]
     typed = load_experiment(
-        "TSN",
+        find_spec("TSN").keys,
         path,
         overrides=["model.SEG_NUM=9", "TEST.label_file=names with blanks.txt", "TRAIN.epoch=1"],
         flags={("TRAIN", "epoch"): (8, "--epoch-num")},
@@ -153,14 +147,16 @@ def test_what_stands_above_what(tmp_path: Path) -> None:
     assert [typed[m].seg_num for m in ("VALID", "TEST", "INFER")] == [9, 9, 9]
     assert typed["TEST"].label_file == "names with blanks.txt"
     assert (typed["TRAIN"].epoch, typed["VALID"].epoch) == (8, 1)
-    mode = load_experiment("TSN", path, overrides=["MODEL.seg_num=9", "TEST.seg_num=25"])
+    mode = load_experiment(
+        find_spec("TSN").keys, path, overrides=["MODEL.seg_num=9", "TEST.seg_num=25"]
+    )
     assert [mode[m].seg_num for m in ("VALID", "TEST")] == [9, 25]
     origins = typed.origins
-    assert origins["TEST"]["seg_num"] == "--set MODEL.seg_num"
-    assert origins["TRAIN"]["epoch"] == "--epoch-num"
-    assert origins["TRAIN"]["batch_size"] == f"{path} [MODEL]"
-    assert file.origins["TEST"]["seg_num"] == f"{path} [TEST]"
-    assert file.origins["TEST"]["momentum"] == "default"
+    assert str(origins["TEST"]["seg_num"]) == "--set MODEL.seg_num"
+    assert str(origins["TRAIN"]["epoch"]) == "--epoch-num"
+    assert str(origins["TRAIN"]["batch_size"]) == f"{path} [MODEL]"
+    assert str(file.origins["TEST"]["seg_num"]) == f"{path} [TEST]"
+    assert str(file.origins["TEST"]["momentum"]) == "default"
 
 
 @pytest.mark.parametrize(
@@ -181,10 +177,14 @@ def test_faults_of_set_are_named(setting: str, said: str) -> None:
 
 def test_nextvlad_takes_its_dims_from_the_sizes(tmp_path: Path) -> None:
     sizes = "[MODEL]\nnum_classes=4\nvideo_feature_size=16\naudio_feature_size=8\n"
-    arguments = load_experiment("NEXTVLAD", written(tmp_path, sizes))["TEST"].model_arguments()
+    arguments = load_experiment(find_spec("NEXTVLAD").keys, written(tmp_path, sizes))[
+        "TEST"
+    ].model_arguments()
     assert arguments["feature_dims"] == [16, 8]
     more = sizes + "feature_names=['rgb','audio','flow']\nfeature_dims=[24, 8, 16]\n"
-    arguments = load_experiment("NEXTVLAD", written(tmp_path, more))["TEST"].model_arguments()
+    arguments = load_experiment(find_spec("NEXTVLAD").keys, written(tmp_path, more))[
+        "TEST"
+    ].model_arguments()
     assert arguments["feature_dims"] == [24, 8, 16]
 
 
@@ -215,14 +215,14 @@ def test_groups_must_divide(tmp_path: Path) -> None:
     assert "groups = 7 does not divide 1024 x expansion 2" in refused("NEXTVLAD", path)
 
 
-@pytest.mark.parametrize("model", CONFIG_FILES)
+@pytest.mark.parametrize("model", SPECS)
 def test_a_config_comes_back_from_a_checkpoint(model: str) -> None:
-    before = load_experiment(model, None, overrides=["TEST.topk=3"])
+    before = load_experiment(find_spec(model).keys, None, overrides=["TEST.topk=3"])
     kept = json.loads(json.dumps(before.as_dict()))
-    after = experiment_from_dict(model, kept, source="x.safetensors")
+    after = resolve(find_spec(model).keys, kept, source="x.safetensors")
     assert after.modes == before.modes
-    changed = experiment_from_dict(
-        model,
+    changed = resolve(
+        find_spec(model).keys,
         kept,
         source="x.safetensors",
         overrides={("MODEL", "topk"): 5},
@@ -233,17 +233,18 @@ def test_a_config_comes_back_from_a_checkpoint(model: str) -> None:
         3,
         before["VALID"].batch_size,
     )
-    assert changed.origins["TEST"]["batch_size"] == "--batch-size"
-    assert changed.origins["TEST"]["num_classes"] == "x.safetensors [TEST]"
+    assert str(changed.origins["TEST"]["batch_size"]) == "--batch-size"
+    assert str(changed.origins["TEST"]["num_classes"]) == "x.safetensors [TEST]"
 
 
 def test_where_configs_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_config(None, "STNET") == bundled_config("STNET")
-    assert find_config("./configs/tsn.txt", "TSN") == bundled_config("TSN")
+    tsn = find_spec("TSN").keys
+    assert find_config(None, find_spec("STNET").keys) == bundled_config("stnet.txt")
+    assert find_config("./configs/tsn.txt", tsn) == bundled_config("tsn.txt")
     (tmp_path / "configs").mkdir()
     own = written(tmp_path / "configs", "[MODEL]\nnum_classes = 3\nname = 'stnet'\n", "tsn.txt")
-    assert find_config("configs/tsn.txt", "TSN") == Path("configs/tsn.txt")
+    assert find_config("configs/tsn.txt", tsn) == Path("configs/tsn.txt")
     assert guess_model(Path(own)) == "STNET"  # its name key tells more than the file's name
     assert guess_model(Path("nextvlad.txt")) == "NEXTVLAD"
     assert guess_model(Path("mine.txt")) is None

@@ -15,12 +15,20 @@ import pytest
 import torch
 from typer.main import get_command
 
-from videozoo import settings
 from videozoo.cli.arguments import expand
 from videozoo.cli.main import app
 from videozoo.config import load_experiment
-from videozoo.ini import MODES, parse_overrides
-from videozoo.models import build_model
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.experiment import DEFAULT
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.ini import MODES, parse_overrides
+from videozoo.config.keys import Settings, SharedSettings
+from videozoo.specs import SPECS, find_spec
+from videozoo.specs.attention_cluster import AttentionClusterSettings
+from videozoo.specs.attention_lstm import AttentionLSTMSettings
+from videozoo.specs.nextvlad import NeXtVLADSettings
+from videozoo.specs.stnet import StNetSettings
+from videozoo.specs.tsn import TSNSettings
 
 ROOT = Path(__file__).parents[1]
 ENGLISH_ONLY = {"results.md", "benchmarks.md"}
@@ -40,14 +48,14 @@ MODEL_PAGES = {
 }
 # The classes whose own keys the tables of docs/config.md list, in their order.
 CONFIG_TABLES = (
-    settings.SharedSettings,
-    settings.Settings,
-    settings.FeatureSettings,
-    settings.AttentionClusterSettings,
-    settings.AttentionLSTMSettings,
-    settings.NeXtVLADSettings,
-    settings.ClipSettings,
-    settings.StNetSettings,
+    SharedSettings,
+    Settings,
+    FeatureSettings,
+    AttentionClusterSettings,
+    AttentionLSTMSettings,
+    NeXtVLADSettings,
+    ClipSettings,
+    StNetSettings,
 )
 Row = list[str]
 
@@ -129,9 +137,9 @@ def options_of(name: str) -> list[str]:
     return [o for p in parameters for o in (*p.opts, *p.secondary_opts) if o.startswith("--")]
 
 
-def own_keys(cls: type[settings.SharedSettings]) -> dict[str, tuple[str, str]]:
+def own_keys(cls: type[SharedSettings]) -> dict[str, tuple[str, str]]:
     """Default and meaning of the keys that a class adds to its parent, or changes."""
-    parent = cls.__mro__[1].model_fields if cls is not settings.SharedSettings else {}
+    parent = cls.__mro__[1].model_fields if cls is not SharedSettings else {}
     return {
         key: (default_of(cls, key), field.description or "")
         for key, field in cls.model_fields.items()
@@ -140,17 +148,17 @@ def own_keys(cls: type[settings.SharedSettings]) -> dict[str, tuple[str, str]]:
     }
 
 
-def default_of(cls: type[settings.SharedSettings], key: str) -> str:
+def default_of(cls: type[SharedSettings], key: str) -> str:
     field = cls.model_fields[key]
     return "required" if field.is_required() else f"`{field.default!r}`"
 
 
 def config_value(model: str, key: str) -> str:
     """What the config that comes with a model says, by mode where the modes differ."""
-    experiment = load_experiment(model, None)
+    experiment = load_experiment(find_spec(model).keys, None)
     said: dict[str, list[str]] = {}
     for mode in MODES:
-        if experiment.origins[mode][key] != "default":
+        if experiment.origins[mode][key] != DEFAULT:
             said.setdefault(repr(getattr(experiment[mode], key)), []).append(mode)
     if len(said) == 1:
         return f"`{next(iter(said))}`"
@@ -209,7 +217,7 @@ def test_commands_are_understood(page: Path) -> None:
         context = known[name].make_context(name, expanded)
         chosen = context.params.get("set_") or []
         model = context.params.get("model_name")
-        classes = [settings.SETTINGS[model]] if model else list(settings.SETTINGS.values())
+        classes = [SPECS[model].keys] if model else [spec.keys for spec in SPECS.values()]
         for _, key in parse_overrides(chosen):
             assert any(key in cls.model_fields for cls in classes), key
 
@@ -240,14 +248,14 @@ def test_the_config_page_lists_every_key_as_it_is(page: str) -> None:
             expected, text = english[key.strip("`")]
             assert default == expected.replace("required", "必填" if "zh" in page else "required")
             assert "zh" in page or meaning == text
-    assert not own_keys(settings.TSNSettings)
+    assert not own_keys(TSNSettings)
 
 
 @pytest.mark.parametrize("file", MODEL_PAGES)
 @pytest.mark.parametrize("end", [".md", ".zh-CN.md"])
 def test_the_key_tables_of_the_model_pages(file: str, end: str) -> None:
     model = MODEL_PAGES[file]
-    cls = settings.SETTINGS[model]
+    cls = SPECS[model].keys
     page = ROOT / "docs" / "models" / f"{file}{end}"
     listed = [rows for header, rows in tables(page) if header[1] in ("default", "默认值")]
     (rows,) = listed
@@ -267,8 +275,8 @@ def test_new_keys_belong_to_the_models_named(page: str, end: str) -> None:
     assert len(rows) > 10
     for quoted, models, _ in rows:
         every = models in ("all", "全部")
-        for model in settings.SETTINGS if every else re.split(", |、", models):
-            assert quoted.strip("`") in settings.SETTINGS[model].model_fields
+        for model in SPECS if every else re.split(", |、", models):
+            assert quoted.strip("`") in SPECS[model].keys.model_fields
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -286,9 +294,9 @@ def test_imports_in_python_examples_work(page: Path) -> None:
 
 @pytest.mark.parametrize("file", MODEL_PAGES)
 def test_the_number_of_parameters(file: str) -> None:
-    inference = load_experiment(MODEL_PAGES[file], None)["INFER"]
+    inference = load_experiment(find_spec(MODEL_PAGES[file]).keys, None)["INFER"]
     with torch.device("meta"):
-        model = build_model(inference.NAME, **inference.model_arguments())
+        model = find_spec(inference.NAME).build(inference)
     number = f"{sum(p.numel() for p in model.parameters()):,}"
     page = ROOT / "docs" / "models" / f"{file}.md"
     assert number in page.read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from videozoo.config import load_experiment, resolve
 from videozoo.errors import VideozooError
-from videozoo.settings import SETTINGS
+from videozoo.specs import SPECS, find_spec
 
 RECIPE_OFF: dict[str, Any] = {
     "schedule": None,
@@ -32,12 +32,14 @@ RECIPE_OFF: dict[str, Any] = {
 
 
 def resolved(model: str, **keys: Any) -> Any:
-    return resolve(model, {"MODEL": {"num_classes": 3}, "TRAIN": keys}, source="c.txt")["TRAIN"]
+    return resolve(
+        find_spec(model).keys, {"MODEL": {"num_classes": 3}, "TRAIN": keys}, source="c.txt"
+    )["TRAIN"]
 
 
-@pytest.mark.parametrize("model", SETTINGS)
+@pytest.mark.parametrize("model", SPECS)
 def test_every_key_is_off_in_the_configs_that_come_with_videozoo(model: str) -> None:
-    for settings in load_experiment(model, None).modes.values():
+    for settings in load_experiment(find_spec(model).keys, None).modes.values():
         values = settings.model_dump()
         assert {k: v for k, v in values.items() if k in RECIPE_OFF} == {
             k: v for k, v in RECIPE_OFF.items() if k in values
@@ -45,8 +47,8 @@ def test_every_key_is_off_in_the_configs_that_come_with_videozoo(model: str) -> 
 
 
 def test_the_keys_are_of_the_models_that_know_them() -> None:
-    clips = set(SETTINGS["TSN"].model_fields)
-    features = set(SETTINGS["NEXTVLAD"].model_fields)
+    clips = set(SPECS["TSN"].keys.model_fields)
+    features = set(SPECS["NEXTVLAD"].keys.model_fields)
     assert set(RECIPE_OFF) <= clips | features
     assert {"frame_drop", "distill_from"} <= features - clips
     assert {"freeze_stages", "layer_decay", "multi_label", "rand_augment"} <= clips - features

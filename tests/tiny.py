@@ -16,6 +16,7 @@ from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.predict.inputs import build_classifier
 from videozoo.predict.weights import eigenvalues_of, save_weights
+from videozoo.specs import find_spec
 
 FEATURE_CLASSES = ["cat", "dog", "cart, wheel", "été", "guitar", "rain", "train", "yard"]
 CLIP_CLASSES = ["jump", "run", "swim"]
@@ -153,7 +154,7 @@ def _world(
 ) -> World:
     config = folder / "config.txt"
     config.write_text(text.format(listing=listing, model=model))
-    experiment = load_experiment(model, str(config))
+    experiment = load_experiment(find_spec(model).keys, str(config))
     torch.manual_seed(3)
     settings = experiment["INFER"]
     classifier = build_classifier(settings, eigenvalues_of(settings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videozoo.ini import Values
+from videozoo.config.ini import Values
 
 FEATURE_MODELS = ("AttentionCluster", "AttentionLSTM", "NEXTVLAD")
 FRAMES = 30
@@ -60,7 +60,7 @@ def values_for(model: str, *, num_classes: int) -> Values:
     """Returns the config of a model in the demo, without its lists.
 
     Args:
-        model: as in MODELS.
+        model: as in videozoo.specs.SPECS.
         num_classes: K.
     """
     recipe = _RECIPES[model]

@@ -24,14 +24,15 @@ from videozoo.cli.infer import run_infer
 from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
+from videozoo.config.ini import Values, format_config
 from videozoo.data.batches import UInt8Array
 from videozoo.data.clips.video import read_frames
-from videozoo.ini import Values, format_config
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
 from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
 from videozoo.prepare.features import prepare_features
 from videozoo.reports.files import write_text
+from videozoo.specs import find_spec
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)
 RATE = 5.0  # rows of features a second: YouTube-8M has one, but these clips last three seconds
@@ -97,7 +98,7 @@ def _experiment(model: str, folder: Path, clips: DemoClips, seed: int) -> Experi
     path = folder / "configs" / f"{model}.txt"
     command = f"videozoo train --model-name {model} --config {path} --save-dir {folder}/checkpoints"
     write_text(path, format_config(values, header=[f"{model} in the demo.", command]))
-    return resolve(model, values, source=str(path))
+    return resolve(find_spec(model).keys, values, source=str(path))
 
 
 def _train_and_test(

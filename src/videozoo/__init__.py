@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videozoo import models
     from videozoo.predict.predictor import Predictor, load
+    from videozoo.specs import build_model
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "load", "models"]
+__all__ = ["Predictor", "__version__", "build_model", "load", "models"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch only when a name that needs it is asked for."""
     if name == "models":
         return import_module("videozoo.models")
+    if name == "build_model":
+        return import_module("videozoo.specs").build_model
     if name in ("load", "Predictor"):
         from videozoo.predict import predictor
 

@@ -36,12 +36,13 @@ from videozoo.bench.models_memory import PeakMemory, status_bytes
 from videozoo.bench.models_passes import Job, Meter, Passes, count_operations, kept_bytes, run_job
 from videozoo.bench.models_table import print_models
 from videozoo.config import Experiment, load_experiment
+from videozoo.config.keys import Settings
 from videozoo.data.batches import Batch, ClipBatch, FeatureBatch
 from videozoo.data.loader import checked, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
 from videozoo.predict.inputs import build_classifier
-from videozoo.settings import Settings
+from videozoo.specs import find_spec
 
 CPU = torch.device("cpu")
 CLIP_SIZES = ["num_layers=18", "num_classes=3", "short_size=36", "target_size=32"]
@@ -55,7 +56,7 @@ def tiny(model: str, *more: str, **flags: object) -> Experiment:
     given = {"batch_size": 2, "num_gpus": 1, "num_workers": 0, "learning_rate": 1e-6, **flags}
     every = {(m, key): (v, "--") for m in ("INFER", "TRAIN") for key, v in given.items()}
     sections = [f"{mode}.{size}" for mode in ("INFER", "TRAIN") for size in sizes]
-    return load_experiment(model, None, overrides=sections, flags=every)
+    return load_experiment(find_spec(model).keys, None, overrides=sections, flags=every)
 
 
 def job_of(settings: Settings, *, training: bool = False, frames: tuple[int, int] = (4, 4)) -> Job:
@@ -283,7 +284,7 @@ def test_the_originals_figures_are_for_its_own_batch_on_a_cpu() -> None:
     assert BATCH_SIZES.keys() == ORIGINAL.keys()
     for model, (shape, infer, train) in ORIGINAL.items():
         settings = load_experiment(
-            model, None, flags={
+            find_spec(model).keys, None, flags={
                 (mode, key): (value, "--")
                 for mode in ("INFER", "TRAIN")
                 for key, value in {
@@ -318,7 +319,9 @@ def test_what_fails_is_named_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatc
             raise VideozooError("too large")
         return passes(said=["out of memory: 1 at once"])
 
-    made = load_experiment("NEXTVLAD", None, flags={("INFER", "batch_size"): (16, "--")})
+    made = load_experiment(
+        find_spec("NEXTVLAD").keys, None, flags={("INFER", "batch_size"): (16, "--")}
+    )
     told: list[str] = []
     found = bench_models(
         [Subject(made["INFER"], made["TRAIN"])], device=CPU, seconds=3, run=run, report=told.append

@@ -13,8 +13,9 @@ import videozoo
 from tiny import World, write_list
 from videozoo.cli.test import run_test
 from videozoo.cli.train import run_train
-from videozoo.config import experiment_from_dict, load_experiment
+from videozoo.config import load_experiment, resolve
 from videozoo.predict.weights import experiment_of
+from videozoo.specs import find_spec
 
 
 def test_the_originals_way_from_training_to_names(command: Command, feature_data: World) -> None:
@@ -44,7 +45,7 @@ def test_the_originals_way_from_training_to_names(command: Command, feature_data
 def test_validation_and_test_give_the_same_metrics(feature_data: World) -> None:
     quiet = Console(quiet=True)
     trained = run_train(
-        load_experiment("AttentionCluster", str(feature_data.config)),
+        load_experiment(find_spec("AttentionCluster").keys, str(feature_data.config)),
         save_dir=Path("runs"),
         console=quiet,
     )
@@ -53,8 +54,8 @@ def test_validation_and_test_give_the_same_metrics(feature_data: World) -> None:
     experiment = experiment_of(trained.last)
     assert (
         experiment.modes
-        == experiment_from_dict(
-            "AttentionCluster", feature_data.experiment.as_dict(), source="x"
+        == resolve(
+            find_spec("AttentionCluster").keys, feature_data.experiment.as_dict(), source="x"
         ).modes
     )
     found = run_test(

@@ -15,6 +15,7 @@ from notebook_runs import METADATA, NOTEBOOK, execute
 
 from videos import write_video
 from videozoo.config import load_experiment
+from videozoo.specs import find_spec
 
 ASK = """
 import json
@@ -213,4 +214,4 @@ def test_what_its_prose_names_exists(stored: NotebookNode) -> None:
         assert (NOTEBOOK.parent / link).is_file(), link
     settings = re.findall(r"`((?:TRAIN|MODEL)\.\w+=[^`]+)`", prose)
     assert len(settings) >= 8
-    load_experiment("STNET", None, overrides=settings)
+    load_experiment(find_spec("STNET").keys, None, overrides=settings)

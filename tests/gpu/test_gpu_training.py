@@ -25,7 +25,7 @@ from videozoo.bench.models_batches import make_batch
 from videozoo.checkpoints.native import load_native
 from videozoo.config import Experiment
 from videozoo.data.batches import Chunk
-from videozoo.settings import SETTINGS
+from videozoo.specs import SPECS
 
 MODELS = list(SMALL)
 
@@ -78,7 +78,7 @@ class Types(TorchDispatchMode):
 @pytest.mark.parametrize("model", MODELS)
 def test_gradients_are_made_in_bfloat16_too(model: str, device: torch.device) -> None:
     task = make_task(model, batch_size=4).to(device)
-    batch = make_batch(SETTINGS[model].model_validate(model_keys(model, batch_size=4)), (3, 6))
+    batch = make_batch(SPECS[model].keys.model_validate(model_keys(model, batch_size=4)), (3, 6))
     chunk = Chunk(epoch=0, step=0, indices=(0, 1, 2, 3), step_size=4, last=True)
     with torch.autocast(device.type, torch.bfloat16), Types() as types:
         task.training_step(replace(batch, chunk=chunk), 0)

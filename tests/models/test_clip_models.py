@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from videozoo.errors import VideozooError
-from videozoo.models import MODELS, TSN, StNet, build_model
+from videozoo.models import TSN, StNet
 from videozoo.models.resnet import ResNet
 from videozoo.models.stnet import TemporalBlock
+from videozoo.specs import SPECS, build_model
 
 
 # Parameters without the 1000-class layer, as published for torchvision's models.
@@ -128,7 +129,7 @@ def test_the_gradient_of_few_segments_in_bfloat16(segments: int) -> None:
 
 def test_build_model_takes_names_in_any_case() -> None:
     assert isinstance(build_model("tsn", num_classes=2, num_layers=18), TSN)
-    assert list(MODELS) == ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "STNET", "TSN"]
+    assert list(SPECS) == ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "STNET", "TSN"]
 
 
 @pytest.mark.parametrize(

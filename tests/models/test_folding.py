@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videozoo.models import build_model, folding, resnet
+from videozoo.models import folding, resnet
 from videozoo.models.folding import FoldedConv, PackedLinear, folded
 from videozoo.models.resnet import ResNet
+from videozoo.specs import build_model
 
 
 def lived_in(name: str, num_layers: int = 18) -> nn.Module:

@@ -20,6 +20,7 @@ from videozoo.metrics import ClipMetrics, YouTube8MMetrics
 from videozoo.predict.evaluate import Evaluation, evaluate
 from videozoo.predict.samples import open_samples
 from videozoo.predict.weights import load_weights
+from videozoo.specs import find_spec
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
@@ -49,7 +50,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Scores:
 
 
 def changed(world: World, *overrides: str) -> Experiment:
-    return load_experiment(world.experiment.model, str(world.config), overrides=overrides)
+    return load_experiment(
+        find_spec(world.experiment.model).keys, str(world.config), overrides=overrides
+    )
 
 
 def validated(world: World, experiment: Experiment) -> Evaluation:

@@ -28,6 +28,7 @@ from videozoo.predict.inputs import build_classifier, read_eigenvalues
 from videozoo.predict.predictor import Predictor
 from videozoo.predict.samples import open_samples, read_label_file
 from videozoo.predict.weights import load_weights
+from videozoo.specs import find_spec
 
 
 def test_predictions_are_named_and_ordered(clip_data: World) -> None:
@@ -89,7 +90,7 @@ def test_loading_names_what_is_wrong(tmp_path: Path, clip_data: World) -> None:
     (tmp_path / "fluid").mkdir()
     with pytest.raises(VideozooError, match="does not say its model"):
         videozoo.load(tmp_path / "fluid")
-    stnet = load_experiment("STNET", None)
+    stnet = load_experiment(find_spec("STNET").keys, None)
     with pytest.raises(VideozooError, match="weights of TSN, not of STNET"):
         videozoo.load(clip_data.weights, experiment=stnet)
 
@@ -158,7 +159,7 @@ def test_label_file_of_the_config_stands_above_the_checkpoints(
 ) -> None:
     names = write_list(tmp_path / "names.txt", ["a", "b", "c"])
     settings = load_experiment(
-        "TSN", str(clip_data.config), overrides=[f"MODEL.kinetics_labels={names}"]
+        find_spec("TSN").keys, str(clip_data.config), overrides=[f"MODEL.kinetics_labels={names}"]
     )["TEST"]
     opened = open_samples(settings, str(clip_data.listing), class_names=clip_data.names)
     assert opened.class_names == ["a", "b", "c"]
@@ -187,7 +188,9 @@ def test_eigenvalues_are_checked(tmp_path: Path) -> None:
 
 def test_rgb_alone_is_unwhitened() -> None:
     eigenvalues = torch.tensor([4.0, 1.0, 0.25, 0.01, 0.0, 9.0, 1.0, 1.0])
-    settings = load_experiment("NEXTVLAD", None, overrides=["MODEL.feature_dims=[8, 4]"])["TEST"]
+    settings = load_experiment(
+        find_spec("NEXTVLAD").keys, None, overrides=["MODEL.feature_dims=[8, 4]"]
+    )["TEST"]
     inputs = build_classifier(settings, eigenvalues).inputs
     made = features(0, 3)
     sample = FeatureSample("v", (made["rgb"], made["audio"]), None)

@@ -26,6 +26,7 @@ from videozoo.predict.samples import open_samples
 from videozoo.predict.scoring import score_batches
 from videozoo.predict.views import mean_logits
 from videozoo.predict.weights import load_weights, save_weights
+from videozoo.specs import find_spec
 
 Frames = np.ndarray  # uint8 [n, H, W, 3]
 CPU = torch.device("cpu")
@@ -78,7 +79,7 @@ class Models:
 
     def experiment(self, **changes: object) -> Experiment:
         overrides = [f"MODEL.{key}={value!r}" for key, value in changes.items()]
-        return load_experiment(self.name, str(self.config), overrides=overrides)
+        return load_experiment(find_spec(self.name).keys, str(self.config), overrides=overrides)
 
     def predictor(self, **changes: object) -> Predictor:
         settings = self.experiment(**changes)["INFER"]

@@ -23,6 +23,7 @@ from videozoo.data.clips.video import probe_video, read_frames
 from videozoo.errors import SampleError, VideozooError
 from videozoo.prepare.encode import EncodedClip, encode_clip
 from videozoo.prepare.recipe import ClipRecipe
+from videozoo.specs import find_spec
 
 RECIPE = ClipRecipe(short_side=288, gop=4, preset="ultrafast")
 B_FRAMES = {"x264-params": "keyint=12:bframes=3:b-pyramid=normal"}
@@ -174,7 +175,7 @@ def test_the_reader_resizes_prepared_clips_of_the_usual_size_as_it_did(
     assert clip.new_size == (512, 288)
     assert difference(source, path, short_size=256, target_size=224, resize=rule) < 6
     for model in ("TSN", "STNET"):
-        experiment = load_experiment(model, None)
+        experiment = load_experiment(find_spec(model).keys, None)
         sizes = {experiment[mode].model_dump()["short_size"] for mode in ("TRAIN", "TEST")}
         assert ClipRecipe().short_side not in sizes
 

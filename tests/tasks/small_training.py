@@ -18,12 +18,12 @@ from torch import Tensor
 from videos import write_video
 from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
+from videozoo.config.ini import format_config
 from videozoo.data.batches import Chunk, FeatureBatch, FeatureSample, collate_features
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
-from videozoo.ini import format_config
 from videozoo.predict.inputs import build_classifier
-from videozoo.settings import SETTINGS
+from videozoo.specs import SPECS, find_spec
 from videozoo.tasks.fit import TASKS
 from videozoo.tasks.plan import Trained
 from videozoo.tasks.task import VideoTask
@@ -105,7 +105,7 @@ def experiment_of(
     }
     if valid_list is not None:
         values["VALID"]["filelist"] = str(valid_list)
-    return resolve(model, values, source="test")
+    return resolve(find_spec(model).keys, values, source="test")
 
 
 def run_quietly(experiment: Experiment, save_dir: Path, **more: Any) -> tuple[Trained, str]:
@@ -156,7 +156,7 @@ def feature_batch(
 
 def make_task(model: str = "AttentionCluster", *, videos: int = 100, **keys: Any) -> VideoTask:
     """Returns the task of a small model with its optimizer, without Lightning's trainer."""
-    settings = SETTINGS[model].model_validate(model_keys(model, **keys))
+    settings = SPECS[model].keys.model_validate(model_keys(model, **keys))
     torch.manual_seed(5)
     task: VideoTask = TASKS[model](
         classifier=build_classifier(settings), settings=settings, videos=videos

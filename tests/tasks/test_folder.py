@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from videos import write_video
 from videozoo.config import load_experiment
+from videozoo.config.ini import format_config
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.errors import VideozooError
-from videozoo.ini import format_config
-from videozoo.settings import SETTINGS
+from videozoo.specs import SPECS, find_spec
 from videozoo.tasks.folder import (
     Split,
     choose_settings,
@@ -193,7 +193,7 @@ def test_frames_follow_the_clips(
     assert (chosen["seglen"], chosen["seg_num"]) == (seglen, seg_num)
     assert chosen["target_size"] <= 48  # the clips are 48 pixels high
     assert chosen["short_size"] >= chosen["target_size"]
-    SETTINGS[model].model_validate(chosen)
+    SPECS[model].keys.model_validate(chosen)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_clips_that_cannot_be_probed_do_not_stop_the_choice(tmp_path: Path) -> N
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video")
     split = Split([ClipEntry(bad, 0, str(bad))], [], ["a", "b"], "")
-    SETTINGS["STNET"].model_validate(choose_settings(split, model="STNET", gpu=False)["MODEL"])
+    SPECS["STNET"].keys.model_validate(choose_settings(split, model="STNET", gpu=False)["MODEL"])
 
 
 def test_a_written_config_reads_as_it_was(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_written_config_reads_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "config.txt"
     path.write_text(format_config(values, header=["one", "two"]))
     assert path.read_text().startswith("# one\n# two\n")
-    read = load_experiment("STNET", str(path))
+    read = load_experiment(find_spec("STNET").keys, str(path))
     for section, keys in values.items():
         for mode in read.modes if section == "MODEL" else [section]:
             found = read[mode].model_dump()

@@ -11,6 +11,7 @@ from videos import write_video
 from videozoo.cli.main import main
 from videozoo.config import load_experiment
 from videozoo.errors import VideozooError
+from videozoo.specs import find_spec
 from videozoo.tasks.folder import prepare_folder
 
 
@@ -44,7 +45,7 @@ def test_what_is_decided_is_written_down(tmp_path: Path) -> None:
         path, label = line.rsplit(" ", 1)
         assert Path(path).is_file()
         assert Path(path).parent.name == ["tall one", "wide"][int(label)]
-    again = load_experiment("STNET", str(tmp_path / "save" / "STNET_config.txt"))
+    again = load_experiment(find_spec("STNET").keys, str(tmp_path / "save" / "STNET_config.txt"))
     assert again.as_dict() == experiment.as_dict()
     assert "2 classes, 4 videos to train and 2 to validate" in said[0]
 

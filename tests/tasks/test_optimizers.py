@@ -9,7 +9,7 @@ from torch import nn
 
 from videozoo.errors import VideozooError
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.models import build_model
+from videozoo.specs import build_model
 from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 
 

@@ -9,15 +9,16 @@ import pytest
 from small_training import experiment_of, run_quietly, write_clips, write_shards
 
 from videozoo.config import resolve
-from videozoo.ini import Values
+from videozoo.config.ini import Values
+from videozoo.specs import find_spec
 from videozoo.tasks.fit import Fit
-from videozoo.tasks.plan import TRAINING_KEYS, not_applied, schedule_videos
+from videozoo.tasks.plan import not_applied, schedule_videos
 
 
 def said(model: str, values: Values, **typed: Any) -> list[str]:
     overrides = {tuple(key.split("_", 1)): value for key, value in typed.items()}
     values = {"MODEL": {"num_classes": 2}} | values
-    return not_applied(resolve(model, values, source="c", overrides=overrides))  # type: ignore[arg-type]
+    return not_applied(resolve(find_spec(model).keys, values, source="c", overrides=overrides))  # type: ignore[arg-type]
 
 
 def test_keys_of_training_in_another_section() -> None:
@@ -47,19 +48,26 @@ def test_keys_that_need_another_one() -> None:
 def test_a_count_of_videos_is_only_told_of_where_the_rate_follows_it() -> None:
     def warning(**keys: Any) -> str | None:
         values = {"MODEL": {"num_classes": 2}, "TRAIN": {"total_videos": 1000, **keys}}
-        return schedule_videos(resolve("TSN", values, source="c")["TRAIN"], 10)[1]
+        return schedule_videos(resolve(find_spec("TSN").keys, values, source="c")["TRAIN"], 10)[1]
 
     assert "total_videos is 1000, but the training list has 10 samples" in str(warning())
     assert warning(schedule="cosine") is None
 
 
-def test_the_keys_of_training_are_keys() -> None:
-    known = {
-        key
-        for model in ("TSN", "NEXTVLAD")
-        for key, _ in resolve(model, {"MODEL": {"num_classes": 2}}, source="c")["TRAIN"]
-    }
-    assert known >= TRAINING_KEYS
+def test_keys_say_their_scope() -> None:
+    features, clips = find_spec("NEXTVLAD").keys, find_spec("TSN").keys
+    recipe = {
+        "schedule", "warmup_steps", "label_smoothing", "mixup_alpha", "class_weights", "sampler",
+        "ema_decay", "early_stopping",
+    }  # fmt: skip
+    crops = {"random_resized_crop", "scale_jitter", "color_jitter", "rand_augment"}
+    assert clips.keys_of("training") == recipe | crops | {"freeze_stages", "layer_decay"}
+    distilling = {"frame_drop", "distill_from", "distill_weight"}
+    assert features.keys_of("training") == recipe | distilling
+    assert clips.keys_of("order") == {"batch_size", "seed", "sampler"}
+    free = features.keys_of("free")
+    assert free >= {"label_file", "filelist", "num_workers", "eigen_file", "early_stopping"}
+    assert not free & {"epoch", "learning_rate", "precision", "feature_dims", "frame_drop"}
 
 
 def groups_of(run: Fit) -> list[dict[str, float]]:

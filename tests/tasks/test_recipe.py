@@ -33,6 +33,7 @@ from videozoo.errors import VideozooError
 from videozoo.metrics.losses import feature_loss
 from videozoo.predict.evaluate import video_losses
 from videozoo.predict.predictor import load
+from videozoo.specs import find_spec
 from videozoo.tasks.fit import Fit
 from videozoo.tasks.mixing import mixed
 from videozoo.tasks.recipe import Recipe, device_policy
@@ -79,7 +80,7 @@ def test_label_smoothing_and_mixup_in_a_step() -> None:
 def test_a_policy_is_made_where_a_key_asks_for_one() -> None:
     def policy(model: str, **keys: Any) -> DevicePolicy | None:
         values = {"MODEL": {"num_classes": 2}, "TRAIN": keys}
-        return device_policy(resolve(model, values, source="c")["TRAIN"])
+        return device_policy(resolve(find_spec(model).keys, values, source="c")["TRAIN"])
 
     assert policy("TSN") is None
     assert policy("NEXTVLAD", frame_drop=0.5, label_smoothing=0.1) is None
@@ -260,7 +261,7 @@ def test_clips_of_many_classes(tmp_path: Path) -> None:
         "label_file": str(names), "mixup_alpha": 0.3, "class_weights": "balanced",
     }  # fmt: skip
     train = {"batch_size": 3, "epoch": 2, "learning_rate": 0.01}
-    experiment = resolve("TSN", {"MODEL": model, "TRAIN": train}, source="test")
+    experiment = resolve(find_spec("TSN").keys, {"MODEL": model, "TRAIN": train}, source="test")
     trained, said = run_quietly(experiment, tmp_path / "save")
     assert "map" in said
     assert trained.best is not None

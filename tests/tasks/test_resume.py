@@ -12,8 +12,9 @@ import pytest
 from small_training import experiment_of, run_forked, run_quietly, write_clips, write_shards
 
 from videozoo.config import Experiment, load_experiment
+from videozoo.config.ini import format_config
 from videozoo.errors import VideozooError
-from videozoo.ini import format_config
+from videozoo.specs import find_spec
 from videozoo.tasks.callbacks import EpochEnd
 from videozoo.tasks.state import load_state
 
@@ -95,7 +96,9 @@ def prepare(case: Case, folder: Path, lists: dict[str, Path]) -> Killed:
                 keys["distill_from"] = [str(lists["teacher"])]
     config = folder / "config.txt"
     config.write_text(format_config(values, header=[]))
-    return Killed(config, load_experiment(case.model, str(config)), folder / "killed", 0)
+    return Killed(
+        config, load_experiment(find_spec(case.model).keys, str(config)), folder / "killed", 0
+    )
 
 
 @pytest.fixture(scope="module")

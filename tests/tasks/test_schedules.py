@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from small_training import make_task, model_keys
 
-from videozoo.settings import SETTINGS
+from videozoo.specs import SPECS
 from videozoo.tasks.plan import schedule_videos
 from videozoo.tasks.recipe import make_recipe
 from videozoo.tasks.schedules import (
@@ -94,7 +94,7 @@ def test_the_rates_of_the_models(
 )
 def test_what_the_schedule_counts_by(model: str, key: str) -> None:
     def chosen(value: object) -> tuple[int, str | None]:
-        settings = SETTINGS[model].model_validate(model_keys(model, **{key: value}))
+        settings = SPECS[model].keys.model_validate(model_keys(model, **{key: value}))
         return schedule_videos(settings, 1000)
 
     assert chosen("auto") == chosen(None) == (1000, None)
@@ -110,7 +110,7 @@ def test_what_the_schedule_counts_by(model: str, key: str) -> None:
 
 
 def test_attention_cluster_counts_the_list() -> None:
-    settings = SETTINGS["AttentionCluster"].model_validate(model_keys("AttentionCluster"))
+    settings = SPECS["AttentionCluster"].keys.model_validate(model_keys("AttentionCluster"))
     assert schedule_videos(settings, 7) == (7, None)
 
 
@@ -130,7 +130,7 @@ def test_the_rate_rises_in_a_line(step: int, factor: float) -> None:
 
 def rates(model: str, *, steps: int, **keys: object) -> list[float]:
     task = make_task(model, videos=100, learning_rate=0.5, **keys)
-    settings = SETTINGS[model].model_validate(model_keys(model, learning_rate=0.5, **keys))
+    settings = SPECS[model].keys.model_validate(model_keys(model, learning_rate=0.5, **keys))
     task.recipe = make_recipe(settings, multi_label=True, steps=steps, listed=None, teachers=())
     found = []
     for step in range(steps):

@@ -14,8 +14,8 @@ from videozoo.bench.models_batches import Frames, describe_shape, frames_of
 from videozoo.bench.models_floor import Floor, Rates, floor_of, least_bytes, measure_rates
 from videozoo.bench.models_passes import Job, Passes, run_job
 from videozoo.bench.timing import Spread
+from videozoo.config.keys import Settings
 from videozoo.errors import VideozooError
-from videozoo.settings import Settings
 
 Run = Callable[[Job], Passes]
 RATE_SECONDS = 2.0

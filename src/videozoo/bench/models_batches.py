@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.keys import Settings
 from videozoo.data.batches import (
     Batch,
     Chunk,
@@ -20,7 +23,7 @@ from videozoo.data.batches import (
     collate_clips,
     collate_features,
 )
-from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
+from videozoo.specs.attention_cluster import AttentionClusterSettings
 
 Frames = tuple[int, int]
 _FRAMES = 300  # of a YouTube-8M video at most

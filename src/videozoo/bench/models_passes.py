@@ -22,12 +22,13 @@ from videozoo.bench.models_batches import (
 from videozoo.bench.models_floor import synchronise
 from videozoo.bench.models_memory import PeakMemory
 from videozoo.bench.timing import Clock
+from videozoo.config.keys import Settings
 from videozoo.data.batches import Batch, ClipBatch
 from videozoo.predict.evaluate import video_losses
 from videozoo.predict.inputs import Classifier, build_classifier
 from videozoo.predict.scoring import score_batches
 from videozoo.processes import settle_process
-from videozoo.settings import NeXtVLADSettings, Settings
+from videozoo.specs.nextvlad import NeXtVLADSettings
 
 _MOST_PASSES = 2000
 _FEWEST_PASSES = 3

@@ -51,7 +51,7 @@ def start_from(
         model: takes the weights.
         path: a checkpoint of this model (native; for feature models Fluid too), or for TSN and
             StNet an image ResNet.
-        model_name: as in videozoo.models.MODELS.
+        model_name: as in videozoo.specs.SPECS.
         num_layers: of the clip model's ResNet.
         table: the model's Fluid names; needed for a feature model's Fluid checkpoint only.
 

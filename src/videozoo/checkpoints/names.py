@@ -101,7 +101,7 @@ def fluid_table(model_name: str, model: nn.Module, *, feature_names: Sequence[st
     """Returns the table of a model.
 
     Args:
-        model_name: as in videozoo.models.MODELS, in any case.
+        model_name: as in videozoo.specs.SPECS, in any case.
         model: gives its keys: how many modalities, how deep a ResNet.
         feature_names: the modalities; NeXtVLAD's third and later ones are named after them.
 

@@ -32,7 +32,7 @@ class NativeCheckpoint:
     """A model's weights and what they mean.
 
     Attributes:
-        model: name as in videozoo.models.MODELS.
+        model: name as in videozoo.specs.SPECS.
         state_dict: the weights, on the CPU.
         config: numbers the model was built from (JSON values).
         preprocessing: how videos become its input (JSON values).

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videozoo.errors import VideozooError
+from videozoo.specs import SPECS
 
 YES = {"true", "yes", "on", "1", "t", "y"}
 NO = {"false", "no", "off", "0", "f", "n"}
@@ -32,7 +33,7 @@ ModelName = Annotated[
     str | None,
     typer.Option(
         "--model-name",
-        help="AttentionCluster, AttentionLSTM, NEXTVLAD, STNET or TSN, in any case."
+        help=f"{', '.join(SPECS)}; in any case."
         " (default: the weights' model, else AttentionCluster)",
         show_default=False,
     ),

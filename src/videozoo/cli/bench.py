@@ -15,7 +15,7 @@ from videozoo.cli.bench_models import models
 
 if TYPE_CHECKING:
     from videozoo.bench.subjects import Subject
-    from videozoo.settings import Settings
+    from videozoo.config.keys import Settings
 
 app = typer.Typer(
     name="bench",
@@ -97,7 +97,7 @@ def data(
     subject = _open_subject(settings, path)
     opened = time.perf_counter() - start
     given = config is not None or model_name is not None
-    most = videos or _MOST[settings.FEATURES]
+    most = videos or _MOST[settings.family == "features"]
     # YouTube-8M's shards tell what finding their records took.
     what = getattr(subject.source, "index_report", f"clips listed: {len(subject.source):,}")
     console.print(f"{path}: {what}", soft_wrap=True)
@@ -151,8 +151,8 @@ def _open_settings(
     flags = doors.flags_of("TEST", seg_num=(seg_num, "--frames"), seglen=(seglen, "--frames"))
     experiment = doors.open_experiment(model_name, config, overrides=overrides, flags=flags)
     settings = experiment["TEST"]
-    if path is not None and (clips is None) != settings.FEATURES:
-        kind = "--youtube8m" if settings.FEATURES else "--clips"
+    if path is not None and (clips is None) != (settings.family == "features"):
+        kind = "--youtube8m" if settings.family == "features" else "--clips"
         raise VideozooError(f"{experiment.model} reads {kind[2:]}: give {kind} PATH")
     path = path or settings.filelist
     if path is None:
@@ -191,7 +191,7 @@ def _open_subject(settings: Settings, path: str) -> Subject:
     from videozoo.data.youtube8m.source import YouTube8MSource
     from videozoo.predict.samples import open_samples
 
-    if settings.FEATURES:
+    if settings.family == "features":
         source = open_samples(settings, path).source
         assert isinstance(source, YouTube8MSource)
         return FeatureSubject(source)
@@ -204,7 +204,9 @@ def _open_subject(settings: Settings, path: str) -> Subject:
 
 def describe_reading(settings: Settings) -> str:
     """Returns in words what is read of each video."""
-    from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings
+    from videozoo.config.clip_keys import ClipSettings
+    from videozoo.config.feature_keys import FeatureSettings
+    from videozoo.specs.attention_cluster import AttentionClusterSettings
 
     if isinstance(settings, ClipSettings):
         decoder = "" if settings.decoder == "pyav" else f", by {settings.decoder}"

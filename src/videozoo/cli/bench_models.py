@@ -150,15 +150,16 @@ def _model_subjects(
     """
     from videozoo.bench.models import BATCH_SIZES, Subject
     from videozoo.cli.doors import flags_of
-    from videozoo.config import canonical_model_name, load_experiment
+    from videozoo.config import load_experiment
     from videozoo.errors import Faults
+    from videozoo.specs import find_spec
 
     faults = Faults()
     subjects: list[Subject] = []
     known: list[str] = []
     for name in names or list(BATCH_SIZES):
         with faults.noting():
-            known.append(canonical_model_name(name))
+            known.append(find_spec(name).name)
     for name in dict.fromkeys(known):
         for precision in dict.fromkeys(precisions or ["32", "bf16"]):
             values: dict[str, tuple[Any, str]] = {
@@ -173,7 +174,7 @@ def _model_subjects(
                 values["target_size"] = (_PIXELS, "bench")
             flags = {**flags_of("INFER", **values), **flags_of("TRAIN", **values)}
             with faults.noting():
-                made = load_experiment(name, None, overrides=overrides, flags=flags)
+                made = load_experiment(find_spec(name).keys, None, overrides=overrides, flags=flags)
                 subjects.append(Subject(made["INFER"], made["TRAIN"], frames, bool(overrides)))
     faults.raise_if_any()
     return subjects

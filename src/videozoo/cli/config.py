@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videozoo.cli import arguments as args
+from videozoo.config.keys import Settings
 
 
 def config(
@@ -25,14 +26,14 @@ def config(
     from rich.console import Console
 
     from videozoo.cli.doors import DEFAULT_MODEL, open_experiment
-    from videozoo.config import canonical_model_name, guess_model
-    from videozoo.ini import MODES
+    from videozoo.config.ini import MODES
+    from videozoo.specs import find_spec, guess_model
 
     console = Console(markup=False)  # paths may hold brackets
     if model_name is None and file is not None and not file.endswith(".safetensors"):
         model_name = guess_model(Path(file))
     if keys:
-        _print_keys(canonical_model_name(model_name or DEFAULT_MODEL), console)
+        _print_keys(find_spec(model_name or DEFAULT_MODEL).keys, console)
         return
     is_weights = file is not None and file.endswith(".safetensors")
     experiment = open_experiment(
@@ -58,17 +59,15 @@ def config(
             )
 
 
-def _print_keys(model: str, console: object) -> None:
+def _print_keys(keys: type[Settings], console: object) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from videozoo.settings import SETTINGS
-
     assert isinstance(console, Console)
-    table = Table(title=f"the keys of {model}")
+    table = Table(title=f"the keys of {keys.NAME}")
     for column in ("key", "default", "meaning"):
         table.add_column(column, overflow="fold")
-    for key, field in SETTINGS[model].model_fields.items():
+    for key, field in keys.model_fields.items():
         default = "required" if field.is_required() else repr(field.default)
         table.add_row(key, default, field.description or "")
     console.print(table)

@@ -19,17 +19,13 @@ from videozoo.cli.weights import (
     open_weights,
     to_pull,
 )
-from videozoo.config import (
-    Experiment,
-    canonical_model_name,
-    load_experiment,
-    model_of_file_name,
-    named_model,
-)
+from videozoo.config import Experiment, load_experiment
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.ini import parse_overrides
+from videozoo.config.keys import Settings
 from videozoo.errors import Faults, VideozooError
-from videozoo.ini import parse_overrides
 from videozoo.processes import is_first_process
-from videozoo.settings import ClipSettings, Settings
+from videozoo.specs import find_spec, model_of_file_name, named_model
 from videozoo.zoo import archives
 
 if TYPE_CHECKING:
@@ -92,7 +88,9 @@ def open_experiment(
             experiment = experiment_of(path, overrides=typed, flags=flags)
         elif name is not None:
             file = published.config if isinstance(published, archives.VideoWeights) else None
-            experiment = load_experiment(name, config or file, overrides=overrides, flags=flags)
+            experiment = load_experiment(
+                find_spec(name).keys, config or file, overrides=overrides, flags=flags
+            )
     if experiment is None and fault is not None:  # else the door of the weights says so
         faults.add(str(fault))
     faults.raise_if_any()
@@ -108,7 +106,7 @@ def _model_of(
     Raises:
         VideozooError: there is no such model, or what was given contradicts itself.
     """
-    typed = canonical_model_name(model_name) if model_name is not None else None
+    typed = find_spec(model_name).name if model_name is not None else None
     named = named_model(Path(config)) if config is not None else None
     if typed is not None and named not in (None, typed):
         raise VideozooError(f'{config}: has name = "{named}", but --model-name says {typed}')
@@ -180,7 +178,7 @@ def open_list(
             class_names=class_names,
         )
     except VideozooError as error:
-        stored = experiment.origins[mode].get("filelist", "").startswith(f"{experiment.source} [")
+        stored = not experiment.origins[mode]["filelist"].typed
         if experiment.source.endswith(".safetensors") and stored:
             hint = (
                 "the list is the one that these weights were trained with; --filelist gives another"

@@ -42,8 +42,8 @@ def scan(
     from videozoo.cli import doors
     from videozoo.cli.progress import progress
     from videozoo.cli.test import print_unreadable
+    from videozoo.config.ini import MODES
     from videozoo.errors import VideozooError, did_you_mean
-    from videozoo.ini import MODES
     from videozoo.reports.scan import scan_samples
 
     section = mode.upper()

@@ -9,11 +9,11 @@ import torch
 from videozoo.cli import doors
 from videozoo.cli.weights import pulled
 from videozoo.config import Experiment
+from videozoo.config.keys import Settings
 from videozoo.errors import Faults, VideozooError
 from videozoo.predict.inputs import Classifier, build_classifier
 from videozoo.predict.samples import Samples
 from videozoo.predict.weights import eigenvalues_of
-from videozoo.settings import Settings
 from videozoo.tasks.distill import Teacher, check_sibling, open_teachers
 from videozoo.tasks.start import Fetch, Start, open_start
 from videozoo.zoo import archives

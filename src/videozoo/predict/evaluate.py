@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from videozoo.config.keys import Settings
 from videozoo.data.batches import Batch, FeatureBatch, Unreadable
 from videozoo.data.loader import SampleSource
 from videozoo.errors import VideozooError
@@ -18,7 +19,6 @@ from videozoo.metrics.losses import clip_loss, feature_loss
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.scoring import Report, Say, score_batches
 from videozoo.processes import process_place
-from videozoo.settings import ClipSettings, Settings
 
 VideoMetrics = YouTube8MMetrics | ClipMetrics | MultiLabelMetrics
 
@@ -60,18 +60,18 @@ def video_losses(batch: Batch, logits: Tensor) -> Tensor:
 
 def metric_of(settings: Settings) -> VideoMetrics:
     """Returns what measures the classifiers of these settings, with nothing taken in yet."""
-    if settings.FEATURES:
+    if settings.family == "features":
         return YouTube8MMetrics(num_classes=settings.num_classes, top_k=settings.topk)
-    if isinstance(settings, ClipSettings) and settings.multi_label:
+    if settings.multi_label:
         return MultiLabelMetrics(num_classes=settings.num_classes)
     return ClipMetrics(num_classes=settings.num_classes)
 
 
 def monitored(settings: Settings) -> str:
     """Returns the metric whose highest value is best."""
-    if settings.FEATURES:
+    if settings.family == "features":
         return "gap"
-    return "map" if isinstance(settings, ClipSettings) and settings.multi_label else "top1"
+    return "map" if settings.multi_label else "top1"
 
 
 @dataclass

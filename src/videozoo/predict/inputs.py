@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.keys import Settings
 from videozoo.data.batches import Batch, ClipBatch, FeatureBatch
 from videozoo.data.transforms import dequantise, normalise_clips, unwhiten
 from videozoo.errors import VideozooError
 from videozoo.predict.views import describe_views
-from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
 
 
 class FeatureInputs(nn.Module):
@@ -68,7 +70,7 @@ class Classifier(nn.Module):
 
     Args:
         inputs: the preprocessing.
-        model: one of MODELS.
+        model: one of videozoo.models.
         multi_label: scores are sigmoids, a video may have many classes; else softmax.
     """
 
@@ -95,7 +97,7 @@ def build_classifier(settings: Settings, eigenvalues: Tensor | None = None) -> C
         settings: of any mode.
         eigenvalues: float32 [D]; see FeatureInputs.
     """
-    from videozoo.models import build_model
+    from videozoo.specs import find_spec
 
     inputs: nn.Module
     if isinstance(settings, FeatureSettings):
@@ -103,9 +105,8 @@ def build_classifier(settings: Settings, eigenvalues: Tensor | None = None) -> C
     else:
         assert isinstance(settings, ClipSettings)
         inputs = ClipInputs(mean=settings.image_mean, std=settings.image_std)
-    model = build_model(settings.NAME, **settings.model_arguments())
-    many = settings.FEATURES or (isinstance(settings, ClipSettings) and settings.multi_label)
-    return Classifier(inputs=inputs, model=model, multi_label=many)
+    model = find_spec(settings.NAME).build(settings)
+    return Classifier(inputs=inputs, model=model, multi_label=settings.multi_label)
 
 
 def read_eigenvalues(path: str, width: int) -> Tensor:
@@ -139,12 +140,7 @@ def read_eigenvalues(path: str, width: int) -> Tensor:
 
 def describe_preprocessing(settings: Settings) -> dict[str, Any]:
     """Returns what is done to a video before the model, as results and checkpoints state it."""
-    if isinstance(settings, AttentionClusterSettings):
-        frames: dict[str, Any] = {"frames": settings.seg_num, "sampling": "evenly, with repeats"}
-    elif isinstance(settings, FeatureSettings):
-        frames = {"frames": "all"}
-    else:
-        assert isinstance(settings, ClipSettings)
+    if isinstance(settings, ClipSettings):
         return {
             "segments": settings.seg_num,
             "frames_per_segment": settings.seglen,
@@ -157,8 +153,14 @@ def describe_preprocessing(settings: Settings) -> dict[str, Any]:
             "image_mean": list(settings.image_mean),
             "image_std": list(settings.image_std),
         }
+    assert isinstance(settings, FeatureSettings)
+    sampled = settings.frames_sampled
     return {
-        **frames,
+        **(
+            {"frames": sampled, "sampling": "evenly, with repeats"}
+            if sampled
+            else {"frames": "all"}
+        ),
         "feature_names": list(settings.feature_names),
         "feature_dims": list(settings.feature_dims),
         "dequantise": "v * 4 / 255 + 4 / 512 - 2",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from videozoo.config import Experiment
+from videozoo.config.keys import Settings
 from videozoo.data.loader import SampleSource
 from videozoo.predict.devices import choose_device
 from videozoo.predict.folding import FoldedOnce
@@ -21,7 +22,6 @@ from videozoo.predict.inputs import Classifier
 from videozoo.predict.samples import open_samples
 from videozoo.predict.scoring import Report, score_batches
 from videozoo.predict.weights import load_weights
-from videozoo.settings import Settings
 from videozoo.zoo.pull import weights_of
 
 

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.keys import Settings
 from videozoo.data.loader import SampleSource
 from videozoo.errors import Faults, VideozooError
 from videozoo.predict.views import protocol_views
-from videozoo.settings import AttentionClusterSettings, ClipSettings, FeatureSettings, Settings
 
 if TYPE_CHECKING:
     from videozoo.data.clips.listing import ClipEntry
@@ -175,8 +177,8 @@ def _feature_source(
 
     shards = list_shards(spec) if isinstance(spec, str) else _each_once(spec, list_shards)
     frames = None
-    if isinstance(settings, AttentionClusterSettings):
-        frames = partial(sample_cluster_frames, seg_num=settings.seg_num)
+    if settings.frames_sampled is not None:
+        frames = partial(sample_cluster_frames, seg_num=settings.frames_sampled)
     if augment and settings.frame_drop:
         frames = partial(sample_kept_frames, drop=settings.frame_drop, frames=frames)
     return YouTube8MSource(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
+from videozoo.config.keys import Settings
 from videozoo.data.batches import Batch, ClipBatch
 from videozoo.data.loader import SampleSource, checked, make_loader
 from videozoo.data.samplers import StepSampler
@@ -18,7 +19,6 @@ from videozoo.predict.folding import ready_to_score
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.views import mean_logits, views_at, views_of
 from videozoo.processes import process_place
-from videozoo.settings import Settings
 
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""

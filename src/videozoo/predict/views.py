@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.batches import Batch, ClipBatch
 from videozoo.data.framing import Views
 from videozoo.data.transforms import cut_views
-from videozoo.settings import ClipSettings
 
 
 def protocol_views(settings: ClipSettings) -> Views | None:

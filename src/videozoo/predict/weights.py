@@ -22,7 +22,9 @@ from videozoo.checkpoints.native import (
     save_native,
     sha256_of_weights,
 )
-from videozoo.config import Experiment, experiment_from_dict
+from videozoo.config import Experiment, resolve
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.keys import LABEL_KEYS, Settings
 from videozoo.errors import VideozooError
 from videozoo.predict.inputs import (
     Classifier,
@@ -30,7 +32,7 @@ from videozoo.predict.inputs import (
     describe_preprocessing,
     read_eigenvalues,
 )
-from videozoo.settings import LABEL_KEYS, FeatureSettings, NeXtVLADSettings, Settings
+from videozoo.specs import find_spec
 
 
 @dataclass
@@ -54,12 +56,12 @@ class LoadedWeights:
 
 def eigenvalues_of(settings: Settings) -> Tensor | None:
     """Returns what un-whitens rgb, where the settings name an eigen_file."""
-    if not isinstance(settings, NeXtVLADSettings) or settings.eigen_file is None:
+    if not isinstance(settings, FeatureSettings) or settings.whitening is None:
         return None
     if "rgb" not in settings.feature_names:
         return None
     width = settings.feature_dims[settings.feature_names.index("rgb")]
-    return read_eigenvalues(settings.eigen_file, width)
+    return read_eigenvalues(settings.whitening, width)
 
 
 def experiment_of(
@@ -77,8 +79,8 @@ def experiment_of(
             mode: {k: None if k in LABEL_KEYS else v for k, v in keys.items()}
             for mode, keys in config.items()
         }
-    return experiment_from_dict(
-        header.model, config, source=str(path), overrides=overrides, flags=flags
+    return resolve(
+        find_spec(header.model).keys, config, source=str(path), overrides=overrides, flags=flags
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.batches import Int64Array, UInt8Array
 from videozoo.data.clips.video import probe_video, read_clip
 from videozoo.data.framing import Crop, resized_size
@@ -25,7 +26,6 @@ from videozoo.predict.scoring import autocast
 from videozoo.predict.weights import LoadedWeights
 from videozoo.prepare.quantiser import Float
 from videozoo.prepare.sound import log_mel, read_sound
-from videozoo.settings import ClipSettings
 
 BANDS = 64  # of the sound's spectra
 

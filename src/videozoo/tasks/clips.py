@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch.optim import SGD, Optimizer
 
+from videozoo.config.clip_keys import ClipSettings
 from videozoo.predict.inputs import Classifier
-from videozoo.settings import ClipSettings
 from videozoo.tasks.freezing import freeze, layer_groups
 from videozoo.tasks.schedules import piecewise, thirds_of_epochs
 from videozoo.tasks.task import VideoTask

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from videozoo.checkpoints.native import kind_of
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.keys import Settings
 from videozoo.data.batches import FeatureBatch
 from videozoo.errors import Faults, VideozooError
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import LoadedWeights, load_weights
-from videozoo.settings import AttentionClusterSettings, FeatureSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,23 @@ def open_teachers(
                 )
             loaded = load_weights(path)
             theirs = loaded.experiment["INFER"]
-            check_sibling(theirs, settings, f"distill_from {path}")
+            sibling = check_sibling(theirs, settings, f"distill_from {path}")
             _check_names(loaded, class_names)
-            frames = theirs.seg_num if isinstance(theirs, AttentionClusterSettings) else None
-            teachers.append(Teacher(loaded.classifier, frames))
+            teachers.append(Teacher(loaded.classifier, sibling.frames_sampled))
     faults.raise_if_any()
     return teachers
 
 
-def check_sibling(theirs: Settings, settings: Settings, where: str) -> None:
+def check_sibling(theirs: Settings, settings: Settings, where: str) -> FeatureSettings:
     """Checks that a teacher takes and gives what its student does.
 
     Args:
         theirs: the teacher's settings, of INFER.
         settings: the student's, of TRAIN.
         where: begins the sentence.
+
+    Returns:
+        The teacher's settings.
 
     Raises:
         VideozooError: it does not.
@@ -145,6 +148,7 @@ def check_sibling(theirs: Settings, settings: Settings, where: str) -> None:
         was, wanted = getattr(theirs, key), getattr(settings, key)
         if was != wanted:
             raise VideozooError(f"{where}: its {key} is {was}, the student's is {wanted}")
+    return theirs
 
 
 def _check_names(loaded: LoadedWeights, class_names: Sequence[str] | None) -> None:

@@ -6,7 +6,9 @@ import torch
 from torch.optim import Adam, Optimizer
 
 from videozoo.predict.inputs import Classifier
-from videozoo.settings import AttentionClusterSettings, AttentionLSTMSettings, NeXtVLADSettings
+from videozoo.specs.attention_cluster import AttentionClusterSettings
+from videozoo.specs.attention_lstm import AttentionLSTMSettings
+from videozoo.specs.nextvlad import NeXtVLADSettings
 from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
 from videozoo.tasks.schedules import at_epochs, piecewise, staircase
 from videozoo.tasks.task import VideoTask

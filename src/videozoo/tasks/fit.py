@@ -10,19 +10,18 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
+from videozoo.config.keys import Settings
 from videozoo.errors import VideozooError
 from videozoo.predict.evaluate import Evaluation, evaluate, monitored
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import native_checkpoint
 from videozoo.processes import is_first_process
-from videozoo.settings import Settings
 from videozoo.tasks.balance import ListedClasses, listed_classes
 from videozoo.tasks.callbacks import EpochEnd, Restore, SaveWithin, stopped_early
 from videozoo.tasks.clips import ClipTask
 from videozoo.tasks.curves import Curves
 from videozoo.tasks.features import AttentionClusterTask, AttentionLSTMTask, NeXtVLADTask
 from videozoo.tasks.plan import (
-    ORDER_KEYS,
     Run,
     TrainData,
     Trained,
@@ -75,7 +74,7 @@ class Fit:
         """Returns the classes of the training list, where something is to be balanced."""
         if "balanced" not in (self.settings.sampler, self.settings.class_weights):
             return None
-        if self.settings.FEATURES:  # a list of clips names them, records hold them
+        if self.settings.family == "features":  # a list of clips names them, records hold them
             self.say(f"reading the classes of {len(self.run.train)} videos, to balance them")
         listed = listed_classes(self.run.train)
         self.position.unreadable |= listed.unreadable
@@ -222,7 +221,8 @@ class Fit:
         if not changes:
             return
         what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
-        if self.position.step and ORDER_KEYS & set(changes):
+        order = {"samples", "names", *self.settings.keys_of("order")}
+        if self.position.step and order & set(changes):
             raise VideozooError(
                 f"--resume: the checkpoint was saved within an epoch of another training ({what});"
                 " resume with the list, batch size, seed and sampler it was trained with"

@@ -16,18 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from videozoo.config import (
-    Experiment,
-    canonical_model_name,
-    find_config,
-    resolve,
-)
+from videozoo.config import Experiment, find_config, resolve
+from videozoo.config.ini import Values, format_config, parse_overrides, read_config
 from videozoo.data.clips.listing import ClipEntry, read_listing
 from videozoo.data.clips.video import probe_video
 from videozoo.errors import SampleError, VideozooError
-from videozoo.ini import Values, format_config, parse_overrides, read_config
 from videozoo.reports.files import write_text
-from videozoo.settings import SETTINGS
+from videozoo.specs import find_spec
 
 VALID_SHARE = 0.2
 TRAIN_NAMES = ("train", "training")
@@ -254,8 +249,9 @@ def prepare_folder(
     """
     import torch
 
-    model = canonical_model_name(model_name or "STNET")
-    if SETTINGS[model].FEATURES:
+    keys = find_spec(model_name or "STNET").keys
+    model = keys.NAME
+    if keys.family == "features":
         raise VideozooError(f"{model} takes YouTube-8M features, not videos; TSN and STNET do")
     typed = parse_overrides(overrides)
     seed = next((value for (_, key), value in typed.items() if key == "seed"), 0)
@@ -264,7 +260,7 @@ def prepare_folder(
         gpu = torch.cuda.is_available() and flags.get(("TRAIN", "use_gpu"), (True,))[0]
         values = choose_settings(split, model=model, gpu=bool(gpu))
     else:
-        values = read_config(find_config(config, model))
+        values = read_config(find_config(config, keys))
         values.setdefault("MODEL", {})["num_classes"] = len(split.class_names)
     _write_lists(split, save_dir, values)
     # What was typed goes into the file too, so that the file alone repeats the training.
@@ -276,7 +272,7 @@ def prepare_folder(
     again = f"videozoo train --model-name {model} --config {shlex.quote(str(path))}"
     again += f" --save-dir {shlex.quote(str(save_dir))}"
     write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
-    experiment = resolve(model, values, source=str(path), overrides=typed, flags=flags)
+    experiment = resolve(keys, values, source=str(path), overrides=typed, flags=flags)
     train = experiment["TRAIN"].model_dump()
     say(
         f"{len(split.class_names)} classes, {len(split.train)} videos to train and"

@@ -101,7 +101,7 @@ def weight_decay_split(
     the biases of linear layers; NeXtVLAD the classifier alone; StNet and TSN everything.
 
     Args:
-        model_name: as in videozoo.models.MODELS, in any case.
+        model_name: as in videozoo.specs.SPECS, in any case.
         named_parameters: of that model.
 
     Returns:

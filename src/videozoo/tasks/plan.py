@@ -13,39 +13,18 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from videozoo.config import Experiment
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.ini import MODES
+from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
 from videozoo.data.batches import Batch
 from videozoo.data.loader import SampleSource, Stop, make_loader
 from videozoo.data.samplers import StepSampler
-from videozoo.ini import MODES
 from videozoo.predict.evaluate import Evaluation
 from videozoo.predict.inputs import Classifier
-from videozoo.settings import (
-    LABEL_KEYS,
-    FeatureSettings,
-    NeXtVLADSettings,
-    Settings,
-    SharedSettings,
-)
+from videozoo.specs.nextvlad import NeXtVLADSettings
 from videozoo.tasks.distill import Teacher
 from videozoo.tasks.state import Position, TrainingState
-
-VIDEOS_KEYS = ("total_videos", "num_samples", "lr_boundary_examples")
-# Keys that a resumed run may change and still be exact, or that the fingerprint holds by name.
-FREE_KEYS = {
-    *LABEL_KEYS, "name", "dataset", "bone_network", "bone_nework", "num_reader_threads",
-    "buf_size", "filelist", "use_gpu", "num_workers", "pretrain_base", "topk",
-    "save_every_steps", "save_every_minutes", "batch_size", "micro_batch", "num_gpus", "seed",
-    "format", "video_folder", "eigen_file", "early_stopping", "test_crop", "test_flip",
-}  # fmt: skip
-# What decides which samples a step has.
-ORDER_KEYS = {"samples", "names", "batch_size", "seed", "sampler"}
-# Keys that training alone reads, and in [TRAIN].
-TRAINING_KEYS = {
-    *(Settings.model_fields.keys() - SharedSettings.model_fields.keys()),
-    "frame_drop", "distill_from", "distill_weight", "random_resized_crop", "scale_jitter",
-    "color_jitter", "rand_augment", "freeze_stages", "layer_decay",
-}  # fmt: skip
 
 
 @dataclass
@@ -104,16 +83,16 @@ def schedule_videos(settings: Settings, listed: int) -> tuple[int, str | None]:
         settings: of TRAIN.
         listed: samples in the training list.
     """
-    for key in VIDEOS_KEYS:
-        value = getattr(settings, key, None)
-        if isinstance(value, int):
-            if abs(value - listed) > 0.1 * listed and settings.schedule is None:
-                return value, (
-                    f"{key} is {value}, but the training list has {listed} samples: the learning"
-                    f" rate follows {key} as written; --set TRAIN.{key}=auto counts the list"
-                )
-            return value, None
-    return listed, None
+    key = settings.VIDEOS_KEY
+    value = getattr(settings, key) if key is not None else None
+    if not isinstance(value, int):
+        return listed, None
+    if abs(value - listed) > 0.1 * listed and settings.schedule is None:
+        return value, (
+            f"{key} is {value}, but the training list has {listed} samples: the learning"
+            f" rate follows {key} as written; --set TRAIN.{key}=auto counts the list"
+        )
+    return value, None
 
 
 def not_applied(experiment: Experiment) -> list[str]:
@@ -121,7 +100,7 @@ def not_applied(experiment: Experiment) -> list[str]:
     settings, origins = experiment["TRAIN"], experiment.origins["TRAIN"]
     said = []
     clips = not isinstance(settings, NeXtVLADSettings) or settings.clip_gradients
-    if not clips and origins["gradient_clip_norm"] != "default":
+    if not clips and not origins["gradient_clip_norm"].is_default:
         said.append(
             "gradient_clip_norm is not applied, as in the original; --set"
             " TRAIN.clip_gradients=True applies it, as in the paper"
@@ -129,11 +108,12 @@ def not_applied(experiment: Experiment) -> list[str]:
     alone = isinstance(settings, FeatureSettings) and settings.distill_from is None
     if alone and _is_given(experiment, "TRAIN", "distill_weight"):
         said.append("distill_weight is not applied: distill_from names no models")
+    training = settings.keys_of("training")
     said += [
         f"{key} of [{mode}] is not applied: give it in [TRAIN]"
         for mode in MODES
         for key, value in experiment[mode]
-        if key in TRAINING_KEYS and value != getattr(settings, key)
+        if key in training and value != getattr(settings, key)
         if _is_given(experiment, mode, key, in_model=False)
     ]
     return said
@@ -144,7 +124,7 @@ def _is_given(experiment: Experiment, mode: str, key: str, *, in_model: bool = T
     settings, origin = experiment[mode], experiment.origins[mode][key]
     if getattr(settings, key) == type(settings).model_fields[key].default:
         return False
-    return in_model or origin.endswith(f"[{mode}]") or origin.startswith(f"--set {mode}.")
+    return in_model or origin.section == mode
 
 
 def chunk_size(settings: Settings, *, processes: int) -> int:
@@ -174,7 +154,7 @@ def fingerprint(settings: Settings, source: SampleSource, *, processes: int) -> 
         "batch_size": settings.batch_size,
         "chunk_size": chunk_size(settings, processes=processes),
         "seed": settings.seed,
-        "settings": {k: v for k, v in settings.model_dump().items() if k not in FREE_KEYS},
+        "settings": settings.model_dump(exclude=set(settings.keys_of("free"))),
     }
 
 

@@ -1,4 +1,4 @@
-"""What training does beyond a model's own recipe: the keys of videozoo.settings.recipe at work."""
+"""What training does beyond a model's own recipe: the keys of config.keys.Settings at work."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from videozoo.config import Experiment
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.feature_keys import FeatureSettings
+from videozoo.config.ini import MODES
+from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
 from videozoo.data.batches import Batch, ClipBatch, FeatureBatch
 from videozoo.data.jitter import augment_clips
 from videozoo.errors import Faults
-from videozoo.ini import MODES
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.settings import ClipSettings, FeatureSettings, Settings
 from videozoo.tasks.balance import ListedClasses, balanced_weights
 from videozoo.tasks.distill import Ensemble, Teacher
 from videozoo.tasks.mixing import mixed
@@ -174,16 +176,11 @@ def check_recipe(experiment: Experiment, *, validates: bool, at_once: int, steps
             f"warmup_steps is {settings.warmup_steps}, but the whole training has {steps} steps;"
             " give fewer"
         )
-    if isinstance(settings, ClipSettings):
-        wanted = settings.multi_label
-        others = [f"[{mode}]" for mode in MODES if _is_multi_label(experiment[mode]) != wanted]
-        if others:
-            faults.add(
-                f"multi_label is {wanted} in [TRAIN] and {not wanted} in {', '.join(others)};"
-                " give it in [MODEL], for all modes alike"
-            )
+    wanted = settings.multi_label
+    others = [f"[{mode}]" for mode in MODES if experiment[mode].multi_label != wanted]
+    if others:
+        faults.add(
+            f"multi_label is {wanted} in [TRAIN] and {not wanted} in {', '.join(others)};"
+            " give it in [MODEL], for all modes alike"
+        )
     faults.raise_if_any()
-
-
-def _is_multi_label(settings: Settings) -> bool:
-    return isinstance(settings, ClipSettings) and settings.multi_label

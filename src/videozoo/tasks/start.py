@@ -10,10 +10,10 @@ from videozoo.checkpoints.backbones import start_from
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.config import Experiment
+from videozoo.config.clip_keys import ClipSettings
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import fluid_names
-from videozoo.settings import ClipSettings
 from videozoo.tasks.state import TrainingState, load_state, state_path
 from videozoo.zoo import archives, pull
 from videozoo.zoo.archives import ImageResNet, VideoWeights

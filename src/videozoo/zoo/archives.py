@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videozoo.config import CONFIG_FILES, Experiment, load_experiment
+from videozoo.config import Experiment, load_experiment
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.config.keys import Settings
 from videozoo.errors import VideozooError
-from videozoo.settings import ClipSettings, Settings
+from videozoo.specs import SPECS, find_spec
 
 MIRROR_VARIABLE = "VIDEOZOO_ZOO_MIRROR"
 _HOST = "https://paddlemodels.bj.bcebos.com"
@@ -44,7 +46,7 @@ class VideoWeights(Published):
     """Weights of one of the five models, as the original library published them.
 
     Attributes:
-        model: as in videozoo.models.MODELS.
+        model: as in videozoo.specs.SPECS.
         protocol: how the published scores were measured.
         batch_size: over all devices, in the training.
         hardware: of the training.
@@ -64,12 +66,12 @@ class VideoWeights(Published):
 
     def experiment(self) -> Experiment:
         """Returns the config that they fit."""
-        return load_experiment(self.model, self.config)
+        return load_experiment(find_spec(self.model).keys, self.config)
 
     @property
     def config_name(self) -> str:
         """The config file, as the command line takes it."""
-        return self.config or f"configs/{CONFIG_FILES[self.model]}"
+        return self.config or f"configs/{SPECS[self.model].config}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""The config keys of the models on frame features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from videozoo.config.keys import Fraction, PositiveInt, Settings, UnitInterval, key
+
+
+class FeatureSettings(Settings):
+    """The keys of the models on YouTube-8M frame features."""
+
+    family = "features"
+
+    feature_num: PositiveInt | None = key(None, description="number of modalities", accepted=True)
+    feature_names: list[str] = key(["rgb", "audio"], description="modalities, as records call them")
+    feature_dims: list[PositiveInt] = key([1024, 128], description="values a frame, by modality")
+    frame_drop: Fraction = key(
+        0.0, description="share of the training frames left out at random", scope="training"
+    )
+    distill_from: Annotated[list[str], Field(min_length=1)] | None = key(
+        None,
+        description="trained feature models (.safetensors) to learn the mean scores of",
+        scope="training",
+    )
+    distill_weight: UnitInterval = key(
+        0.5,
+        description="share of those scores in what is learnt; the labels have the rest",
+        scope="training",
+    )
+
+    @model_validator(mode="after")
+    def _one_entry_a_modality(self) -> Self:
+        count = len(self.feature_names)
+        if len(self.feature_dims) != count:
+            raise ValueError(
+                f"feature_dims has {len(self.feature_dims)} entries, feature_names {count}"
+            )
+        if self.feature_num is not None and self.feature_num != count:
+            raise ValueError(
+                f"feature_num is {self.feature_num}, feature_names has {count} entries"
+            )
+        return self
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a video may have many classes; YouTube-8M's have."""
+        return True
+
+    @property
+    def frames_sampled(self) -> int | None:
+        """Frames that the model sees of each video; None: all."""
+        return None
+
+    @property
+    def whitening(self) -> str | None:
+        """File of the eigenvalues that un-whiten rgb; None: rgb is left as it is."""
+        return None

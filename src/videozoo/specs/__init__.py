@@ -1,0 +1,85 @@
+"""The models by name: one file a model holds its record, its config keys among it.
+
+Every file of this folder that has a SPEC is a model: a new one is its file here, its file in
+models/ and its config.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from videozoo.config.ini import read_config
+from videozoo.errors import VideozooError, did_you_mean
+from videozoo.specs.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _found() -> dict[str, ModelSpec]:
+    """Returns the records of this folder, in the order of their files' names."""
+    files = sorted(module.name for module in iter_modules(__path__))
+    records = [getattr(import_module(f"{__name__}.{file}"), "SPEC", None) for file in files]
+    return {record.name: record for record in records if isinstance(record, ModelSpec)}
+
+
+SPECS = _found()
+
+
+def find_spec(name: str) -> ModelSpec:
+    """Returns the record of a model, whatever case its name was typed in.
+
+    Raises:
+        VideozooError: there is no such model.
+    """
+    spec = _spelled(name)
+    if spec is None:
+        raise VideozooError(
+            f"unknown model '{name}'{did_you_mean(name, SPECS)} (the models are {', '.join(SPECS)})"
+        )
+    return spec
+
+
+def build_model(name: str, **arguments: Any) -> nn.Module:
+    """Builds a model with fresh weights.
+
+    Args:
+        name: a key of SPECS, in any case.
+        **arguments: the keyword arguments of that model's constructor.
+
+    Raises:
+        VideozooError: there is no such model, or its numbers do not fit together.
+    """
+    return find_spec(name).build_from(**arguments)
+
+
+def named_model(path: Path) -> str | None:
+    """Returns the model that a config file's `name` key names; None: it names none of SPECS.
+
+    Raises:
+        VideozooError: the file cannot be read.
+    """
+    name = read_config(path).get("MODEL", {}).get("name") if path.is_file() else None
+    spec = _spelled(name) if isinstance(name, str) else None
+    return spec.name if spec is not None else None
+
+
+def model_of_file_name(path: Path) -> str | None:
+    """Returns the model whose bundled config has this file name."""
+    return {spec.config: name for name, spec in SPECS.items()}.get(path.name)
+
+
+def guess_model(path: Path) -> str | None:
+    """Returns the model that a config file is for, by its `name` key or its file name.
+
+    Raises:
+        VideozooError: the file cannot be read.
+    """
+    return named_model(path) or model_of_file_name(path)
+
+
+def _spelled(name: str) -> ModelSpec | None:
+    return {known.lower(): spec for known, spec in SPECS.items()}.get(name.lower())

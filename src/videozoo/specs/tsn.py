@@ -1,0 +1,44 @@
+"""What TSN is called, its config keys and how it is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import model_validator
+
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.specs.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TSNSettings(ClipSettings):
+    """The keys of TSN."""
+
+    NAME = "TSN"
+    CONFIG_FILE = "tsn.txt"
+    MODEL_KEYS = ("num_classes", "num_layers")
+
+    @model_validator(mode="after")
+    def _one_frame_a_segment(self) -> Self:
+        if self.seglen != 1:
+            raise ValueError(
+                f"seglen is {self.seglen}, but TSN takes one frame a segment: seglen = 1"
+            )
+        if self.frame_interval != 1:
+            raise ValueError(
+                f"frame_interval is {self.frame_interval}, but TSN takes one frame a segment:"
+                " frame_interval = 1"
+            )
+        return self
+
+
+def construct(**arguments: Any) -> nn.Module:
+    """Returns TSN with fresh weights; see the model's constructor."""
+    from videozoo.models.tsn import TSN
+
+    return TSN(**arguments)
+
+
+SPEC = ModelSpec(keys=TSNSettings, construct=construct)
