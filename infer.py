@@ -1,6 +1,6 @@
-"""The original library's door: same flags as `videozoo infer`."""
+"""The original library's run_script: same flags as `videozoo infer`."""
 
-from videozoo.cli.main import door
+from videozoo.cli.main import run_script
 
 if __name__ == "__main__":
-    door("infer")
+    run_script("infer")

@@ -1,6 +1,6 @@
-"""The original library's door: same flags as `videozoo test`."""
+"""The original library's run_script: same flags as `videozoo test`."""
 
-from videozoo.cli.main import door
+from videozoo.cli.main import run_script
 
 if __name__ == "__main__":
-    door("test")
+    run_script("test")

@@ -1,6 +1,6 @@
-"""The original library's door: same flags as `videozoo train`."""
+"""The original library's run_script: same flags as `videozoo train`."""
 
-from videozoo.cli.main import door
+from videozoo.cli.main import run_script
 
 if __name__ == "__main__":
-    door("train")
+    run_script("train")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
 
 
 class VideozooError(Exception):
@@ -21,14 +23,40 @@ class VideozooError(Exception):
 
 
 class SampleError(VideozooError):
-    """One sample cannot be read; the message is the reason.
+    """One sample cannot be read; str() says where and why.
 
     Training skips and counts such a sample, test and infer list it with its reason.
+
+    Attributes:
+        reason: why; begins with a verb or a noun, without the place.
+        path: the file; None: not known where the fault was found.
+        record: number of the record in the file; None: not known, or the file is one sample.
     """
+
+    def __init__(
+        self, reason: str, *, path: Path | str | None = None, record: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.record = record
+
+    def __str__(self) -> str:
+        place = [] if self.path is None else [str(self.path)]
+        place += [] if self.record is None else [f"record {self.record}"]
+        return ": ".join([*place, self.reason])
+
+    def at(self, path: Path | str, record: int | None = None) -> Self:
+        """Returns the same fault with its place, where that is not known yet."""
+        return type(self)(
+            self.reason,
+            path=path if self.path is None else self.path,
+            record=record if self.record is None else self.record,
+        )
 
 
 class Faults:
-    """Collects every fault found at the doors, so that all are named and not the first alone."""
+    """Collects every fault found in the inputs, so that all are named and not the first alone."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []

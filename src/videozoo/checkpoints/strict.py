@@ -1,4 +1,4 @@
-"""Strict doors: every missing, surplus or wrongly shaped weight is named."""
+"""Strict loading: every missing, surplus or wrongly shaped weight is named."""
 
 from __future__ import annotations
 

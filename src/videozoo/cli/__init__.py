@@ -1,1 +1,1 @@
-"""The commands: one file each, and the doors they share."""
+"""The commands: one file each, and how they open their inputs."""

@@ -1,4 +1,4 @@
-"""The doors that commands share: everything named is checked before work starts."""
+"""Opening the inputs that commands share: everything named is checked before work starts."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def open_experiment(
             experiment = load_experiment(
                 find_spec(name).keys, config or file, overrides=overrides, flags=flags
             )
-    if experiment is None and fault is not None:  # else the door of the weights says so
+    if experiment is None and fault is not None:  # else opening the weights says so
         faults.add(str(fault))
     faults.raise_if_any()
     assert experiment is not None

@@ -1,4 +1,4 @@
-"""The command `videozoo` and the original's three doors.
+"""The command `videozoo` and the original's three scripts.
 
 Nothing heavy is imported here: torch comes with the command that needs it, lightning with train.
 """
@@ -102,6 +102,6 @@ def _spelled_out(command: Any, given: Sequence[str]) -> list[str]:
     return [*given[:place], *expand(given[place:], options)]
 
 
-def door(command: str) -> None:
+def run_script(command: str) -> None:
     """Runs one command with the arguments of the script: train.py, test.py, infer.py."""
     main([command, *sys.argv[1:]])

@@ -151,10 +151,10 @@ def run_train(
     log_interval: int = 10,
     console: Console,
 ) -> Trained:
-    """Checks the doors, then trains.
+    """Checks the inputs, then trains.
 
     Raises:
-        VideozooError: lists every fault found at the doors.
+        VideozooError: lists every fault found in the inputs.
     """
     from videozoo.cli.train_doors import open_doors
     from videozoo.reports.files import make_folder

@@ -1,4 +1,4 @@
-"""What a training opens before it begins: everything named is checked, every fault is named."""
+"""The inputs that a training opens before it begins: every fault of them is named."""
 
 from __future__ import annotations
 

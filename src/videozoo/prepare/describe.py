@@ -94,7 +94,7 @@ def read_moments(path: Path, recipe: FeatureRecipe, settings: ClipSettings) -> M
     info = probe_video(path)
     frame_rate = info.fps or (info.frames / info.duration if info.duration else None)
     if frame_rate is None:
-        raise SampleError(f"{path}: says neither frames a second nor how long it lasts")
+        raise SampleError("says neither frames a second nor how long it lasts", path=path)
     frames = read_clip(
         path,
         _choice(frame_indices(info.frames, frame_rate=frame_rate, recipe=recipe)),

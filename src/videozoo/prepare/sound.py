@@ -41,7 +41,7 @@ def read_sound(path: Path) -> Float:
                 for piece in resampler.resample(frame)
             ]
     except (av.error.FFmpegError, OSError) as error:
-        raise SampleError(f"{path}: its sound cannot be read: {error}") from error
+        raise SampleError(f"its sound cannot be read: {error}", path=path) from error
     return np.concatenate([np.zeros(0), *pieces]).astype(np.float32)
 
 

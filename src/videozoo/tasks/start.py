@@ -34,7 +34,7 @@ class Start:
 
     Attributes:
         state: the training to go on with; None: training begins.
-        sentences: what there is to say of it, once all doors have passed.
+        sentences: what there is to say of it, once all inputs are sound.
     """
 
     state: TrainingState | None = None

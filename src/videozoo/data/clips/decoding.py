@@ -170,11 +170,11 @@ def _visit_by_count(stream: VideoStream, choose: ChooseFrames, seeming: int, vis
                 _visit(stream, frame, wanted.places[count], visit)
             count += 1
         if not count:
-            raise SampleError(f"{stream.path}: no frame of it can be decoded")
+            raise SampleError("no frame of it can be decoded", path=stream.path)
         if count == n:
             return wanted.count
         n = count
-    raise SampleError(f"{stream.path}: decoding it twice gives different numbers of frames")
+    raise SampleError("decoding it twice gives different numbers of frames", path=stream.path)
 
 
 def all_frames(stream: VideoStream) -> Iterator[VideoFrame]:

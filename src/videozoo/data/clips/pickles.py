@@ -79,7 +79,9 @@ class PickledClip:
             with Image.open(io.BytesIO(self.frames[index]), formats=("JPEG", "PNG")) as opened:
                 return opened.convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise SampleError(f"{self.path}: frame {index} is a damaged image ({error})") from error
+            raise SampleError(
+                f"frame {index} is a damaged image ({error})", path=self.path
+            ) from error
 
 
 def load_clip(path: Path) -> PickledClip:
@@ -90,14 +92,14 @@ def load_clip(path: Path) -> PickledClip:
     """
     record = load_pickle(path, what=str(path))
     if not isinstance(record, (tuple, list)) or len(record) != 3:
-        raise SampleError(f"{path}: is no Kinetics pickle: (video id, label, images) is expected")
+        raise SampleError("is no Kinetics pickle: (video id, label, images) is expected", path=path)
     video, label, frames = record
     if isinstance(frames, np.ndarray):
         frames = frames.tolist()
     if not isinstance(frames, (list, tuple)) or not all(isinstance(f, bytes) for f in frames):
-        raise SampleError(f"{path}: its third part must be a list of JPEG images in bytes")
+        raise SampleError("its third part must be a list of JPEG images in bytes", path=path)
     if not frames:
-        raise SampleError(f"{path}: holds no frames")
+        raise SampleError("holds no frames", path=path)
     return PickledClip(path, _text(video), _label(label, path), frames)
 
 
@@ -112,4 +114,4 @@ def _label(label: object, path: Path) -> int | None:
         return int(label)
     if isinstance(label, np.ndarray) and label.size == 1 and label.dtype.kind in "iu":
         return int(label.reshape(()))
-    raise SampleError(f"{path}: its label must be a class number, not {label!r:.80}")
+    raise SampleError(f"its label must be a class number, not {label!r:.80}", path=path)

@@ -131,7 +131,7 @@ class ClipSource:
                 crop=crop,
             )  # [T*seglen, 3, H, W]
         except SampleError as error:
-            raise _with_path(error, entry) from error
+            raise error.at(entry.path) from error
         clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
         many = numbers if self.multi_label else ()
         return ClipSample(video, clip, numbers[0] if numbers else None, many)
@@ -193,10 +193,3 @@ class ClipSource:
         for row, sample in zip(labels, samples, strict=True):
             row[list(sample.labels)] = True
         return replace(batch, labels=labels)
-
-
-def _with_path(error: SampleError, entry: ClipEntry) -> SampleError:
-    """Returns the fault with the path of the file in front, where it is not named yet."""
-    if str(entry.path) in str(error):
-        return error
-    return SampleError(f"{entry.path}: {error}")

@@ -52,9 +52,9 @@ class VideoStream:
         self.path = path
         self._kept: list[Packet[AvVideoStream]] | None = None
         if not os.path.isfile(path):
-            raise DecodingError(f"{path}: no such file")
+            raise DecodingError("no such file", path=path)
         if not path.stat().st_size:
-            raise DecodingError(f"{path}: the file is empty")
+            raise DecodingError("the file is empty", path=path)
         self._open(trying=False)
         several = len(self._container.streams.video) > 1
         if several or self.container not in TIMED_CONTAINERS:
@@ -106,11 +106,11 @@ class VideoStream:
         ]
         videos = [s for s in self._container.streams.video if s not in pictures]
         if not videos:
-            raise DecodingError(f"{self.path}: has no video stream")
+            raise DecodingError("has no video stream", path=self.path)
         best = self._container.streams.best("video")
         stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
         if stream.codec_context is None:
-            raise DecodingError(f"{self.path}: no decoder for its video is built in")
+            raise DecodingError("no decoder for its video is built in", path=self.path)
         return stream
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class VideoStream:
 
     def _fault(self, what: str, error: BaseException) -> DecodingError:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return DecodingError(f"{self.path}: {what}: {reason}")
+        return DecodingError(f"{what}: {reason}", path=self.path)
 
     @property
     def extradata(self) -> bytes | None:

@@ -198,7 +198,7 @@ def probe_video(path: Path) -> VideoInfo:
         decoded = all_frames(stream)
         first = next(decoded, None)
         if first is None:
-            raise SampleError(f"{path}: no frame of it can be decoded")
+            raise SampleError("no frame of it can be decoded", path=path)
         width, height = upright_size(first)
         return VideoInfo(
             frames=len(timeline.times) if timeline else 1 + sum(1 for _ in decoded),

@@ -43,9 +43,9 @@ def load_shard(path: Path) -> list[Any]:
     content = load_pickle(path, what=str(path))
     records = [content] if isinstance(content, dict) else content
     if not isinstance(records, (list, tuple)) or not all(isinstance(r, dict) for r in records):
-        raise SampleError(f"{path}: is not a list of videos, each a dict")
+        raise SampleError("is not a list of videos, each a dict", path=path)
     if not records:
-        raise SampleError(f"{path}: holds no video")
+        raise SampleError("holds no video", path=path)
     return list(records)
 
 

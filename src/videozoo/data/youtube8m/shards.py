@@ -53,18 +53,18 @@ def kind_of_shard(path: Path) -> Kind:
         with open(path, "rb") as file:
             head = file.read(HEADER_SIZE)
     except OSError as error:
-        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SampleError(f"cannot be read: {error.strerror or error}", path=path) from error
     if is_header(head):
         return "tfrecord"
     if _begins_pickle(head):
         return "pickle"
     if head.startswith(b"\x1f\x8b"):
-        raise SampleError(f"{path}: is compressed with gzip; unpack it first")
+        raise SampleError("is compressed with gzip; unpack it first", path=path)
     if path.suffix == ".tfrecord":
         return "tfrecord"  # damaged in its first header: indexing it says so
     if path.suffix in SUFFIXES:
         return "pickle"  # likewise
-    raise SampleError(f"{path}: is neither a TFRecord file nor a pickle")
+    raise SampleError("is neither a TFRecord file nor a pickle", path=path)
 
 
 def _begins_pickle(head: bytes) -> bool:

@@ -194,8 +194,10 @@ class YouTube8MSource:
                 features = tuple(feature[chosen] for feature in features)
             video = example.video or f"{shard.path.name}#{record}"
             return FeatureSample(video=video, features=features, labels=labels)
+        except SampleError as error:
+            raise error.at(shard.path, record) from error
         except VideozooError as error:
-            raise type(error)(f"{shard.path}: record {record}: {error}") from error
+            raise VideozooError(f"{shard.path}: record {record}: {error}") from error
 
     def _example(self, shard: ShardIndex, record: int, buffer: bytearray | None) -> Example:
         offset, length = self._records.place(shard.records, record)

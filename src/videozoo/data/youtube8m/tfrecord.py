@@ -107,7 +107,7 @@ def index_shard(path: Path) -> RecordIndex:
                 os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_RANDOM)
         lengths, fault = _walk(file.fd, size)
     except OSError as error:
-        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SampleError(f"cannot be read: {error.strerror or error}", path=path) from error
     if size == 0:
         fault = "the file is empty"
     if fault is not None:
