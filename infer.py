@@ -1,4 +1,4 @@
-"""The original library's run_script: same flags as `videozoo infer`."""
+"""The original library's script: same flags as `videozoo infer`."""
 
 from videozoo.cli.main import run_script
 

@@ -1,4 +1,4 @@
-"""The original library's run_script: same flags as `videozoo test`."""
+"""The original library's script: same flags as `videozoo test`."""
 
 from videozoo.cli.main import run_script
 

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from demo_scenes import TWINS
 from videozoo.predict.predictor import Result
-from videozoo.reports.files import write_csv
 
 
 @dataclass(frozen=True)

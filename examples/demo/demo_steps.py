@@ -31,7 +31,6 @@ from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
 from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
 from videozoo.prepare.features import prepare_features
-from videozoo.reports.files import write_text
 from videozoo.specs import find_spec
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)

@@ -14,7 +14,7 @@ from rich.console import Console
 import demo_clips
 import demo_configs
 import demo_steps
-from videozoo.ini import Values
+from videozoo.config.ini import Values
 
 SCRIPTS = Path(demo_clips.__file__).parent
 # Besides clips, curves for TensorBoard and shards, whose names hold times and hashes.

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
-import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +24,7 @@ from videozoo.checkpoints.variables import (
     parse_variable,
 )
 from videozoo.errors import VideozooError
+from videozoo.files import replacing
 
 _STRAYS = frozenset({"__model__", "_SUCCESS", "Thumbs.db", "desktop.ini"})
 _STRAY_SUFFIXES = (".txt", ".md", ".json", ".log")
@@ -79,9 +78,7 @@ def write_fluid(path: Path | str, arrays: Mapping[str, Array]) -> None:
     for name in arrays:
         if not name or "/" in name or name.startswith("."):
             raise VideozooError(f"'{name}' cannot be the name of a Fluid variable's file")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(path) as temporary:
         if path.name.endswith((".tar.gz", ".tgz")):
             _write_archive(
                 temporary, path.name.removesuffix(".tgz").removesuffix(".tar.gz"), arrays
@@ -92,12 +89,6 @@ def write_fluid(path: Path | str, arrays: Mapping[str, Array]) -> None:
             temporary.mkdir()
             for name, array in arrays.items():
                 (temporary / name).write_bytes(pack_variable(array))
-        os.replace(temporary, path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
 
 
 def load_fluid_weights(

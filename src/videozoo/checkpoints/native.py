@@ -21,6 +21,7 @@ from torch import Tensor
 
 from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.errors import VideozooError
+from videozoo.files import replacing
 
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
@@ -91,18 +92,11 @@ def save_safetensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
     """Writes any .safetensors file; one of that name is replaced at once or stays whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         # Each tensor gets memory of its own: the format stores no views.
         own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
         save_file(own, temporary, metadata)
         temporary.chmod(0o666 & ~_umask())  # save_file makes it readable by its owner alone
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_native(path: Path | str) -> NativeCheckpoint:

@@ -114,7 +114,7 @@ def data(
     print_unreadable(found.unread, console)
     print_figures(found, console)
     if json is not None:
-        from videozoo.reports.files import write_json
+        from videozoo.files import write_json
 
         reading = {"path": path, "opened_in_seconds": opened, "reading": describe_reading(settings)}
         write_json(Path(json), {**reading, **found.as_json()})

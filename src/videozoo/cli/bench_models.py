@@ -101,7 +101,7 @@ def models(
     )
     print_models(found, console)
     if json is not None:
-        from videozoo.reports.files import write_json
+        from videozoo.files import write_json
 
         write_json(Path(json), found.as_json())
         console.print(f"written to {json}", soft_wrap=True)

@@ -98,9 +98,9 @@ def run_infer(
     """Predicts, prints and writes the results; returns them in the order of the list."""
     from videozoo.cli import doors
     from videozoo.cli.progress import progress
+    from videozoo.files import make_folder
     from videozoo.predict.predictor import Predictor
     from videozoo.processes import is_first_process
-    from videozoo.reports.files import make_folder
 
     loaded, samples, labels = doors.open_trained(weights, experiment, paths, "INFER")
     make_folder(save_dir)
@@ -148,14 +148,14 @@ def _gather(share: list[tuple[int, Result]]) -> list[Result]:
 
 
 def _write_summary(path: Path, summary: dict[str, Any]) -> None:
-    from videozoo.reports.files import write_json
+    from videozoo.files import write_json
 
     write_json(path, summary)
 
 
 def write_results(results: Sequence[Result], stem: Path, form: str) -> None:
     """Writes STEM_result.json or .csv, and the original's pickle STEM_result."""
-    from videozoo.reports.files import write_csv, write_json, write_pickle
+    from videozoo.files import write_csv, write_json, write_pickle
 
     good = [r for r in results if r.unreadable is None]
     if form == "csv":

@@ -88,9 +88,9 @@ def run_test(
     """Tests, prints the table and writes the result file; returns what was found."""
     from videozoo.cli import doors
     from videozoo.cli.progress import progress
+    from videozoo.files import make_folder, write_json
     from videozoo.predict.evaluate import evaluate
     from videozoo.processes import is_first_process
-    from videozoo.reports.files import make_folder, write_json
 
     loaded, samples, labels = doors.open_trained(weights, experiment, None, "TEST")
     make_folder(save_dir)

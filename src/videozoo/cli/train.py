@@ -157,7 +157,7 @@ def run_train(
         VideozooError: lists every fault found in the inputs.
     """
     from videozoo.cli.train_doors import open_doors
-    from videozoo.reports.files import make_folder
+    from videozoo.files import make_folder
 
     settings = experiment["TRAIN"]
     classifier, samples, valid, start, teachers = open_doors(

@@ -13,9 +13,9 @@ from videozoo.data.clips.files import PICKLE_SUFFIXES, VIDEO_SUFFIXES
 from videozoo.data.clips.listing import ClipEntry, read_listing
 from videozoo.data.clips.rows import csv_columns, list_rows, read_text
 from videozoo.errors import VideozooError
+from videozoo.files import write_text
 from videozoo.prepare.recipe import SETTINGS_FILE
 from videozoo.prepare.report import REPORT_FILE
-from videozoo.reports.files import write_text
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from videozoo import __version__
 from videozoo.errors import VideozooError, did_you_mean
-from videozoo.reports.files import write_json
+from videozoo.files import write_json
 
 SETTINGS_FILE = "prepare.json"
 ENCODER = "libx264"

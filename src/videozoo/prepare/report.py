@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from videozoo.errors import VideozooError
-from videozoo.reports.files import write_csv
+from videozoo.files import write_csv
 
 REPORT_FILE = "prepare.csv"
 OK = "ok"

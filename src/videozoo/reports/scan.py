@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from videozoo.data.loader import SampleSource, as_it_is, one_thread
 from videozoo.errors import VideozooError
+from videozoo.files import write_csv
 from videozoo.processes import usable_cores
-from videozoo.reports.files import write_csv
 
 HEADER = ("index", "sample", "status", "reason")
 Found = tuple[int, str, str]

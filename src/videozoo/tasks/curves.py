@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
+
+from videozoo.files import replacing
 
 CURVE_COLUMNS = ("step", "epoch", "split", "metric", "value")
 
@@ -54,8 +55,5 @@ class Curves:
         self.board.log_metrics({f"{split}/{name}": v for name, v in values.items()}, step=step)
 
     def _begin_file(self, rows: list[list[str]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             csv.writer(file).writerows(rows)
-        os.replace(temporary, self.path)

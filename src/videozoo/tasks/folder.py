@@ -6,7 +6,6 @@ so that the same training can be started again, or changed, by hand.
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from videozoo.config.ini import Values, format_config, parse_overrides, read_con
 from videozoo.data.clips.listing import ClipEntry, read_listing
 from videozoo.data.clips.video import probe_video
 from videozoo.errors import SampleError, VideozooError
-from videozoo.reports.files import write_text
+from videozoo.files import sha256_of, write_text
 from videozoo.specs import find_spec
 
 VALID_SHARE = 0.2
@@ -140,8 +139,7 @@ def content_keys(paths: Sequence[Path]) -> list[str]:
         if size < 0 or counts[size] == 1:
             keys.append(f"path {path}")
             continue
-        with path.open("rb") as file:
-            keys.append(f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}")
+        keys.append(f"sha256 {sha256_of(path)}")
     return keys
 
 

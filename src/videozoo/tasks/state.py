@@ -8,9 +8,6 @@ it all, so that a kill between two writes cannot mix two saves.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +18,7 @@ from torch import Tensor
 
 from videozoo.checkpoints.native import NativeCheckpoint, save_native
 from videozoo.errors import VideozooError
+from videozoo.files import link_or_copy, replacing
 
 
 @dataclass
@@ -64,22 +62,15 @@ class TrainingState:
 
 
 def save_state(path: Path, state: TrainingState) -> None:
-    """Writes the state to a temporary name and renames it."""
+    """Writes the state in one step."""
     values = {
         "position": asdict(state.position),
         "model": state.model,
         "optimizer": state.optimizer,
         "average": state.average,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(values, file)
 
 
 def save_training(paths: Sequence[Path], weights: NativeCheckpoint, state: TrainingState) -> None:
@@ -94,19 +85,8 @@ def save_training(paths: Sequence[Path], weights: NativeCheckpoint, state: Train
     save_native(first, weights)
     save_state(state_path(first), state)
     for path in paths[1:]:
-        _link(first, path)
-        _link(state_path(first), state_path(path))
-
-
-def _link(source: Path, target: Path) -> None:
-    """Makes `target` a second name of `source` (a copy where that cannot be), in one step."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        os.link(source, temporary)
-    if not temporary.exists():
-        shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+        link_or_copy(first, path)
+        link_or_copy(state_path(first), state_path(path))
 
 
 def load_state(weights: Path) -> TrainingState:

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from videozoo.errors import VideozooError
-from videozoo.reports.files import write_json
+from videozoo.files import write_json
 from videozoo.zoo.archives import Published
 
 HOME_VARIABLE = "VIDEOZOO_HOME"

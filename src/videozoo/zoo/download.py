@@ -24,7 +24,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from videozoo import __version__
 from videozoo.errors import VideozooError
-from videozoo.reports.files import write_json
+from videozoo.files import write_json
 
 Report = Callable[[int, int | None], None]
 

@@ -18,8 +18,8 @@ from videozoo.checkpoints.native import (
     save_native,
 )
 from videozoo.errors import VideozooError
+from videozoo.files import write_json
 from videozoo.predict.predictor import Predictor, load
-from videozoo.reports.files import write_json
 from videozoo.zoo.pull import weights_of
 
 try:

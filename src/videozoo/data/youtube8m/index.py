@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -20,12 +20,12 @@ import numpy.typing as npt
 from videozoo.data.youtube8m.pickles import load_shard
 from videozoo.data.youtube8m.shards import Kind, kind_of_shard
 from videozoo.data.youtube8m.tfrecord import RecordIndex, index_shard
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
+from videozoo.files import cache_home, replacing
 
 Int64Array = npt.NDArray[np.int64]
 
 CACHE_VARIABLE = "VIDEOZOO_CACHE"  # of indexes alone
-HOME_VARIABLE = "VIDEOZOO_HOME"  # of all that videozoo keeps
 _SUBFOLDER = "youtube8m"
 _VERSION = 2
 _THREADS = 16  # walking headers is waiting for the disk
@@ -124,13 +124,11 @@ def _counted(number: int, what: str) -> str:
 
 def cache_folder() -> Path | None:
     """Returns where indexes are kept; None for a user without a home."""
-    chosen = os.environ.get(CACHE_VARIABLE) or os.environ.get(HOME_VARIABLE)
-    if chosen:
+    if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen)
-    if caches := os.environ.get("XDG_CACHE_HOME"):
-        return Path(caches) / "videozoo"
-    home = os.path.expanduser("~")
-    return None if home == "~" else Path(home) / ".cache" / "videozoo"
+    with suppress(VideozooError):
+        return cache_home()
+    return None
 
 
 def _cached_index(path: Path, folder: Path | None) -> ShardIndex:
@@ -201,17 +199,7 @@ def _remember(file: Path, key: dict[str, Any], index: ShardIndex) -> None:
         "records": len(lengths),
         "dtype": lengths.dtype.name,
     }
-    temporary: Path | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as out:
-            out.write(
-                json.dumps(said).encode() + b"\n" + lengths.astype(_DTYPES[said["dtype"]]).tobytes()
-            )
-        os.replace(temporary, file)
-    except OSError:
-        # A cache that cannot be written costs time, nothing else.
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    numbers = lengths.astype(_DTYPES[said["dtype"]]).tobytes()
+    # A cache that cannot be written, or is damaged later, costs time, nothing else.
+    with suppress(OSError), replacing(file, sync=False) as temporary:
+        temporary.write_bytes(json.dumps(said).encode() + b"\n" + numbers)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videozoo.errors import SampleError
+from videozoo.files import replacing
 
 if sys.platform == "linux":
     import resource
@@ -228,17 +229,12 @@ class RecordReader:
 
 def write_tfrecord(path: Path, records: Iterable[bytes]) -> None:
     """Writes a file of records; it appears under its name when it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            for data in records:
-                length = struct.pack("<Q", len(data))
-                file.write(length + _CRC.pack(masked_crc(length)))
-                file.write(data)
-                file.write(_CRC.pack(masked_crc(data)))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for data in records:
+            length = struct.pack("<Q", len(data))
+            file.write(length + _CRC.pack(masked_crc(length)))
+            file.write(data)
+            file.write(_CRC.pack(masked_crc(data)))
 
 
 def _read_into(fd: int, memory: memoryview, offset: int) -> int:

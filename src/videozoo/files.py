@@ -1,0 +1,133 @@
+"""Files and folders: written under a temporary name and renamed, so never half there."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import pickle
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from videozoo.errors import VideozooError
+
+HOME_VARIABLE = "VIDEOZOO_HOME"
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Gives a temporary name; the file or folder written there becomes `path` in one step.
+
+    Where the block fails nothing is left of it, and a file that was there before stays.
+
+    Args:
+        path: its folder is made where there is none.
+        sync: a file is on the disk before it takes the name, whatever happens to the machine.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # No process number: two machines may write to one shared folder.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        if sync and temporary.is_file():
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Makes `target` a second name of `source` (a copy where that cannot be), in one step."""
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_home() -> Path:
+    """Returns the folder of all that videozoo keeps, made or not.
+
+    It is the one that VIDEOZOO_HOME names, else videozoo/ below XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        VideozooError: the user, or the one that the variable names, has no home.
+    """
+    if chosen := os.environ.get(HOME_VARIABLE):
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:
+            raise VideozooError(f"{HOME_VARIABLE} is {chosen}: there is no such user") from None
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "videozoo"
+    own = os.path.expanduser("~")
+    if own == "~":
+        raise VideozooError(f"this user has no home: name a folder for weights in {HOME_VARIABLE}")
+    return Path(own) / ".cache" / "videozoo"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder that results will go to, so that a fault shows before the work.
+
+    Raises:
+        VideozooError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VideozooError(f"{folder}: cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise VideozooError(f"{folder}: cannot be written to; give --save-dir another folder")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file in one step, its folder too where there is none.
+
+    Raises:
+        VideozooError: the folder cannot be written to.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file in one step."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON in one step."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a csv with a header in one step."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_pickle(path: Path, value: Any) -> None:
+    """Writes a pickle that Python 2 reads too, as the original did."""
+    write_bytes(path, pickle.dumps(value, protocol=2))

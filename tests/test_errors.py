@@ -1,0 +1,22 @@
+"""What is said to people, and the fields that code reads."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from videozoo.errors import SampleError
+
+
+def test_a_sample_error_says_its_place_once() -> None:
+    bare = SampleError("is cut off")
+    assert str(bare) == "is cut off"
+    placed = bare.at(Path("a.tfrecord"), 3)
+    assert str(placed) == "a.tfrecord: record 3: is cut off"
+    assert (placed.path, placed.record, placed.reason) == (Path("a.tfrecord"), 3, "is cut off")
+    assert str(placed.at("b", 4)) == str(placed)
+
+
+def test_a_sample_error_comes_whole_from_another_process() -> None:
+    error = SampleError("is cut off", path="a", record=1)
+    assert str(pickle.loads(pickle.dumps(error))) == "a: record 1: is cut off"
