@@ -35,7 +35,7 @@ def no_peepholes(work: Work) -> nn.Module:
     model = made_model("AttentionLSTM", training=work.training)
     with torch.no_grad():
         for modality in model.modalities:
-            for lstm in (modality.ahead, modality.back):
+            for lstm in (modality.forward_lstm, modality.backward_lstm):
                 torch.nn.init.uniform_(lstm.gates.bias, -0.1, 0.1)
                 lstm.bias.zero_()
     return model
@@ -46,10 +46,10 @@ def torch_lstm(modality: Any) -> nn.LSTM:
     import torch
     from torch import nn
 
-    e, h = modality.ahead.gates.in_features, modality.ahead.weight.shape[0]
+    e, h = modality.forward_lstm.gates.in_features, modality.forward_lstm.weight.shape[0]
     lstm = nn.LSTM(e, h, bidirectional=True)
     with torch.no_grad():
-        for ours, end in ((modality.ahead, ""), (modality.back, "_reverse")):
+        for ours, end in ((modality.forward_lstm, ""), (modality.backward_lstm, "_reverse")):
             getattr(lstm, f"weight_ih_l0{end}").copy_(in_torch_order(ours.gates.weight))
             getattr(lstm, f"weight_hh_l0{end}").copy_(in_torch_order(ours.weight.t()))
             getattr(lstm, f"bias_ih_l0{end}").copy_(in_torch_order(ours.gates.bias))
@@ -96,7 +96,7 @@ class Lstms(Passes):
         torch.manual_seed(1)
         shape = (len(self.turned), self.modalities[0].embedding.out_features)
         self.inputs = [torch.randn(shape).tanh() for _ in self.modalities]
-        width = 2 * self.modalities[0].ahead.weight.shape[0]
+        width = 2 * self.modalities[0].forward_lstm.weight.shape[0]
         self.gradients = [torch.randn(shape[0], width) / width for _ in self.modalities]
         for x in self.inputs:
             x.requires_grad_(work.training)  # the layer before needs its gradient
@@ -136,7 +136,7 @@ class OurLstms(Lstms):
         super().__init__(work)
         if not work.training:
             self.modalities = list(scoring(no_peepholes(work), work.precision).modalities)
-        self.lstms = [lstm for m in self.modalities for lstm in (m.ahead, m.back)]
+        self.lstms = [lstm for m in self.modalities for lstm in (m.forward_lstm, m.backward_lstm)]
         self.weights = [p for lstm in self.lstms for p in lstm.parameters()]
         self.sizes = self.ahead.batch_sizes.tolist()
 
@@ -250,4 +250,4 @@ class TorchModel(ModelPasses):
 
 
 def lstm_name(name: str) -> bool:
-    return ".ahead." in name or ".back." in name
+    return "_lstm." in name

@@ -179,7 +179,8 @@ def test_a_grey_super_image_answers_like_the_image() -> None:
 
 
 def native(path: Path, name: str, model: torch.nn.Module) -> Path:
-    save_native(path, NativeCheckpoint(name, dict(model.state_dict()), {}, {}))
+    state = dict(model.state_dict())
+    save_native(path, NativeCheckpoint(model=name, state_dict=state, config={}, preprocessing={}))
     return path
 
 

@@ -18,13 +18,13 @@ def tiny() -> AttentionLSTM:
     )
 
 
-def test_packing_turns_each_video_from_its_own_end() -> None:
+def test_packing_reverses_each_video_from_its_own_end() -> None:
     lengths = torch.tensor([2, 4, 1])
     order = _pack(lengths, 5)
     # Frame t of video v lies at 5 v + t; the longest video goes first.
     assert order.rows.tolist() == [5, 0, 10, 6, 1, 7, 8]
-    assert order.rows[order.turned].tolist() == [8, 1, 10, 7, 0, 6, 5]
-    assert order.rows[order.turned][order.turned].equal(order.rows)
+    assert order.rows[order.reversed].tolist() == [8, 1, 10, 7, 0, 6, 5]
+    assert order.rows[order.reversed][order.reversed].equal(order.rows)
     assert order.sizes == [3, 2, 1, 1]
 
 

@@ -152,7 +152,7 @@ def test_initial_weights() -> None:
     assert cluster.fc2.weight.std().item() == pytest.approx(sqrt(2 / 1024), rel=0.02)
     assert cluster.fc2.bias.std().item() == pytest.approx(sqrt(2 / 4096), rel=0.1)
     lstm = AttentionLSTM(feature_dims=[64], num_classes=9, lstm_size=64, hidden_sizes=(64, 32))
-    assert lstm.modalities[0].ahead.weight.abs().max().item() == pytest.approx(
+    assert lstm.modalities[0].forward_lstm.weight.abs().max().item() == pytest.approx(
         sqrt(6 / (64 + 256)), rel=0.01
     )
     for name, parameter in lstm.named_parameters():

@@ -49,6 +49,9 @@ def round_trip(name: str, source: Path, tmp_path: Path) -> None:
     table = fluid_table(case.model_name, model)
     state = load_fluid_weights(source, table, model.state_dict())
     file = tmp_path / "weights.safetensors"
-    save_native(file, NativeCheckpoint(case.model_name, state, config={"a": 1}, preprocessing={}))
+    given = NativeCheckpoint(
+        model=case.model_name, state_dict=state, config={"a": 1}, preprocessing={}
+    )
+    save_native(file, given)
     model.load_state_dict(load_native(file).state_dict)
     write_fluid(tmp_path / "back", to_fluid(model.state_dict(), table))

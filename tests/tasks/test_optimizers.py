@@ -70,8 +70,8 @@ FEATURES = {"feature_dims": [8, 4], "num_classes": 3, "drop_rate": 0.0}
         (
             "AttentionLSTM",
             FEATURES | {"embedding_size": 4, "lstm_size": 4, "hidden_sizes": (4, 4)},
-            "modalities.1.back.bias",
-            "modalities.1.back.gates.bias",
+            "modalities.1.backward_lstm.bias",
+            "modalities.1.backward_lstm.gates.bias",
         ),
         (
             "NEXTVLAD",

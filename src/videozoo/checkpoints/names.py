@@ -206,7 +206,7 @@ def _attention_lstm(modalities: int) -> Table:
     table: Table = {}
     for m in range(modalities):
         table |= fc(f"modalities.{m}.embedding", 4 * m)
-        for d, direction in enumerate(("ahead", "back")):
+        for d, direction in enumerate(("forward_lstm", "backward_lstm")):
             key = f"modalities.{m}.{direction}"
             table |= fc(f"{key}.gates", 4 * m + 1 + d)
             table[f"{key}.weight"] = FluidName(f"lstm_{2 * m + d}.w_0")

@@ -27,42 +27,40 @@ FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
 _EXTRA = "extra."
 
-
-@dataclass(frozen=True)
-class NativeCheckpoint:
-    """A model's weights and what they mean.
-
-    Attributes:
-        model: name as in videozoo.specs.SPECS.
-        state_dict: the weights, on the CPU.
-        config: numbers the model was built from (JSON values).
-        preprocessing: how videos become its input (JSON values).
-        labels: the name of each class, or None.
-        extra: further tensors (the eigenvalues of NeXtVLAD's un-whitening).
-    """
-
-    model: str
-    state_dict: dict[str, Tensor]
-    config: dict[str, Any]
-    preprocessing: dict[str, Any]
-    labels: list[str] | None = None
-    extra: dict[str, Tensor] = field(default_factory=dict)
+# What changed in the keys of a model's weights since 0.1.0: the old part and the new one.
+_RENAMED = {
+    "attentionlstm": {".ahead.": ".forward_lstm.", ".back.": ".backward_lstm."},
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NativeHeader:
     """What a checkpoint says about itself; its tensors are not read.
 
     Attributes:
-        model, config, preprocessing, labels: as in NativeCheckpoint.
-        shapes: of the weights.
+        model: name as in videozoo.specs.SPECS.
+        config: numbers the model was built from (JSON values).
+        preprocessing: how videos become its input (JSON values).
+        labels: the name of each class, or None.
     """
 
     model: str
     config: dict[str, Any]
     preprocessing: dict[str, Any]
-    labels: list[str] | None
-    shapes: dict[str, tuple[int, ...]]
+    labels: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeCheckpoint(NativeHeader):
+    """A model's weights and what they mean.
+
+    Attributes:
+        state_dict: the weights, on the CPU.
+        extra: further tensors (the eigenvalues of NeXtVLAD's un-whitening).
+    """
+
+    state_dict: dict[str, Tensor]
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
@@ -100,21 +98,34 @@ def save_safetensors(
 
 
 def load_native(path: Path | str) -> NativeCheckpoint:
-    """Reads a checkpoint.
+    """Reads a checkpoint; keys that version 0.1.0 wrote get the names of today.
 
     Raises:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
     header = read_native_header(path)
     tensors = read_safetensors(path)
+    weights = {k: v for k, v in tensors.items() if not k.startswith(_EXTRA)}
     return NativeCheckpoint(
-        model=header.model,
-        state_dict={k: v for k, v in tensors.items() if not k.startswith(_EXTRA)},
-        config=header.config,
-        preprocessing=header.preprocessing,
-        labels=header.labels,
+        **vars(header),
+        state_dict=with_todays_keys(header.model, weights),
         extra={k.removeprefix(_EXTRA): v for k, v in tensors.items() if k.startswith(_EXTRA)},
     )
+
+
+def with_todays_keys(model: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a model's state dict with the keys of this version, in the same order.
+
+    Args:
+        model: name as in videozoo.specs.SPECS, in any case.
+        state: of this version or of 0.1.0: of a checkpoint, or inside a training state.
+    """
+    renamed = {}
+    for key, value in state.items():
+        for old, new in _RENAMED.get(model.lower(), {}).items():
+            key = key.replace(old, new)
+        renamed[key] = value
+    return renamed
 
 
 def read_native_header(path: Path | str) -> NativeHeader:
@@ -123,9 +134,8 @@ def read_native_header(path: Path | str) -> NativeHeader:
     Raises:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
-    metadata, shapes = _read_header(path)
     try:
-        description = json.loads(metadata.get(_DESCRIPTION, "{}"))
+        description = json.loads(_read_metadata(path).get(_DESCRIPTION, "{}"))
         if description.get("format") != FORMAT:
             raise VideozooError(
                 f"{path}: is no videozoo checkpoint (its format is {description.get('format')!r}, "
@@ -136,7 +146,6 @@ def read_native_header(path: Path | str) -> NativeHeader:
             config=description["config"],
             preprocessing=description["preprocessing"],
             labels=description["labels"],
-            shapes={k: s for k, s in shapes.items() if not k.startswith(_EXTRA)},
         )
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise VideozooError(f"{path}: the checkpoint's description is damaged ({error})") from error
@@ -148,7 +157,7 @@ def read_safetensors(path: Path | str) -> dict[str, Tensor]:
     Raises:
         VideozooError: there is no such file or it is damaged.
     """
-    _read_header(path)
+    _read_metadata(path)
     with safe_open(path, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
 
@@ -207,7 +216,7 @@ def kind_of(path: Path | str) -> str:
     if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":
         return "torch"
     if start[8:9] == b"{":
-        return "native" if _DESCRIPTION in _read_header(path)[0] else "torch"
+        return "native" if _DESCRIPTION in _read_metadata(path) else "torch"
     raise VideozooError(
         f"{path}: is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
         "of one, and .pth or .pt files"
@@ -258,14 +267,13 @@ def _first_bytes(path: Path | str) -> bytes:
         return file.read(9)
 
 
-def _read_header(path: Path | str) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Returns the metadata and shapes of a .safetensors file."""
+def _read_metadata(path: Path | str) -> dict[str, str]:
+    """Returns the metadata of a .safetensors file."""
     if not Path(path).is_file():
         raise VideozooError(f"{path}: there is no such checkpoint")
     try:
         with safe_open(path, "pt") as file:
-            shapes = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
-            return file.metadata() or {}, shapes
+            return file.metadata() or {}
     except SafetensorError as error:
         raise VideozooError(
             f"{path}: is no sound .safetensors file ({error}); copy it again"

@@ -32,8 +32,8 @@ class Modality(nn.Module):
     def __init__(self, *, feature_dim: int, embedding_size: int, lstm_size: int) -> None:
         super().__init__()
         self.embedding = nn.Linear(feature_dim, embedding_size)
-        self.ahead = PeepholeLSTM(input_size=embedding_size, hidden_size=lstm_size)
-        self.back = PeepholeLSTM(input_size=embedding_size, hidden_size=lstm_size)
+        self.forward_lstm = PeepholeLSTM(input_size=embedding_size, hidden_size=lstm_size)
+        self.backward_lstm = PeepholeLSTM(input_size=embedding_size, hidden_size=lstm_size)
         self.attention = nn.Linear(2 * lstm_size, 1)
         _xavier_uniform(self.embedding)
         _xavier_uniform(self.attention)
@@ -108,14 +108,14 @@ class AttentionLSTM(nn.Module):
             assert isinstance(modality, Modality)
             x = x.flatten(0, 1).index_select(0, order.rows)  # [N, D]
             x = torch.tanh(modality.embedding(x))  # [N, E]
-            inputs += [x, x.index_select(0, order.turned)]  # 2 x [N, E]
-            lstms += [modality.ahead, modality.back]
+            inputs += [x, x.index_select(0, order.reversed)]  # 2 x [N, E]
+            lstms += [modality.forward_lstm, modality.backward_lstm]
         states = run_lstms(lstms, inputs, order.sizes)  # R x [N, H]
         parts = []
         for m, modality in enumerate(self.modalities):
             assert isinstance(modality, Modality)
-            back = states[2 * m + 1].index_select(0, order.turned)  # [N, H]
-            both = self.dropout(torch.cat([states[2 * m], back], dim=1))  # [N, 2H]
+            backward = states[2 * m + 1].index_select(0, order.reversed)  # [N, H]
+            both = self.dropout(torch.cat([states[2 * m], backward], dim=1))  # [N, 2H]
             padded = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
             padded = padded.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
             parts.append(modality.weigh(padded, mask))  # [B, 2H]
@@ -133,12 +133,12 @@ class _Packing:
     Args:
         sizes: the number of videos that have a frame t, for every t.
         rows: int64 [N], where each packed frame lies in the padded batch, counted in frames.
-        turned: int64 [N], puts packed videos in the opposite direction, each from its own end.
+        reversed: int64 [N], puts packed videos in reverse order, each from its own last frame.
     """
 
     sizes: list[int]
     rows: Tensor
-    turned: Tensor
+    reversed: Tensor
 
 
 def _pack(lengths: Tensor, frames: int) -> _Packing:
@@ -146,12 +146,12 @@ def _pack(lengths: Tensor, frames: int) -> _Packing:
     ordered, videos = lengths.sort(descending=True, stable=True)  # 2 x [B]
     t = torch.arange(frames, device=lengths.device)[:, None]  # [L, 1]
     real = t < ordered  # [L, B]
-    ahead = (videos * frames + t)[real]  # [N]
-    back = (videos * frames + ordered - 1 - t)[real]  # [N]
+    forward = (videos * frames + t)[real]  # [N]
+    backward = (videos * frames + ordered - 1 - t)[real]  # [N]
     place = torch.empty(len(lengths) * frames, dtype=torch.int64, device=t.device)  # [B * L]
-    place[ahead] = torch.arange(len(ahead), device=t.device)
+    place[forward] = torch.arange(len(forward), device=t.device)
     sizes = [size for size in real.sum(dim=1).tolist() if size]
-    return _Packing(sizes=sizes, rows=ahead, turned=place[back])
+    return _Packing(sizes=sizes, rows=forward, reversed=place[backward])
 
 
 def _xavier_uniform(layer: nn.Linear) -> None:

@@ -191,7 +191,7 @@ class _Steps(torch.autograd.Function):
         wide = torch.promote_types(states.dtype, torch.float32)
         earlier = _earlier_rows(ctx.sizes).to(states.device)  # [N - B]
         before = F.pad(cells.index_select(1, earlier), (0, 0, b, 0))  # [R, N, H]
-        grad_x = _run_back(
+        grad_x = _run_backward(
             grad_states.contiguous(),
             weight=weight,
             peepholes=peepholes.to(wide),
@@ -211,11 +211,11 @@ class _Steps(torch.autograd.Function):
 def _earlier_rows(sizes: Sequence[int]) -> Tensor:
     """Returns where the frame before lies, for all packed rows but the first frames': [N - B]."""
     steps = torch.tensor(sizes)  # [L]
-    back = steps[:-1].repeat_interleave(steps[1:])  # [N - B]
-    return torch.arange(sizes[0], int(steps.sum())) - back  # [N - B]
+    distance = steps[:-1].repeat_interleave(steps[1:])  # [N - B]
+    return torch.arange(sizes[0], int(steps.sum())) - distance  # [N - B]
 
 
-def _run_back(
+def _run_backward(
     grad_states: Tensor,
     *,
     weight: Tensor,

@@ -112,7 +112,7 @@ def weight_decay_split(
     """
     rules: dict[str, Callable[[str], bool]] = {
         "attentioncluster": lambda name: False,
-        "attentionlstm": lambda name: name.endswith((".weight", ".ahead.bias", ".back.bias")),
+        "attentionlstm": lambda name: name.endswith((".weight", "_lstm.bias")),
         "nextvlad": lambda name: name.startswith("classifier."),
         "stnet": lambda name: True,
         "tsn": lambda name: True,
