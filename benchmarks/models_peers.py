@@ -105,13 +105,14 @@ def made_model(name: str, *, training: bool) -> nn.Module:
     import torch
     from torch import nn
 
+    from videozoo.models.layers import BatchNorm
     from videozoo.specs import build_model
 
     torch.manual_seed(0)
     without = {"drop_rate": 0.0} if training else {}
     model = build_model(name, **ARGUMENTS[name], **without)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(module, BatchNorm):
             nn.init.uniform_(module.weight, 0.5, 1.0)
             nn.init.normal_(module.bias, std=0.1)
             nn.init.normal_(module.running_mean, std=0.1)

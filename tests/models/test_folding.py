@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from videozoo.models import folding, resnet
 from videozoo.models.folding import FoldedConv, PackedLinear, folded
+from videozoo.models.layers import BatchNorm
 from videozoo.models.resnet import ResNet
 from videozoo.specs import build_model
 
@@ -20,7 +21,7 @@ def lived_in(name: str, num_layers: int = 18) -> nn.Module:
     extra = {"seglen": 1} if name == "STNET" else {}
     model = build_model(name, num_classes=5, num_layers=num_layers, **extra)
     for norm in model.modules():
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+        if isinstance(norm, BatchNorm):
             nn.init.uniform_(norm.running_var, 0.5, 2.0)
             nn.init.normal_(norm.running_mean, std=0.2)
             nn.init.normal_(norm.weight, 0.5, 0.3)
@@ -65,8 +66,8 @@ def test_the_model_is_left_as_it_is() -> None:
     after = model.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[key], value) for key, value in before.items())
-    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+    assert any(isinstance(module, BatchNorm) for module in model.modules())
+    assert not any(isinstance(module, BatchNorm) for module in ready.modules())
 
 
 def test_the_input_is_left_as_it_is() -> None:
@@ -123,7 +124,7 @@ def test_large_weights_are_not_copied_twice() -> None:
 @pytest.mark.parametrize("relu", [True, False])
 def test_a_folded_convolution_adds_before_its_relu(relu: bool, fuses: bool) -> None:
     torch.manual_seed(0)
-    conv, norm = nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6).eval()
+    conv, norm = nn.Conv2d(4, 6, 3, padding=1, bias=False), BatchNorm(6).eval()
     nn.init.uniform_(norm.running_var, 0.5, 2.0)
     x, shortcut = torch.randn(2, 4, 5, 7), torch.randn(2, 6, 5, 7)
     ready = FoldedConv(conv=conv, norm=norm, relu=relu, dtype=torch.float32)

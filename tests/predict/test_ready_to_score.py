@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from tiny import World
 from videozoo.models.folding import FoldedConv
+from videozoo.models.layers import BatchNorm
 from videozoo.predict.folding import ready_to_score
 from videozoo.predict.weights import load_weights
 
@@ -24,7 +24,7 @@ def test_clips_are_scored_by_a_folded_copy(
     assert convs
     assert {conv.weight.dtype for conv in convs} == {dtype}
     assert not any(isinstance(module, FoldedConv) for module in classifier.modules())
-    assert any(isinstance(module, nn.BatchNorm2d) for module in classifier.modules())
+    assert any(isinstance(module, BatchNorm) for module in classifier.modules())
 
 
 def test_features_are_scored_by_a_copy(feature_data: World) -> None:

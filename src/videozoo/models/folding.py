@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videozoo.models import onednn
+from videozoo.models.layers import BatchNorm
 from videozoo.models.peephole_lstm import PeepholeLSTM
 from videozoo.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -108,9 +109,7 @@ class FoldedConv(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(
-        self, *, conv: nn.Conv2d, norm: nn.BatchNorm2d, relu: bool, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, *, conv: nn.Conv2d, norm: BatchNorm, relu: bool, dtype: torch.dtype) -> None:
         super().__init__()
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -171,7 +170,7 @@ class FoldedBlock(nn.Module):
         if block.downsample is not None:
             conv, norm = block.downsample
             assert isinstance(conv, nn.Conv2d)
-            assert isinstance(norm, nn.BatchNorm2d)
+            assert isinstance(norm, BatchNorm)
             self.downsample = FoldedConv(conv=conv, norm=norm, relu=False, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:

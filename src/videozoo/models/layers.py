@@ -33,44 +33,22 @@ class FluidDropout(nn.Module):
         return f"p={self.p}"
 
 
-def _stored_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor) -> Tensor:
-    return F.batch_norm(
-        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
-    )
+class BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over [N, C, ...], with any number of dimensions behind the channels.
 
-
-# A variance of one value is no variance: PyTorch raises there, and a last batch of one video would
-# end a training run. These three use (and leave alone) the running statistics in that case.
-
-
-class BatchNorm1d(nn.BatchNorm1d):
-    """Batch norm over [N, C] or [N, C, L]; with one value a channel it uses running statistics."""
+    A variance of one value is no variance: PyTorch raises there, and a last batch of one video
+    would end a training run. This one uses (and leaves alone) the running statistics in that case.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises x; the shape stays."""
         if self.training and x.numel() <= x.shape[1]:
-            return _stored_norm(self, x)
+            mean, var = self.running_mean, self.running_var
+            return F.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
         return super().forward(x)
 
-
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over [N, C, H, W]; with one value a channel it uses running statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalises x; the shape stays."""
-        if self.training and x.numel() <= x.shape[1]:
-            return _stored_norm(self, x)
-        return super().forward(x)
-
-
-class BatchNorm3d(nn.BatchNorm3d):
-    """Batch norm over [N, C, T, H, W]; with one value a channel it uses running statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalises x; the shape stays."""
-        if self.training and x.numel() <= x.shape[1]:
-            return _stored_norm(self, x)
-        return super().forward(x)
+    def _check_input_dim(self, input: Tensor) -> None:
+        """PyTorch's own layers differ in this check alone."""
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

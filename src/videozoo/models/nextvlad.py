@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm1d, FluidDropout, frame_mask
+from videozoo.models.layers import BatchNorm, FluidDropout, frame_mask
 
 
 class Aggregation(nn.Module):
@@ -38,9 +38,9 @@ class Aggregation(nn.Module):
         self.expansion = nn.Linear(feature_dim, width)
         self.attention = nn.Linear(width, groups)
         self.assignment = nn.Linear(width, groups * cluster_size, bias=False)
-        self.assignment_norm = BatchNorm1d(groups * cluster_size)
+        self.assignment_norm = BatchNorm(groups * cluster_size)
         self.centres = nn.Parameter(torch.empty(cluster_size, width // groups))
-        self.norm = BatchNorm1d(cluster_size * width // groups)
+        self.norm = BatchNorm(cluster_size * width // groups)
         for layer in (self.expansion, self.attention, self.assignment):
             _normal(layer)
         nn.init.normal_(self.centres, std=1.0 / sqrt(width))
@@ -116,9 +116,9 @@ class NeXtVLAD(nn.Module):
         narrow = hidden_size // gating_reduction
         self.dropout = FluidDropout(p=drop_rate)
         self.hidden = nn.Linear(joined, hidden_size, bias=False)
-        self.hidden_norm = BatchNorm1d(hidden_size)
+        self.hidden_norm = BatchNorm(hidden_size)
         self.gate1 = nn.Linear(hidden_size, narrow, bias=False)
-        self.gate_norm = BatchNorm1d(narrow)
+        self.gate_norm = BatchNorm(narrow)
         self.gate2 = nn.Linear(narrow, hidden_size, bias=False)
         self.classifier = nn.Linear(hidden_size, num_classes)
         for layer in (self.hidden, self.gate1, self.gate2, self.classifier):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm2d
+from videozoo.models.layers import BatchNorm
 
 STAGE_BLOCKS = {
     18: (2, 2, 2, 2),
@@ -40,9 +40,9 @@ class BasicBlock(nn.Module):
     def __init__(self, *, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = BatchNorm2d(width)
+        self.bn1 = BatchNorm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = BatchNorm2d(width)
+        self.bn2 = BatchNorm(width)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(in_channels, width, stride)
 
@@ -68,11 +68,11 @@ class Bottleneck(nn.Module):
     def __init__(self, *, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = BatchNorm2d(width)
+        self.bn1 = BatchNorm(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = BatchNorm2d(width)
+        self.bn2 = BatchNorm(width)
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = BatchNorm2d(4 * width)
+        self.bn3 = BatchNorm(4 * width)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(in_channels, 4 * width, stride)
 
@@ -102,7 +102,7 @@ class ResNet(nn.Module):
         blocks = STAGE_BLOCKS[num_layers]
         self.stage_channels = [w * block.expansion for w in (64, 128, 256, 512)]
         self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = BatchNorm2d(64)
+        self.bn1 = BatchNorm(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = _stage(block, 64, 64, blocks[0], stride=1)
@@ -160,5 +160,5 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential
         return None
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
-        BatchNorm2d(out_channels),
+        BatchNorm(out_channels),
     )

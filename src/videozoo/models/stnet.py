@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm1d, BatchNorm3d
+from videozoo.models.layers import BatchNorm
 from videozoo.models.resnet import ResNet, images_at_once
 
 
@@ -30,7 +30,7 @@ class TemporalBlock(nn.Module):
     def __init__(self, *, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
-        self.norm = BatchNorm3d(channels)
+        self.norm = BatchNorm(channels)
         _xavier_uniform(self.conv)
 
     def forward(self, x: Tensor, batch: int) -> Tensor:
@@ -59,14 +59,14 @@ class TemporalXception(nn.Module):
     def __init__(self, *, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.norm = BatchNorm1d(channels)
+        self.norm = BatchNorm(channels)
         self.depthwise1 = nn.Conv1d(channels, channels, 3, padding=1, groups=channels)
         self.pointwise1 = nn.Conv1d(channels, half, 1)
-        self.norm1 = BatchNorm1d(half)
+        self.norm1 = BatchNorm(half)
         self.depthwise2 = nn.Conv1d(half, half, 3, padding=1, groups=half)
         self.pointwise2 = nn.Conv1d(half, half, 1)
         self.shortcut = nn.Conv1d(channels, half, 1)
-        self.norm2 = BatchNorm1d(half)
+        self.norm2 = BatchNorm(half)
         for module in self.children():
             if isinstance(module, nn.Conv1d):
                 _xavier_uniform(module)
