@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from golden_cases import CASES, golden_model, load_case, scores_as_predicted
-from videozoo.models import folding
+from videozoo.models import onednn
 
 # Error of a score, and how near the original scored classes of which either may come first: tsn's
 # second video has two scores 2.4e-5 apart.
@@ -19,8 +19,8 @@ ALLOWED = {"32": {"error": 1e-5, "tie": 0.0}, "bf16": {"error": 1e-2, "tie": 1e-
 def fuses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways to compute; a machine without oneDNN has the plain one only."""
     if not request.param:
-        monkeypatch.setattr(folding.onednn, "convolutions_fuse", lambda x: False)
-        monkeypatch.setattr(folding.onednn, "linears_pack", lambda weight: False)
+        monkeypatch.setattr(onednn, "convolutions_fuse", lambda x: False)
+        monkeypatch.setattr(onednn, "linears_pack", lambda weight: False)
     return bool(request.param)
 
 

@@ -17,13 +17,13 @@ from videozoo.predict.predictor import Predictor, Result
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     """The precision of every fold."""
     made: list[torch.dtype] = []
-    fold = folding.folded
+    fold = folding.for_inference
 
     def spy(model: nn.Module, *, dtype: torch.dtype) -> nn.Module:
         made.append(dtype)
         return fold(model, dtype=dtype)
 
-    monkeypatch.setattr(folding, "folded", spy)
+    monkeypatch.setattr(folding, "for_inference", spy)
     return made
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tiny import World
-from videozoo.models.folding import FoldedConv
+from videozoo.models.cpu import FoldedConv
 from videozoo.models.layers import BatchNorm
 from videozoo.predict.folding import ready_to_score
 from videozoo.predict.weights import load_weights

@@ -2,6 +2,8 @@
 
 They are internal and may be missing or different in another release of PyTorch. So each kind is
 tried once, on a small example, and used only where it gives what plain operators give.
+
+Shapes: N images, C channels, H x W pixels, I inputs, O outputs, S rows, R weights.
 """
 
 from __future__ import annotations
@@ -71,6 +73,29 @@ def packed_convolution(
             shortcut, x, packed, bias, *geometry, "add", 1.0, "relu" if relu else None, [], ""
         )  # [N, C', H', W']
     return y
+
+
+class RepeatedProduct:
+    """A product with the same weight at every step of a recurrent layer, laid out for it once.
+
+    oneDNN's own layout makes the product of a small batch up to four times faster on a CPU.
+
+    Args:
+        weight: [R, I, O].
+        batch: the largest number of rows of x.
+    """
+
+    def __init__(self, weight: Tensor, batch: int) -> None:
+        self.weight = weight
+        self.packed: Tensor | None = None
+        if len(weight) == 1 and linears_pack(weight):
+            self.packed = pack_linear(weight[0].t().contiguous(), batch)
+
+    def __call__(self, x: Tensor, start: Tensor) -> Tensor:
+        """Takes x [R, S, I] and start [R, S, O] and returns start + x @ weight, [R, S, O]."""
+        if self.packed is None:
+            return torch.baddbmm(start, x, self.weight)  # [R, S, O]
+        return packed_linear_onto(x[0], self.packed, start[0])[None]  # [1, S, O]
 
 
 def _is_on(x: Tensor) -> bool:

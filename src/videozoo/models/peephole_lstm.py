@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from videozoo.models.layers import quick_tanh
-from videozoo.models.repeated_product import RepeatedProduct
+from videozoo.models.onednn import RepeatedProduct
 
 # The backward pass prepares that many steps at once: enough to share the cost of a call, few
 # enough to stay in a processor's cache.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from videozoo.models.folding import folded
+from videozoo.models.cpu import for_inference
 from videozoo.predict.inputs import Classifier
 
 
@@ -17,7 +17,7 @@ def ready_to_score(classifier: Classifier, precision: str) -> Classifier:
         precision: '32', or 'bf16' to be run in `autocast`.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = folded(classifier.model, dtype=dtype)
+    model = for_inference(classifier.model, dtype=dtype)
     ready = Classifier(inputs=classifier.inputs, model=model, multi_label=classifier.multi_label)
     return ready.eval()
 

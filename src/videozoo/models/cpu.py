@@ -1,4 +1,4 @@
-"""Models made ready for inference: batch norms folded into weights, weights laid out once.
+"""What makes models fast in inference, on a CPU most: folded batch norms, weights laid out once.
 
 In test mode a batch norm is a factor and an offset a channel, so it goes into the weights of the
 convolution before it; shortcut and ReLU are computed in one step with the convolution. The weights
@@ -23,7 +23,7 @@ from videozoo.models.peephole_lstm import PeepholeLSTM
 from videozoo.models.resnet import BasicBlock, Bottleneck, ResNet
 
 
-def folded(model: nn.Module, *, dtype: torch.dtype) -> nn.Module:
+def for_inference(model: nn.Module, *, dtype: torch.dtype) -> nn.Module:
     """Returns a copy of a model in test mode: ResNets folded, linear layers packed.
 
     Args:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from videozoo.models import onednn
-from videozoo.models.repeated_product import RepeatedProduct
+from videozoo.models.onednn import RepeatedProduct
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videozoo.models import folding, resnet
-from videozoo.models.folding import FoldedConv, PackedLinear, folded
+from videozoo.specs import build_model, onednn, resnet
+from videozoo.models.cpu import FoldedConv, PackedLinear, for_inference
 from videozoo.models.layers import BatchNorm
 from videozoo.models.resnet import ResNet
 from videozoo.specs import build_model
@@ -39,7 +39,7 @@ def logits(model: nn.Module, clips: Tensor) -> Tensor:
 def fuses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways to compute; a machine without oneDNN has the plain one only."""
     if not request.param:
-        monkeypatch.setattr(folding.onednn, "convolutions_fuse", lambda x: False)
+        monkeypatch.setattr(onednn, "convolutions_fuse", lambda x: False)
     return bool(request.param)
 
 
@@ -47,7 +47,7 @@ def fuses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bo
 @pytest.mark.parametrize("num_layers", [18, 50])
 def test_folding_changes_no_logit(name: str, num_layers: int, fuses: bool) -> None:
     model = lived_in(name, num_layers)
-    ready = folded(model, dtype=torch.float32)
+    ready = for_inference(model, dtype=torch.float32)
     for height, width in ((64, 64), (33, 47), (64, 64)):  # the packed weights change with the size
         clips = torch.randn(2, 3, 3, height, width)
         wanted = logits(model, clips)
@@ -58,7 +58,7 @@ def test_folding_changes_no_logit(name: str, num_layers: int, fuses: bool) -> No
 def test_the_model_is_left_as_it_is() -> None:
     model = lived_in("TSN").train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    ready = folded(model, dtype=torch.bfloat16)
+    ready = for_inference(model, dtype=torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         logits(ready, torch.randn(1, 2, 3, 32, 32))
     assert model.training
@@ -71,7 +71,7 @@ def test_the_model_is_left_as_it_is() -> None:
 
 
 def test_the_input_is_left_as_it_is() -> None:
-    trunk = folded(lived_in("TSN"), dtype=torch.float32).backbone
+    trunk = for_inference(lived_in("TSN"), dtype=torch.float32).backbone
     image = torch.randn(2, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     before = image.clone()
     with torch.inference_mode():
@@ -90,14 +90,14 @@ FEATURE_MODELS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", FEATURE_MODELS)
 def test_packing_changes_no_logit(name: str, packs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not packs:
-        monkeypatch.setattr(folding.onednn, "linears_pack", lambda weight: False)
+        monkeypatch.setattr(onednn, "linears_pack", lambda weight: False)
     torch.manual_seed(0)
     model = build_model(name, num_classes=4, feature_dims=[8, 6], **FEATURE_MODELS[name]).eval()
     for parameter in model.parameters():  # biases start at zero
         nn.init.normal_(parameter, std=0.3)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    ready = folded(model, dtype=torch.float32)
-    short = folded(model, dtype=torch.bfloat16)
+    ready = for_inference(model, dtype=torch.float32)
+    short = for_inference(model, dtype=torch.bfloat16)
     for videos in (3, 1, 5):
         features = [torch.randn(videos, 7, 8), torch.randn(videos, 7, 6)]
         lengths = torch.tensor([7, 3, 5, 1, 7][:videos])
@@ -114,7 +114,7 @@ def test_packing_changes_no_logit(name: str, packs: bool, monkeypatch: pytest.Mo
 
 def test_large_weights_are_not_copied_twice() -> None:
     layer = nn.Linear(3, 4)
-    ready = folded(nn.Sequential(layer, layer), dtype=torch.float32)
+    ready = for_inference(nn.Sequential(layer, layer), dtype=torch.float32)
     assert isinstance(ready, nn.Sequential)
     assert ready[0] is ready[1]
     assert isinstance(ready[0], PackedLinear)
