@@ -132,17 +132,21 @@ class ResNet(nn.Module):
         out: Tensor = self.layer4(x)  # [N, stage_channels[3], H/32, W/32]
         return out
 
+    def stages(self) -> list[list[nn.Module]]:
+        """Returns the modules of the stem and of the four stages, the one at the input first."""
+        stem: list[nn.Module] = [self.conv1, self.bn1]
+        return [stem, [self.layer1], [self.layer2], [self.layer3], [self.layer4]]
 
-def images_at_once(model: nn.Module, device: torch.device) -> int | None:
-    """Returns how many images of a long batch a trunk shall take at once; None: all.
+    def images_at_once(self, device: torch.device) -> int | None:
+        """Returns how many images of a long batch are best taken at once; None: all.
 
-    In test mode images do not touch each other, so a batch of any length may pass in parts that
-    need little memory and cost no speed. In training all pass together: batch norms are over all of
-    them, and the gradient needs what each one left behind.
-    """
-    if model.training or torch.is_grad_enabled():
-        return None
-    return IMAGES_AT_ONCE_CPU if device.type == "cpu" else IMAGES_AT_ONCE_GPU
+        In test mode images do not touch each other, so a batch of any length may pass in parts that
+        need little memory and cost no speed. In training all pass together: batch norms are over
+        all of them, and the gradient needs what each one left behind.
+        """
+        if self.training or torch.is_grad_enabled():
+            return None
+        return IMAGES_AT_ONCE_CPU if device.type == "cpu" else IMAGES_AT_ONCE_GPU
 
 
 def _stage(

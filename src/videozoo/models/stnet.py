@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videozoo.models.layers import BatchNorm
-from videozoo.models.resnet import ResNet, images_at_once
+from videozoo.models.resnet import ResNet
 
 
 class TemporalBlock(nn.Module):
@@ -110,7 +110,7 @@ class StNet(nn.Module):
         In test mode a few videos go through the trunk at a time; all segments of a video at once,
         since they mix.
         """
-        images = images_at_once(self, clips.device)
+        images = self.images_at_once(clips.device)
         videos = max(1, images // clips.shape[1]) if images else len(clips)
         parts = torch.split(clips, videos)
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
@@ -141,6 +141,14 @@ class StNet(nn.Module):
         x = x.amax(dim=2)  # [B, C / 2]
         logits: Tensor = self.fc(x)  # [B, K]
         return logits
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Returns the modules of each stage of the ResNet: freezing and layer-wise rates ask."""
+        return self.backbone.stages()
+
+    def images_at_once(self, device: torch.device) -> int | None:
+        """Returns how many images a long batch is best cut into; None: all pass at once."""
+        return self.backbone.images_at_once(device)
 
 
 def _xavier_uniform(conv: nn.Conv1d | nn.Conv3d) -> None:

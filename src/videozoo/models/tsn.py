@@ -14,7 +14,7 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from videozoo.models.resnet import ResNet, images_at_once
+from videozoo.models.resnet import ResNet
 
 
 class TSN(nn.Module):
@@ -41,7 +41,7 @@ class TSN(nn.Module):
         In test mode a few frames go through the trunk at a time, so that the memory for a long
         protocol (25 segments of 10 crops) does not grow with it.
         """
-        parts = torch.split(frames, images_at_once(self, frames.device) or len(frames))
+        parts = torch.split(frames, self.images_at_once(frames.device) or len(frames))
         return torch.cat([self.backbone(part).mean(dim=(2, 3)) for part in parts])  # [N, C]
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -57,3 +57,11 @@ class TSN(nn.Module):
         x = x.view(clips.shape[0], clips.shape[1], -1).mean(dim=1)  # [B, C]
         logits: Tensor = self.fc(x)  # [B, K]
         return logits
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Returns the modules of each stage of the ResNet: freezing and layer-wise rates ask."""
+        return self.backbone.stages()
+
+    def images_at_once(self, device: torch.device) -> int | None:
+        """Returns how many images a long batch is best cut into; None: all pass at once."""
+        return self.backbone.images_at_once(device)

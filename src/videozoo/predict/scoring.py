@@ -14,7 +14,6 @@ from videozoo.data.batches import Batch, ClipBatch
 from videozoo.data.loader import SampleSource, checked, make_loader
 from videozoo.data.samplers import StepSampler
 from videozoo.errors import VideozooError
-from videozoo.models.resnet import images_at_once
 from videozoo.predict.folding import ready_to_score
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.views import mean_logits, views_at, views_of
@@ -133,10 +132,11 @@ class _Scorer:
 
     def _at_once(self, batch: Batch) -> int:
         """Returns how many views of a batch's videos become floats together."""
-        if not isinstance(batch, ClipBatch):
+        images_at_once = getattr(self._ready.model, "images_at_once", None)
+        if images_at_once is None or not isinstance(batch, ClipBatch):
             return self._most
         with torch.inference_mode():
-            images = images_at_once(self._ready.model, self._device)
+            images = images_at_once(self._device)
         return min(self._most, max(1, images // batch.clips.shape[1]) if images else self._most)
 
     def _logits(self, batch: Batch, start: int, stop: int) -> Tensor | None:
