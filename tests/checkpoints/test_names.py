@@ -13,6 +13,7 @@ from videozoo.checkpoints.names import (
 )
 from videozoo.errors import VideozooError
 from videozoo.specs import SPECS, build_model
+from videozoo.models.resnet import ResNet
 
 SMALL = {
     "AttentionCluster": {
@@ -56,14 +57,19 @@ def test_stnets_temporal_batch_norms_are_numbered_as_fluid_did(
     assert table["temporal2.norm.running_var"].name == f"batch_norm_{numbers[1]}.w_2"
 
 
+def keys_of(num_layers: int) -> list[str]:
+    with torch.device("meta"):
+        return list(ResNet(num_layers=num_layers).state_dict())
+
+
 def test_the_blocks_of_deep_resnets() -> None:
-    assert resnet_table(50)["layer3.5.conv1.weight"].name == "res4f_branch2a_weights"
+    assert resnet_table(keys_of(50))["layer3.5.conv1.weight"].name == "res4f_branch2a_weights"
     for layers, last in ((101, "b22"), (152, "b35")):
-        table = resnet_table(layers)
+        table = resnet_table(keys_of(layers))
         assert table["layer3.0.conv3.weight"].name == "res4a_branch2c_weights"
         assert table["layer3.1.conv2.weight"].name == "res4b1_branch2b_weights"
         assert table[f"layer3.{int(last[1:])}.bn1.bias"].name == f"bn4{last}_branch2a_offset"
-    assert resnet_table(152)["layer2.7.bn3.running_mean"].name == "bn3h_branch2c_mean"
+    assert resnet_table(keys_of(152))["layer2.7.bn3.running_mean"].name == "bn3h_branch2c_mean"
 
 
 def test_modalities_of_nextvlad() -> None:
@@ -79,10 +85,10 @@ def test_modalities_of_nextvlad() -> None:
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_depth_is_seen_from_the_names(depth: int) -> None:
-    table = resnet_table(depth)
+    table = resnet_table(keys_of(depth))
     assert resnet_depth(table) == depth
     assert resnet_depth([*table, "fc.weight", "bn1.num_batches_tracked"]) == depth
-    assert resnet_depth({f.name for f in table.values()}, fluid=True) == depth
+    assert resnet_depth({f.name for f in table.values()}) == depth
     assert resnet_depth(list(table)[1:]) is None
 
 

@@ -92,7 +92,7 @@ def test_image_resnets_of_both_kinds(tmp_path: Path) -> None:
     state = image_resnet()
     torch.save(state, tmp_path / "r.pth")
     head = {"fc.weight": FluidName("fc_0.w_0", transpose=True), "fc.bias": FluidName("fc_0.b_0")}
-    write_fluid(tmp_path / "r.tar.gz", to_fluid(state, resnet_table(18) | head))
+    write_fluid(tmp_path / "r.tar.gz", to_fluid(state, resnet_table(state) | head))
     for name in ("r.pth", "r.tar.gz"):
         data = (tmp_path / name).read_bytes()
         with serving({name: Served(data)}) as site:

@@ -1,8 +1,8 @@
-"""Starting weights: image ResNets for TSN and StNet, or an earlier checkpoint of the same model."""
+"""Starting weights: an image ResNet for a clip model, or an earlier checkpoint of any model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from videozoo.checkpoints.fluid import load_fluid_weights, read_fluid
 from videozoo.checkpoints.names import (
+    BACKBONE,
     FluidName,
     Table,
+    backbone_keys,
     from_fluid,
     is_optimizer_variable,
     resnet_depth,
     resnet_table,
-    trunk_depth,
 )
 from videozoo.checkpoints.native import (
     NativeCheckpoint,
@@ -34,7 +35,6 @@ _HEAD: Table = {
     "fc.weight": FluidName("fc_0.w_0", transpose=True),
     "fc.bias": FluidName("fc_0.b_0"),
 }
-_PREFIX = "backbone."
 
 
 def start_from(
@@ -42,18 +42,16 @@ def start_from(
     path: Path | str,
     *,
     model_name: str,
-    num_layers: int = 50,
     table: Table | None = None,
 ) -> list[str]:
     """Puts starting weights into a model, whatever kind of file they are in.
 
     Args:
         model: takes the weights.
-        path: a checkpoint of this model (native; for feature models Fluid too), or for TSN and
-            StNet an image ResNet.
+        path: a native checkpoint of this model; an image ResNet, for a model whose `backbone` is a
+            ResNet; for other models a Fluid checkpoint too.
         model_name: as in videozoo.specs.SPECS.
-        num_layers: of the clip model's ResNet.
-        table: the model's Fluid names; needed for a feature model's Fluid checkpoint only.
+        table: the model's Fluid names; None: the original had no such model.
 
     Returns:
         Sentences for people: what was not taken over.
@@ -64,10 +62,9 @@ def start_from(
     kind = kind_of(path)
     if kind == "native":
         return put_into_same(model, load_native(path), model_name=model_name, what=str(path))
-    if model_name.lower() == "tsn":
-        return put_into_tsn(model, load_image_resnet(path, num_layers), what=str(path))
-    if model_name.lower() == "stnet":
-        return put_into_stnet(model, load_image_resnet(path, num_layers), what=str(path))
+    backbone = backbone_keys(model.state_dict())
+    if resnet_depth(backbone) is not None:
+        return put_into_backbone(model, load_image_resnet(path, backbone), what=str(path))
     if kind == "fluid" and table is not None:
         model.load_state_dict(load_fluid_weights(path, table, model.state_dict()))
         return []
@@ -92,19 +89,18 @@ def put_into_same(
     """
     if checkpoint.model.lower() != model_name.lower():
         raise VideozooError(f"{what}: holds weights of {checkpoint.model}, not of {model_name}")
-    depth = trunk_depth(model.state_dict())
-    if depth is not None:
-        _check_depth(trunk_depth(checkpoint.state_dict), depth, what)
+    ours, theirs = backbone_keys(model.state_dict()), backbone_keys(checkpoint.state_dict)
+    _check_depth(resnet_depth(theirs), resnet_depth(ours), what)
     return _put(model, dict(checkpoint.state_dict), what)
 
 
-def load_image_resnet(path: Path | str, num_layers: int) -> State:
+def load_image_resnet(path: Path | str, keys: Collection[str]) -> State:
     """Reads an image ResNet.
 
     Args:
         path: a Fluid folder or .tar.gz, a .pth or .pt file (a state dict, or a dict that holds it
             as "state_dict"; keys may begin with "module."), or a .safetensors file.
-        num_layers: the ResNet expected: 18, 34, 50, 101 or 152.
+        keys: of the ResNet expected, in torchvision's names.
 
     Returns:
         A state dict in torchvision's names, `fc.weight` and `fc.bias` included where they exist.
@@ -117,17 +113,23 @@ def load_image_resnet(path: Path | str, num_layers: int) -> State:
         name = load_native(path).model
         raise VideozooError(f"{path}: holds weights of {name}, not an image ResNet")
     if kind == "fluid":
-        return _fluid_resnet(path, num_layers)
+        return _fluid_resnet(path, keys)
     state = _plain_state(read_torch_file(path), path)
-    _check_depth(resnet_depth(state), num_layers, path)
+    _check_depth(resnet_depth(state), resnet_depth(keys), path)
     return state
 
 
-def put_into_tsn(model: nn.Module, state: Mapping[str, Tensor], *, what: str = "") -> list[str]:
-    """Puts an image ResNet into a TSN; its classifier too where the class counts agree.
+def put_into_backbone(
+    model: nn.Module, state: Mapping[str, Tensor], *, what: str = "the image ResNet"
+) -> list[str]:
+    """Puts an image ResNet into a clip model; its classifier too, where that follows at once.
+
+    Where the model takes more channels than three (super-images), the first kernel is averaged over
+    its colours, divided by the number of images and repeated for every channel. Modules between the
+    image network and the head stay fresh, and then the head too.
 
     Args:
-        model: a TSN.
+        model: its image network is called `backbone`, its last layer `fc` or `classifier`.
         state: as load_image_resnet gives it.
         what: begins an error's sentence: the file.
 
@@ -137,52 +139,33 @@ def put_into_tsn(model: nn.Module, state: Mapping[str, Tensor], *, what: str = "
     Raises:
         VideozooError: weights are missing, surplus or wrongly shaped.
     """
-    renamed = {k if is_head(k) else _PREFIX + k: v for k, v in state.items()}
-    return _put(model, renamed, what or "the image ResNet")
-
-
-def put_into_stnet(model: nn.Module, state: Mapping[str, Tensor], *, what: str = "") -> list[str]:
-    """Puts an image ResNet's trunk into an StNet.
-
-    The first kernel is averaged over its three colours, divided by seglen and repeated for every
-    channel of a super-image. Temporal blocks, Xception and classifier stay fresh.
-
-    Args:
-        model: an StNet.
-        state: as load_image_resnet gives it.
-        what: begins an error's sentence: the file.
-
-    Returns:
-        Sentences for people: what was not taken over.
-
-    Raises:
-        VideozooError: weights of the trunk are missing, surplus or wrongly shaped.
-    """
     own = model.state_dict()
-    channels = own[f"{_PREFIX}conv1.weight"].shape[1]
-    trunk = {_PREFIX + k: v for k, v in state.items() if not is_head(k)}
-    first = trunk.get(f"{_PREFIX}conv1.weight")
-    if first is not None and first.ndim == 4 and first.shape[1] == 3:
+    given = {k if is_head(k) else BACKBONE + k: v for k, v in state.items()}
+    kernel = f"{BACKBONE}conv1.weight"
+    channels, first = own[kernel].shape[1], given.get(kernel)
+    if channels != 3 and first is not None and first.ndim == 4 and first.shape[1] == 3:
         mean = first.mean(dim=1, keepdim=True) / (channels // 3)  # [64, 1, 7, 7]
-        trunk[f"{_PREFIX}conv1.weight"] = mean.repeat(1, channels, 1, 1)  # [64, 3*seglen, 7, 7]
-    expected = {k: v for k, v in own.items() if k.startswith(_PREFIX)}
-    check_state_dict(expected, trunk, what or "the image ResNet")
-    model.load_state_dict(trunk, strict=False)
-    return ["temporal blocks, Xception and head start fresh: an image ResNet has none of them"]
+        given[kernel] = mean.repeat(1, channels, 1, 1)  # [64, channels, 7, 7]
+    others = [k for k in own if not k.startswith(BACKBONE) and not is_head(k)]
+    between = dict.fromkeys(key.partition(".")[0] for key in others)  # a set in order
+    if not between:
+        return _put(model, given, what)
+    given = {k: v for k, v in given.items() if not is_head(k)}
+    check_state_dict({k: v for k, v in own.items() if k.startswith(BACKBONE)}, given, what)
+    model.load_state_dict(given, strict=False)
+    return [f"{', '.join(between)} and head start fresh: an image ResNet has none of them"]
 
 
 def _put(model: nn.Module, state: State, what: str) -> list[str]:
     """Loads a state dict; the head stays fresh where it is absent or has other classes."""
     own = model.state_dict()
-    bias = next(k for k in own if is_head(k) and k.endswith(".bias"))
-    classes = own[bias].numel()
     said: list[str] = []
-    if bias not in state:
-        said.append("head starts fresh: the weights have none")
-    elif state[bias].numel() != classes:
-        said.append(
-            f"head replaced: weights have {state[bias].numel()} classes, this model {classes}"
-        )
+    for bias in [k for k in own if is_head(k) and k.endswith(".bias")]:
+        if bias not in state:
+            said.append("head starts fresh: the weights have none")
+        elif state[bias].numel() != own[bias].numel():
+            theirs, ours = state[bias].numel(), own[bias].numel()
+            said.append(f"head replaced: weights have {theirs} classes, this model {ours}")
     if said:
         state = {k: v for k, v in state.items() if not is_head(k)}
         own = {k: v for k, v in own.items() if not is_head(k)}
@@ -191,10 +174,10 @@ def _put(model: nn.Module, state: State, what: str) -> list[str]:
     return said
 
 
-def _fluid_resnet(path: Path | str, num_layers: int) -> State:
+def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
     arrays = read_fluid(path, skip=is_optimizer_variable)
-    _check_depth(resnet_depth(arrays, fluid=True), num_layers, path)
-    table = resnet_table(num_layers)
+    _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
+    table = resnet_table(keys)
     if any(name.startswith("fc") for name in arrays):
         table |= _HEAD
     # Shapes are compared with the model's later; here the names alone.
@@ -204,10 +187,10 @@ def _fluid_resnet(path: Path | str, num_layers: int) -> State:
     return from_fluid(arrays, table)
 
 
-def _check_depth(found: int | None, num_layers: int, path: Path | str) -> None:
-    if found is not None and found != num_layers:
+def _check_depth(found: int | None, wanted: int | None, path: Path | str) -> None:
+    if found is not None and wanted is not None and found != wanted:
         raise VideozooError(
-            f"{path}: holds a ResNet-{found}, the config says num_layers = {num_layers}"
+            f"{path}: holds a ResNet-{found}, the config says num_layers = {wanted}"
         )
 
 

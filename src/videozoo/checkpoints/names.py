@@ -7,7 +7,7 @@ each other's inverse.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,17 @@ from videozoo.errors import VideozooError
 Array = npt.NDArray[Any]
 Table = dict[str, "FluidName"]
 
-RESNET_BLOCKS = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
+BACKBONE = "backbone."  # begins the keys of a clip model's image network
+
+_BLOCK = re.compile(r"layer([1-4])\.(\d+)\.(?:conv|bn|downsample\.)(\d)\.\w+")
+# layer3.5.conv1.weight and res4f_branch2a_weights: the block and the place in it
+_BLOCK_CONV = re.compile(r"(?:layer|res)([\d.]+|\w+)(?:\.conv|_branch2)(\w)[._]weights?")
+_IMAGE_NORM = {
+    "weight": "_scale",
+    "bias": "_offset",
+    "running_mean": "_mean",
+    "running_var": "_variance",
 }
-
-_TRUNK = "backbone."
-
 _OPTIMIZER = re.compile(
     r".+_(moment[12]?|beta[12]_pow_acc|velocity|momentum|mean_square|mean_grad|inf_norm"
     r"|_?avg_squared_(grad|update))_\d+"
@@ -97,78 +98,50 @@ def from_fluid(arrays: Mapping[str, Array], table: Table) -> dict[str, Tensor]:
     return state
 
 
-def fluid_table(model_name: str, model: nn.Module, *, feature_names: Sequence[str] = ()) -> Table:
-    """Returns the table of a model.
-
-    Args:
-        model_name: as in videozoo.specs.SPECS, in any case.
-        model: gives its keys: how many modalities, how deep a ResNet.
-        feature_names: the modalities; NeXtVLAD's third and later ones are named after them.
-
-    Raises:
-        VideozooError: there is no such model.
-    """
-    keys = set(model.state_dict())
-    name = model_name.lower()
-    if name == "attentioncluster":
-        return _attention_cluster(_count(keys, "clusters"))
-    if name == "attentionlstm":
-        return _attention_lstm(_count(keys, "modalities"))
-    if name == "nextvlad":
-        return _nextvlad(_modality_names(_count(keys, "modalities"), feature_names))
-    if name == "tsn":
-        return {**_trunk(keys), **_linear("fc", "fc_0.w_0", "fc_0.b_0")}
-    if name == "stnet":
-        return _stnet(_trunk(keys))
-    raise VideozooError(f"no table of Fluid's names for the model '{model_name}'")
-
-
-def resnet_depth(names: Collection[str], *, fluid: bool = False) -> int | None:
-    """Returns the layers of the ResNet whose trunk has exactly these weights, or None.
-
-    Args:
-        names: keys, or Fluid's names; classifier and counters of batch norms do not matter.
-        fluid: whether they are Fluid's names.
-    """
-    trunk = {n for n in names if not n.startswith("fc") and not n.endswith("num_batches_tracked")}
-    for depth in RESNET_BLOCKS:
-        table = resnet_table(depth)
-        if trunk == ({f.name for f in table.values()} if fluid else set(table)):
-            return depth
-    return None
-
-
-def trunk_depth(keys: Collection[str]) -> int | None:
-    """Returns the layers of the ResNet inside a clip model with these keys, or None."""
-    return resnet_depth({k.removeprefix(_TRUNK) for k in keys if k.startswith(_TRUNK)})
-
-
-def resnet_table(num_layers: int, *, prefix: str = "") -> Table:
-    """Returns the names of a ResNet's trunk (no classifier).
+def resnet_table(keys: Iterable[str], *, prefix: str = "") -> Table:
+    """Returns the names of a ResNet's weights, its classifier left out.
 
     In ResNet-101 and 152 the blocks of the fourth stage are called 4a, 4b1, 4b2 and so on.
 
     Args:
-        num_layers: 18, 34, 50, 101 or 152.
-        prefix: stands before each PyTorch key.
+        keys: of the ResNet's state dict, in torchvision's names.
+        prefix: stands before each key in the table.
     """
-    table = {f"{prefix}conv1.weight": FluidName("conv1_weights")}
-    table |= _norm(f"{prefix}bn1", "bn_conv1", image=True)
-    convolutions = 2 if num_layers < 50 else 3
-    for stage, blocks in enumerate(RESNET_BLOCKS[num_layers], 1):
-        for i in range(blocks):
-            letter = chr(ord("a") + i)
-            if num_layers > 50 and stage == 3 and i:
-                letter = f"b{i}"
-            ours, theirs = f"{prefix}layer{stage}.{i}.", f"{stage + 1}{letter}_branch"
-            for c in range(convolutions):
-                branch = f"{theirs}2{'abc'[c]}"
-                table[f"{ours}conv{c + 1}.weight"] = FluidName(f"res{branch}_weights")
-                table |= _norm(f"{ours}bn{c + 1}", f"bn{branch}", image=True)
-            if i == 0 and (stage > 1 or num_layers >= 50):
-                table[f"{ours}downsample.0.weight"] = FluidName(f"res{theirs}1_weights")
-                table |= _norm(f"{ours}downsample.1", f"bn{theirs}1", image=True)
+    keys = [k for k in keys if not k.startswith("fc.") and not k.endswith("num_batches_tracked")]
+    deep = any(key.startswith("layer3.6.") for key in keys)
+    table: Table = {}
+    for key in keys:
+        module, _, part = key.rpartition(".")
+        is_norm = "bn" in module or module.endswith("downsample.1")
+        name = "bn_conv1" if is_norm else "conv1"
+        if block := _BLOCK.fullmatch(key):
+            stage, i, number = (int(text) for text in block.groups())
+            letter = f"b{i}" if deep and stage == 3 and i else chr(ord("a") + i)
+            branch = "1" if "downsample" in module else "2" + "abc"[number - 1]
+            name = f"{'bn' if is_norm else 'res'}{stage + 1}{letter}_branch{branch}"
+        table[prefix + key] = FluidName(name + (_IMAGE_NORM[part] if is_norm else "_weights"))
     return table
+
+
+def resnet_depth(names: Iterable[str]) -> int | None:
+    """Returns the layers of the ResNet that has these names, in torchvision's or Fluid's spelling.
+
+    It counts convolutions and the classifier, whether that is there or not.
+
+    Returns:
+        None where they are not a ResNet's, or a convolution is missing.
+    """
+    names = set(names)
+    convs = [found.groups() for found in map(_BLOCK_CONV.fullmatch, names) if found is not None]
+    blocks, places = {block for block, _ in convs}, {place for _, place in convs}
+    whole = len(convs) == len(blocks) * len(places)
+    stem = bool(names & {"conv1.weight", "conv1_weights"})
+    return len(convs) + 2 if convs and whole and stem else None
+
+
+def backbone_keys(keys: Iterable[str]) -> list[str]:
+    """Returns the keys of the image network inside a clip model, without their prefix."""
+    return [key.removeprefix(BACKBONE) for key in keys if key.startswith(BACKBONE)]
 
 
 def _linear(key: str, weight: str, bias: str | None = None) -> Table:
@@ -178,18 +151,17 @@ def _linear(key: str, weight: str, bias: str | None = None) -> Table:
     return table
 
 
-def _norm(key: str, name: str, *, image: bool = False) -> Table:
-    """A batch norm; the image network's have other endings."""
+def _norm(key: str, name: str) -> Table:
+    """A batch norm outside the image network, whose have other endings."""
     keys = ("weight", "bias", "running_mean", "running_var")
-    ends = (
-        ("_scale", "_offset", "_mean", "_variance") if image else (".w_0", ".b_0", ".w_1", ".w_2")
-    )
+    ends = (".w_0", ".b_0", ".w_1", ".w_2")
     return {f"{key}.{k}": FluidName(name + e) for k, e in zip(keys, ends, strict=True)}
 
 
-def _attention_cluster(modalities: int) -> Table:
+def attention_cluster_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
+    """Returns AttentionCluster's table; Fluid numbers its modalities."""
     table: Table = {}
-    for m in range(modalities):
+    for m in range(_count(model, "clusters")):
         table[f"clusters.{m}.attention.weight"] = FluidName(f"satt{m}.conv.weight", ones_after=2)
         table[f"clusters.{m}.attention.bias"] = FluidName(f"satt{m}.conv.bias")
         table[f"clusters.{m}.shift_w"] = FluidName(f"satt{m}.shift_w")
@@ -199,10 +171,13 @@ def _attention_cluster(modalities: int) -> Table:
     return table | _linear("classifier", "logistic.weights", "logistic.bias")
 
 
-def _attention_lstm(modalities: int) -> Table:
+def attention_lstm_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
+    """Returns AttentionLSTM's table; Fluid numbers its layers, one modality after the other."""
+
     def fc(key: str, number: int) -> Table:
         return _linear(key, f"fc_{number}.w_0", f"fc_{number}.b_0")
 
+    modalities = _count(model, "modalities")
     table: Table = {}
     for m in range(modalities):
         table |= fc(f"modalities.{m}.embedding", 4 * m)
@@ -225,7 +200,9 @@ def _modality_names(modalities: int, feature_names: Sequence[str]) -> list[str]:
     return names
 
 
-def _nextvlad(names: Sequence[str]) -> Table:
+def nextvlad_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
+    """Returns NeXtVLAD's table; its third and later modalities are called by `feature_names`."""
+    names = _modality_names(_count(model, "modalities"), feature_names)
     table: Table = {}
     for m, name in enumerate(names):
         key = f"modalities.{m}"
@@ -244,21 +221,15 @@ def _nextvlad(names: Sequence[str]) -> Table:
     return table | _linear("classifier", "logits_clf_weights", "logits_clf_bias")
 
 
-def _count(keys: Collection[str], name: str) -> int:
-    """Returns the length of the module list `name`."""
-    return len({k.split(".")[1] for k in keys if k.startswith(f"{name}.")})
+def tsn_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
+    """Returns TSN's table: that of its ResNet and the classifier."""
+    trunk = resnet_table(backbone_keys(model.state_dict()), prefix=BACKBONE)
+    return trunk | _linear("fc", "fc_0.w_0", "fc_0.b_0")
 
 
-def _trunk(keys: Collection[str]) -> Table:
-    """Returns the table of the ResNet inside a clip model."""
-    depth = trunk_depth(keys)
-    if depth is None:
-        raise VideozooError("no table of Fluid's names for a trunk that is no plain ResNet")
-    return resnet_table(depth, prefix=_TRUNK)
-
-
-def _stnet(trunk: Table) -> Table:
-    table = dict(trunk)
+def stnet_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
+    """Returns StNet's table: TSN's, the temporal blocks and the temporal Xception."""
+    table = tsn_names(model)
     norms = [k for k in table if k.endswith(".running_var")]
     stages = ("backbone.bn1.", "backbone.layer1.", "backbone.layer2.", "backbone.layer3.")
     for t, stage in enumerate((2, 3)):
@@ -280,4 +251,36 @@ def _stnet(trunk: Table) -> Table:
         table[f"xception.{key}.bias"] = FluidName(f"{name}.b_0")
     for key, name in (("norm", "bn"), ("norm1", "bndw"), ("norm2", "bn2")):
         table |= _norm(f"xception.{key}", f"xception_{name}")
-    return table | _linear("fc", "fc_0.w_0", "fc_0.b_0")
+    return table
+
+
+# What gives each model's table, by name as in videozoo.specs.SPECS.
+FLUID_NAMES: dict[str, Callable[[nn.Module, Sequence[str]], Table]] = {
+    "AttentionCluster": attention_cluster_names,
+    "AttentionLSTM": attention_lstm_names,
+    "NEXTVLAD": nextvlad_names,
+    "STNET": stnet_names,
+    "TSN": tsn_names,
+}
+
+
+def fluid_table(model_name: str, model: nn.Module, *, feature_names: Sequence[str] = ()) -> Table:
+    """Returns the table of a model.
+
+    Args:
+        model_name: as in videozoo.specs.SPECS, in any case.
+        model: gives its keys: how many modalities, how deep a ResNet.
+        feature_names: the modalities; NeXtVLAD's third and later ones are named after them.
+
+    Raises:
+        VideozooError: the original had no such model.
+    """
+    for name, names_of in FLUID_NAMES.items():
+        if name.lower() == model_name.lower():
+            return names_of(model, feature_names)
+    raise VideozooError(f"no table of Fluid's names for the model '{model_name}'")
+
+
+def _count(model: nn.Module, name: str) -> int:
+    """Returns the length of a model's module list `name`."""
+    return len(list(model.get_submodule(name).children()))

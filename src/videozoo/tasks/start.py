@@ -164,7 +164,6 @@ def _first_weights(
         classifier.model,
         path,
         model_name=experiment.model,
-        num_layers=settings.num_layers if isinstance(settings, ClipSettings) else 50,
         table=fluid_names(experiment, classifier),
     )
     return [f"weights taken from {source}", *sentences]

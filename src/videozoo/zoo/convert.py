@@ -10,6 +10,7 @@ from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, save_safetensors
 from videozoo.errors import VideozooError
+from videozoo.models.resnet import ResNet
 from videozoo.predict.inputs import build_classifier, describe_preprocessing
 from videozoo.predict.samples import check_class_names, read_label_file
 from videozoo.predict.weights import fluid_names
@@ -37,7 +38,9 @@ def convert(
         if stream.read(64).lstrip().startswith(b"<"):
             raise VideozooError(f"{file}: is a web page")
     if isinstance(published, ImageResNet):
-        save_safetensors(target, load_image_resnet(file, published.num_layers))
+        with torch.device("meta"):
+            keys = ResNet(num_layers=published.num_layers).state_dict().keys()
+        save_safetensors(target, load_image_resnet(file, keys))
         return
     experiment = published.experiment()
     with torch.device("meta"):  # shapes alone: drawing weights would take a while
