@@ -127,6 +127,17 @@ def test_the_gradient_of_few_segments_in_bfloat16(segments: int) -> None:
         assert (block.conv.weight.grad - exact).abs().max() < 0.03 * exact.abs().max()
 
 
+@pytest.mark.parametrize("name", ["TSN", "STNET"])
+def test_the_stages_are_the_backbones_weights(name: str) -> None:
+    with torch.device("meta"):
+        model = build_model(name, num_classes=2, num_layers=18)
+    stages = [[p for m in modules for p in m.parameters()] for modules in model.stages()]
+    counts = [len(stage) for stage in stages]
+    assert counts == [3, 12, 15, 15, 15]  # a stage of four convolutions, three with a shortcut
+    assert {id(p) for s in stages for p in s} == {id(p) for p in model.backbone.parameters()}
+    assert stages[0][0] is model.backbone.conv1.weight
+
+
 def test_build_model_takes_names_in_any_case() -> None:
     assert isinstance(build_model("tsn", num_classes=2, num_layers=18), TSN)
     assert list(SPECS) == ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "STNET", "TSN"]

@@ -61,8 +61,7 @@ class ShiftingAttention(nn.Module):
 class AttentionCluster(nn.Module):
     """Attention clusters of every modality, then two tanh layers and a linear classifier.
 
-    The published model has feature_dims [1024, 128] (rgb, audio), cluster_nums [32, 32] and
-    3,862 classes.
+    The published model is `attention_cluster_youtube8m`; its modalities are rgb and audio.
 
     Args:
         feature_dims: D of each modality.
@@ -114,6 +113,11 @@ class AttentionCluster(nn.Module):
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
         logits: Tensor = self.classifier(x)  # [B, K]
         return logits
+
+
+def attention_cluster_youtube8m() -> AttentionCluster:
+    """Returns the published model of YouTube-8M's frame features, with random weights."""
+    return AttentionCluster(feature_dims=[1024, 128], cluster_nums=[32, 32], num_classes=3862)
 
 
 def _he_normal(layer: nn.Linear) -> None:

@@ -56,7 +56,7 @@ class Modality(nn.Module):
 class AttentionLSTM(nn.Module):
     """A bidirectional LSTM with attention for every modality, then two layers and a classifier.
 
-    The published model has feature_dims [1024, 128] (rgb, audio) and 3,862 classes.
+    The published model is `attention_lstm_youtube8m`; its modalities are rgb and audio.
 
     Args:
         feature_dims: D of each modality.
@@ -124,6 +124,13 @@ class AttentionLSTM(nn.Module):
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
         logits: Tensor = self.classifier(x)  # [B, K]
         return logits
+
+
+def attention_lstm_youtube8m() -> AttentionLSTM:
+    """Returns the published model of YouTube-8M's frame features, with random weights."""
+    return AttentionLSTM(
+        feature_dims=[1024, 128], num_classes=3862, embedding_size=512, lstm_size=1024
+    )
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Aggregation(nn.Module):
 class NeXtVLAD(nn.Module):
     """NeXtVLAD aggregation of every modality, context gating, a linear classifier.
 
-    The published model has feature_dims [1024, 128] (rgb un-whitened, audio) and 3,862 classes.
+    The published model is `nextvlad_youtube8m`; its modalities are rgb, un-whitened, and audio.
 
     Args:
         feature_dims: D of each modality.
@@ -144,6 +144,19 @@ class NeXtVLAD(nn.Module):
         gate = torch.sigmoid(self.gate2(gate))  # [B, hidden_size]
         logits: Tensor = self.classifier(x * gate)  # [B, K]
         return logits
+
+
+def nextvlad_youtube8m() -> NeXtVLAD:
+    """Returns the published model of YouTube-8M's frame features, with random weights."""
+    return NeXtVLAD(
+        feature_dims=[1024, 128],
+        num_classes=3862,
+        cluster_size=128,
+        hidden_size=2048,
+        groups=8,
+        expansion=2,
+        gating_reduction=8,
+    )
 
 
 def _spread(x: Tensor, where: Tensor, places: int) -> Tensor:

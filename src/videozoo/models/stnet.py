@@ -83,8 +83,8 @@ class TemporalXception(nn.Module):
 class StNet(nn.Module):
     """A ResNet on super-images with two temporal blocks, a temporal Xception, a classifier.
 
-    The published model has 50 layers, seglen 5 and 400 classes. With 18 or 34 layers all temporal
-    widths follow the trunk's narrower stages.
+    The published model is `stnet_resnet50_kinetics400`. With 18 or 34 layers all temporal widths
+    follow the trunk's narrower stages.
 
     Args:
         num_classes: K.
@@ -149,6 +149,11 @@ class StNet(nn.Module):
     def images_at_once(self, device: torch.device) -> int | None:
         """Returns how many images a long batch is best cut into; None: all pass at once."""
         return self.backbone.images_at_once(device)
+
+
+def stnet_resnet50_kinetics400() -> StNet:
+    """Returns the published model of Kinetics-400, with random weights."""
+    return StNet(num_classes=400, num_layers=50, seglen=5)
 
 
 def _xavier_uniform(conv: nn.Conv1d | nn.Conv3d) -> None:

@@ -20,7 +20,7 @@ from videozoo.models.resnet import ResNet
 class TSN(nn.Module):
     """A ResNet on every frame, the mean over segments, a linear classifier.
 
-    The published model has 50 layers and 400 classes.
+    The published model is `tsn_resnet50_kinetics400`.
 
     Args:
         num_classes: K.
@@ -65,3 +65,8 @@ class TSN(nn.Module):
     def images_at_once(self, device: torch.device) -> int | None:
         """Returns how many images a long batch is best cut into; None: all pass at once."""
         return self.backbone.images_at_once(device)
+
+
+def tsn_resnet50_kinetics400() -> TSN:
+    """Returns the published model of Kinetics-400, with random weights."""
+    return TSN(num_classes=400, num_layers=50)
