@@ -22,6 +22,18 @@ class VideozooError(Exception):
     parts: tuple[str, ...] = ()
 
 
+class FileError(VideozooError):
+    """A file is not what it should be; the message is `FILE: reason`.
+
+    Attributes:
+        reason: what is wrong with it, for whoever calls the file by another name.
+    """
+
+    def __init__(self, file: Path | str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.reason = reason
+
+
 class SampleError(VideozooError):
     """One sample cannot be read; str() says where and why.
 

@@ -27,7 +27,7 @@ from videozoo.checkpoints.native import (
     read_torch_file,
 )
 from videozoo.checkpoints.strict import compare_shapes, is_head
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError
 
 State = dict[str, Tensor]
 
@@ -68,8 +68,8 @@ def start_from(
     if kind == "fluid" and table is not None:
         model.load_state_dict(load_fluid_weights(path, table, model.state_dict()))
         return []
-    raise VideozooError(
-        f"{path}: {model_name} has no image network; start it from one of its own checkpoints"
+    raise FileError(
+        path, f"{model_name} has no image network; start it from one of its own checkpoints"
     )
 
 
@@ -88,7 +88,7 @@ def put_into_same(
             shaped.
     """
     if checkpoint.model.lower() != model_name.lower():
-        raise VideozooError(f"{what}: holds weights of {checkpoint.model}, not of {model_name}")
+        raise FileError(what, f"holds weights of {checkpoint.model}, not of {model_name}")
     ours, theirs = backbone_keys(model.state_dict()), backbone_keys(checkpoint.state_dict)
     _check_depth(resnet_depth(theirs), resnet_depth(ours), what)
     return _put(model, dict(checkpoint.state_dict), what)
@@ -111,7 +111,7 @@ def load_image_resnet(path: Path | str, keys: Collection[str]) -> State:
     kind = kind_of(path)
     if kind == "native":
         name = load_native(path).model
-        raise VideozooError(f"{path}: holds weights of {name}, not an image ResNet")
+        raise FileError(path, f"holds weights of {name}, not an image ResNet")
     if kind == "fluid":
         return _fluid_resnet(path, keys)
     state = _plain_state(read_torch_file(path), path)
@@ -189,9 +189,7 @@ def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
 
 def _check_depth(found: int | None, wanted: int | None, path: Path | str) -> None:
     if found is not None and wanted is not None and found != wanted:
-        raise VideozooError(
-            f"{path}: holds a ResNet-{found}, the config says num_layers = {wanted}"
-        )
+        raise FileError(path, f"holds a ResNet-{found}, the config says num_layers = {wanted}")
 
 
 def _plain_state(raw: Any, path: Path | str) -> State:
@@ -199,6 +197,6 @@ def _plain_state(raw: Any, path: Path | str) -> State:
     if isinstance(raw, Mapping) and isinstance(raw.get("state_dict"), Mapping):
         raw = raw["state_dict"]
     if not isinstance(raw, Mapping) or not all(isinstance(v, Tensor) for v in raw.values()):
-        raise VideozooError(f"{path}: holds no state dict (names and tensors)")
+        raise FileError(path, "holds no state dict (names and tensors)")
     state = {str(k).removeprefix("module."): v for k, v in raw.items()}
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}

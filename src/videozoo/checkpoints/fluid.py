@@ -23,7 +23,7 @@ from videozoo.checkpoints.variables import (
     pack_variable,
     parse_variable,
 )
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 from videozoo.files import replacing
 
 _STRAYS = frozenset({"__model__", "_SUCCESS", "Thumbs.db", "desktop.ini"})
@@ -49,7 +49,7 @@ def read_fluid(path: Path | str, *, skip: Callable[[str], bool] | None = None) -
     """
     path = Path(path)
     if not path.exists():
-        raise VideozooError(f"{path}: there is no such checkpoint")
+        raise FileError(path, "there is no such checkpoint")
     members = _folder_members(path) if path.is_dir() else _archive_members(path)
     try:
         arrays = {
@@ -58,9 +58,9 @@ def read_fluid(path: Path | str, *, skip: Callable[[str], bool] | None = None) -
             if not _is_stray(name) and not (skip is not None and skip(name))
         }
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise VideozooError(f"{path}: cannot be read ({error}); copy it again") from error
+        raise FileError(path, f"cannot be read ({error}); copy it again") from error
     if not arrays:
-        raise VideozooError(f"{path}: holds no Fluid variables")
+        raise FileError(path, "holds no Fluid variables")
     return arrays
 
 
@@ -85,7 +85,7 @@ def write_fluid(path: Path | str, arrays: Mapping[str, Array]) -> None:
             )
         else:
             if path.exists():
-                raise VideozooError(f"{path}: exists already; give the name of a new folder")
+                raise FileError(path, "exists already; give the name of a new folder")
             temporary.mkdir()
             for name, array in arrays.items():
                 (temporary / name).write_bytes(pack_variable(array))
@@ -124,8 +124,8 @@ def _folder_members(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         entries = sorted(entries[0].iterdir())
     for entry in entries:
         if entry.is_dir() and not _is_stray(entry.name):
-            raise VideozooError(
-                f"{folder}: holds the folder '{entry.name}'; give the one folder of a checkpoint"
+            raise FileError(
+                folder, f"holds the folder '{entry.name}'; give the one folder of a checkpoint"
             )
         yield entry.name, entry.read_bytes
 
@@ -134,7 +134,7 @@ def _parse(path: Path, name: str, data: bytes) -> Array:
     try:
         return parse_variable(data)
     except NotAVariableError as error:
-        raise VideozooError(f"{path}: the file '{name}' {error}") from error
+        raise FileError(path, f"the file '{name}' {error}") from error
 
 
 def _archive_members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -174,8 +174,8 @@ class _Limited(io.BufferedIOBase):
         return data
 
 
-def _absurd(archive: Path) -> VideozooError:
-    return VideozooError(f"{archive}: holds absurdly much; it is not read")
+def _absurd(archive: Path) -> FileError:
+    return FileError(archive, "holds absurdly much; it is not read")
 
 
 def _tar_members(
@@ -192,13 +192,13 @@ def _tar_members(
         if member.isdir() or _is_stray(place.name) or "__MACOSX" in place.parts:
             continue
         if place.is_absolute() or ".." in place.parts:
-            raise VideozooError(f"{archive}: '{member.name}' leads out of it; it is not read")
+            raise FileError(archive, f"'{member.name}' leads out of it; it is not read")
         if not member.isreg():
-            raise VideozooError(f"{archive}: '{member.name}' is a link or device; it is not read")
+            raise FileError(archive, f"'{member.name}' is a link or device; it is not read")
         if folder not in (None, place.parent):
-            raise VideozooError(
-                f"{archive}: holds the folders '{folder}' and '{place.parent}'; "
-                "a checkpoint is one folder"
+            raise FileError(
+                archive,
+                f"holds the folders '{folder}' and '{place.parent}'; a checkpoint is one folder",
             )
         folder = place.parent
         file = tar.extractfile(member)

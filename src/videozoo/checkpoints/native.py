@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videozoo.checkpoints.strict import compare_shapes, is_head
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError
 from videozoo.files import replacing
 
 FORMAT = "videozoo-1"
@@ -71,7 +71,7 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise VideozooError(f"{path}: a checkpoint's name ends in .safetensors")
+        raise FileError(path, "a checkpoint's name ends in .safetensors")
     tensors = dict(checkpoint.state_dict)
     tensors |= {_EXTRA + key: value for key, value in checkpoint.extra.items()}
     description = {
@@ -137,9 +137,10 @@ def read_native_header(path: Path | str) -> NativeHeader:
     try:
         description = json.loads(_read_metadata(path).get(_DESCRIPTION, "{}"))
         if description.get("format") != FORMAT:
-            raise VideozooError(
-                f"{path}: is no videozoo checkpoint (its format is {description.get('format')!r}, "
-                f"not '{FORMAT}')"
+            raise FileError(
+                path,
+                f"is no videozoo checkpoint (its format is {description.get('format')!r}, "
+                f"not '{FORMAT}')",
             )
         return NativeHeader(
             model=description["model"],
@@ -148,7 +149,7 @@ def read_native_header(path: Path | str) -> NativeHeader:
             labels=description["labels"],
         )
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise VideozooError(f"{path}: the checkpoint's description is damaged ({error})") from error
+        raise FileError(path, f"the checkpoint's description is damaged ({error})") from error
 
 
 def read_safetensors(path: Path | str) -> dict[str, Tensor]:
@@ -208,7 +209,7 @@ def kind_of(path: Path | str) -> str:
     if path.is_dir():
         return "fluid"
     if not path.exists():
-        raise VideozooError(f"{path}: there is no such checkpoint")
+        raise FileError(path, "there is no such checkpoint")
     start = _first_bytes(path)
     if start[:2] == b"\x1f\x8b":
         return "fluid"
@@ -217,9 +218,10 @@ def kind_of(path: Path | str) -> str:
         return "torch"
     if start[8:9] == b"{":
         return "native" if _DESCRIPTION in _read_metadata(path) else "torch"
-    raise VideozooError(
-        f"{path}: is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
-        "of one, and .pth or .pt files"
+    raise FileError(
+        path,
+        "is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
+        "of one, and .pth or .pt files",
     )
 
 
@@ -241,7 +243,7 @@ def sha256_of_weights(path: Path | str) -> str:
         for block in _blocks(path):
             digest.update(block)
     else:
-        raise VideozooError(f"{path}: there is no such checkpoint")
+        raise FileError(path, "there is no such checkpoint")
     return digest.hexdigest()
 
 
@@ -257,8 +259,8 @@ def read_torch_file(path: Path | str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds for damaged files
         reason = str(error).strip().partition("\n")[0]
-        raise VideozooError(
-            f"{path}: is damaged or holds more than weights ({reason}); save its state dict alone"
+        raise FileError(
+            path, f"is damaged or holds more than weights ({reason}); save its state dict alone"
         ) from error
 
 
@@ -270,14 +272,12 @@ def _first_bytes(path: Path | str) -> bytes:
 def _read_metadata(path: Path | str) -> dict[str, str]:
     """Returns the metadata of a .safetensors file."""
     if not Path(path).is_file():
-        raise VideozooError(f"{path}: there is no such checkpoint")
+        raise FileError(path, "there is no such checkpoint")
     try:
         with safe_open(path, "pt") as file:
             return file.metadata() or {}
     except SafetensorError as error:
-        raise VideozooError(
-            f"{path}: is no sound .safetensors file ({error}); copy it again"
-        ) from error
+        raise FileError(path, f"is no sound .safetensors file ({error}); copy it again") from error
 
 
 def _umask() -> int:

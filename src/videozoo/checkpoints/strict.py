@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError
 
 Shape = tuple[int, ...]
 
@@ -39,9 +39,10 @@ def compare_shapes(
     if not missing and not surplus and set(wrong) <= set(head):
         classes = _class_counts(wanted, found, wrong)
         if classes is not None:
-            raise VideozooError(
-                f"{what}: the weights are for {classes[1]} classes, "
-                f"the config says num_classes = {classes[0]}"
+            raise FileError(
+                what,
+                f"the weights are for {classes[1]} classes, "
+                f"the config says num_classes = {classes[0]}",
             )
     parts = []
     if missing:
@@ -51,7 +52,7 @@ def compare_shapes(
     if wrong:
         shapes = [f"{n} (expected {list(wanted[n])}, found {list(found[n])})" for n in wrong]
         parts.append(f"{len(wrong)} of another shape: {_listed(shapes)}")
-    raise VideozooError(f"{what}: the weights do not fit this model; " + "; ".join(parts))
+    raise FileError(what, "the weights do not fit this model; " + "; ".join(parts))
 
 
 def _class_counts(
