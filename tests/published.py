@@ -15,9 +15,9 @@ from tiny import World
 from videozoo.errors import VideozooError
 from videozoo.models.resnet import ResNet
 from videozoo.predict.weights import export_fluid, load_weights
-from videozoo.zoo import cache
+from videozoo.zoo import store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
-from videozoo.zoo.pull import pull
+from videozoo.zoo.store import pull
 
 
 def archive_of(world: World, folder: Path) -> bytes:
@@ -55,12 +55,12 @@ def image_resnet(classes: int = 5) -> dict[str, Tensor]:
 
 def left() -> list[str]:
     """Returns the names of what lies in the folder of weights; locks left aside."""
-    return sorted(p.name for p in cache.folder().iterdir() if p.suffix != ".lock")
+    return sorted(p.name for p in store.folder().iterdir() if p.suffix != ".lock")
 
 
 def refused(published: VideoWeights | ImageResNet) -> str:
     """Pulls; it must fail. Returns the sentence."""
     with pytest.raises(VideozooError) as error:
         pull(published)
-    assert cache.pulled(published) is None
+    assert store.pulled(published) is None
     return str(error.value)

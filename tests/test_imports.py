@@ -41,6 +41,11 @@ def test_nothing_but_the_commands_knows_the_commands(package: str) -> None:
     assert not imported_by(package) & {"cli"}
 
 
+def test_predicting_knows_no_zoo() -> None:
+    assert not imported_by("predict") & {"zoo", "api"}  # zoo knows how to load and convert
+    assert "api" not in imported_by("zoo")
+
+
 def test_the_commands_join_the_packages() -> None:
     assert imported_by("cli") >= {"checkpoints", "config", "data", "predict", "reports", "tasks"}
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from videozoo import models
-    from videozoo.predict.predictor import Predictor, load
+    from videozoo.api import load
+    from videozoo.predict.predictor import Predictor
     from videozoo.specs import build_model
 
 __version__ = "0.1.0"
@@ -20,8 +21,8 @@ def __getattr__(name: str) -> Any:
         return import_module("videozoo.models")
     if name == "build_model":
         return import_module("videozoo.specs").build_model
-    if name in ("load", "Predictor"):
-        from videozoo.predict import predictor
-
-        return getattr(predictor, name)
+    if name == "load":
+        return import_module("videozoo.api").load
+    if name == "Predictor":
+        return import_module("videozoo.predict.predictor").Predictor
     raise AttributeError(f"module 'videozoo' has no attribute '{name}'")

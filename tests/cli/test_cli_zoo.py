@@ -16,7 +16,7 @@ from published import archive_of, image_resnet, left
 from served import Served, Site, serving
 from tiny import World
 from videozoo.checkpoints.native import load_native
-from videozoo.zoo import archives, cache, download
+from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 
 TRAIN = ("--set", "TRAIN.epoch=1", "--set", "VALID.filelist=None")
@@ -42,7 +42,6 @@ def site(
     """Serves tiny weights, and makes the table of published weights theirs."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("VIDEOZOO_ZOO_MIRROR", raising=False)
-    monkeypatch.setattr(download, "PAUSES", ())
     with serving(dict(files)) as site:
 
         def weights(name: str, world: World, file: str) -> VideoWeights:
@@ -69,10 +68,6 @@ def site(
         yield site
 
 
-def asked(site: Site) -> list[str]:
-    return [name for name, *_ in site.asked]
-
-
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOZOO_ZOO_MIRROR", "http://127.0.0.1:9")
 
@@ -82,7 +77,7 @@ def test_list_pull_where(command: Command, site: Site) -> None:
     assert done.code == 2
     assert done.err == "error: tsn_tiny is not here; videozoo zoo pull tsn_tiny fetches it\n"
     done = command("zoo", "pull", "TSN_tiny")
-    path = cache.folder() / "tsn_tiny.safetensors"
+    path = store.folder() / "tsn_tiny.safetensors"
     assert done.code == 0
     assert done.out.splitlines()[-1] == str(path)
     assert f"tsn_tiny: fetched from {site.url('clips.tar.gz')}; SHA-256 of" in done.out
@@ -90,7 +85,7 @@ def test_list_pull_where(command: Command, site: Site) -> None:
     assert "tsn_tiny: is here, unchanged" in command("zoo", "pull", "tsn_tiny").out
     done = command("zoo", "where", "tsn_tiny")
     assert (done.code, done.out) == (0, f"{path}\n")
-    assert asked(site) == ["clips.tar.gz"]
+    assert site.asked == ["clips.tar.gz"]
     lines = command("zoo", "list").out.splitlines()
     (row,) = [line for line in lines if "tsn_tiny" in line]
     assert "top-1 0.67" in row
@@ -131,7 +126,7 @@ def test_without_a_network(
     assert done.err.splitlines()[-1] == (
         "error: tsn_tiny cannot be fetched: 127.0.0.1:9 cannot be reached (Connection refused);"
         " fetch http://127.0.0.1:9/clips.tar.gz by hand and put it to"
-        f" {cache.folder() / 'clips.tar.gz'}, or give --weights a checkpoint of yours"
+        f" {store.folder() / 'clips.tar.gz'}, or give --weights a checkpoint of yours"
     )
     assert left() == []
 
@@ -152,7 +147,7 @@ def test_infer_with_published_weights(
     assert command(*words, "--weights", clip_data.weights).code == 0
     own = predictions()
     assert scores == own
-    assert asked(site) == ["clips.tar.gz"]
+    assert site.asked == ["clips.tar.gz"]
 
 
 def test_test_takes_the_published_weights_of_the_default_model(
@@ -161,7 +156,7 @@ def test_test_takes_the_published_weights_of_the_default_model(
     assert command("test", "--config", feature_data.config).code == 0
     result = json.loads(Path("AttentionCluster_test_result.json").read_text())
     assert result["evaluated"] == 5
-    assert result["protocol"]["weights"] == str(cache.folder() / "cluster_tiny.safetensors")
+    assert result["protocol"]["weights"] == str(store.folder() / "cluster_tiny.safetensors")
 
 
 def test_faults_show_before_anything_is_fetched(
@@ -252,9 +247,9 @@ def test_training_starts_from_the_resnet_that_the_original_took(
     command: Command, clip_data: World, site: Site
 ) -> None:
     said = train(command, clip_data)
-    assert f"weights taken from ResNet50_pretrained ({cache.folder()}" in said
+    assert f"weights taken from ResNet50_pretrained ({store.folder()}" in said
     assert "head replaced: weights have 5 classes, this model 3" in said
-    assert asked(site) == ["r.pth"]
+    assert site.asked == ["r.pth"]
 
 
 def test_training_without_a_network(
@@ -265,7 +260,7 @@ def test_training_without_a_network(
     done = command(*words)
     assert done.code == 2
     assert done.err.splitlines()[-1].endswith(
-        f"fetch http://127.0.0.1:9/r.pth by hand and put it to {cache.folder() / 'r.pth'}, or give"
+        f"fetch http://127.0.0.1:9/r.pth by hand and put it to {store.folder() / 'r.pth'}, or give"
         " --pretrain an image ResNet of yours, or --pretrain none for random weights"
     )
     done = command(*words, "--set", "TRAIN.filelist=none.list", "--set", "VALID.filelist=None")
@@ -295,4 +290,4 @@ def test_a_folder_of_videos_is_trained_on_without_a_network(
 def test_resuming_published_weights(command: Command, clip_data: World, site: Site) -> None:
     said = train(command, clip_data, "--resume", "tsn_tiny")
     assert "weights taken from tsn_tiny; a checkpoint of the original holds no position" in said
-    assert asked(site) == ["clips.tar.gz"]
+    assert site.asked == ["clips.tar.gz"]

@@ -25,6 +25,7 @@ from small_training import (
 )
 
 from videos import write_video
+from videozoo.api import load
 from videozoo.cli.main import main
 from videozoo.config import resolve
 from videozoo.data.augment import DevicePolicy
@@ -32,7 +33,6 @@ from videozoo.data.batches import ClipBatch, ClipSample, collate_clips
 from videozoo.errors import VideozooError
 from videozoo.metrics.losses import feature_loss
 from videozoo.predict.evaluate import video_losses
-from videozoo.predict.predictor import load
 from videozoo.specs import find_spec
 from videozoo.tasks.fit import Fit
 from videozoo.tasks.mixing import mixed

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
-from videozoo.zoo import download
 
 
 @pytest.fixture(autouse=True)
@@ -14,4 +13,3 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("VIDEOZOO_ZOO_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))

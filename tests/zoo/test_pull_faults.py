@@ -13,8 +13,8 @@ from served import Served, serving
 from tiny import World, feature_world
 from videozoo.checkpoints.native import load_native
 from videozoo.errors import VideozooError
-from videozoo.zoo import cache
-from videozoo.zoo.pull import pull
+from videozoo.zoo import store
+from videozoo.zoo.store import pull
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_addresses_are_tried_in_turn(feature_data: World, archive: bytes, tmp_pa
     names = ["gone", *files]
     with serving(files) as site:
         path = pull(weights_of(feature_data, *map(site.url, names)))
-    assert [asked[0] for asked in site.asked] == names
+    assert site.asked == names
     assert load_native(path).model == "AttentionCluster"
 
 
@@ -54,7 +54,7 @@ def test_every_address_says_what_was_wrong(feature_data: World, archive: bytes) 
     )
     assert f"; {urls[3]} gives no sound tiny: " in said
     assert said.endswith(
-        f"; fetch {urls[0]} by hand and put it to {cache.folder() / 'tiny.tar.gz'}"
+        f"; fetch {urls[0]} by hand and put it to {store.folder() / 'tiny.tar.gz'}"
     )
     assert "\n" not in said
     assert ".part" not in said
@@ -70,7 +70,7 @@ def test_no_network_is_one_short_sentence(feature_data: World) -> None:
     assert str(error.value) == (
         f"tiny cannot be fetched: {site.address.removeprefix('http://')} cannot be reached"
         f" (Connection refused); fetch {site.url('a/tiny.tar.gz')} by hand and put it to"
-        f" {cache.folder() / 'tiny.tar.gz'}, or stay at home"
+        f" {store.folder() / 'tiny.tar.gz'}, or stay at home"
     )
     assert left() == []
 

@@ -16,9 +16,10 @@ from tiny import FEATURE_CLASSES, World
 from videozoo.checkpoints.fluid import write_fluid
 from videozoo.checkpoints.names import FluidName, resnet_table, to_fluid
 from videozoo.checkpoints.native import load_native, read_safetensors
-from videozoo.zoo import archives, cache
+from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet
-from videozoo.zoo.pull import class_names, pull
+from videozoo.zoo.convert import class_names
+from videozoo.zoo.store import pull
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_class_names_of_youtube8m_are_fetched_once(
         assert load_native(path).labels == FEATURE_CLASSES
         path.unlink()
         pull(published)
-    assert [asked[0] for asked in site.asked].count("vocabulary.csv") == 1
+    assert site.asked.count("vocabulary.csv") == 1
     assert left() == ["tiny.json", "tiny.safetensors", "vocabulary.csv"]
 
 
@@ -101,7 +102,7 @@ def test_image_resnets_of_both_kinds(tmp_path: Path) -> None:
         found = read_safetensors(path)
         assert all(torch.equal(found[k], v) for k, v in state.items() if v.is_floating_point())
         path.unlink()
-        cache.record_path(published).unlink()
+        store.record_path(published).unlink()
 
 
 def test_a_resnet_that_torchvision_has_fetched(tmp_path: Path) -> None:

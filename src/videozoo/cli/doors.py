@@ -13,7 +13,6 @@ from rich.console import Console
 
 from videozoo.cli.weights import (
     is_native,
-    missing,
     model_inside,
     names_to_pull,
     open_weights,
@@ -26,7 +25,8 @@ from videozoo.config.keys import Settings
 from videozoo.errors import Faults, VideozooError
 from videozoo.processes import is_first_process
 from videozoo.specs import find_spec, model_of_file_name, named_model
-from videozoo.zoo import archives
+from videozoo.zoo.archives import VideoWeights
+from videozoo.zoo.resolve import find_weights
 
 if TYPE_CHECKING:
     import torch
@@ -71,23 +71,23 @@ def open_experiment(
         VideozooError: model, config, overrides or checkpoint have faults.
     """
     faults = Faults()
-    name = experiment = None
-    published = archives.find(weights)
-    path = Path(weights) if weights is not None and published is None else None
-    fault = missing(str(weights)) if path is not None and not path.exists() else None
-    if fault is not None and config is None and model_name is None:
-        raise fault
-    path = path if fault is None else None
+    name = experiment = found = fault = None
+    try:
+        found = find_weights(weights) if weights is not None else None
+    except VideozooError as error:
+        if config is None and model_name is None:
+            raise
+        fault = error
     with faults.noting():
-        name = _model_of(model_name, config, published or path)
+        name = _model_of(model_name, config, found)
     with faults.noting():
-        if config is None and path is not None and is_native(path):
+        if config is None and isinstance(found, Path) and is_native(found):
             from videozoo.predict.weights import experiment_of
 
             typed = parse_overrides(overrides)
-            experiment = experiment_of(path, overrides=typed, flags=flags)
+            experiment = experiment_of(found, overrides=typed, flags=flags)
         elif name is not None:
-            file = published.config if isinstance(published, archives.VideoWeights) else None
+            file = found.config if isinstance(found, VideoWeights) else None
             experiment = load_experiment(
                 find_spec(name).keys, config or file, overrides=overrides, flags=flags
             )
@@ -99,7 +99,7 @@ def open_experiment(
 
 
 def _model_of(
-    model_name: str | None, config: str | None, weights: Path | archives.Published | None
+    model_name: str | None, config: str | None, weights: Path | VideoWeights | None
 ) -> str:
     """Returns the model that is meant: the one typed, the config's, the weights', the default.
 
@@ -114,7 +114,7 @@ def _model_of(
     of_weights = model_inside(weights)
     if of_weights is not None:
         if meant not in (None, of_weights):
-            name = weights.name if isinstance(weights, archives.Published) else weights
+            name = weights.name if isinstance(weights, VideoWeights) else weights
             raise VideozooError(f"{name}: holds weights of {of_weights}, not of {meant}")
         return of_weights
     if weights is None:

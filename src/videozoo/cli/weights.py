@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from videozoo.config import Experiment
-from videozoo.errors import VideozooError, did_you_mean
 from videozoo.processes import is_first_process
-from videozoo.zoo import archives, cache
-from videozoo.zoo.archives import ImageResNet, Published, VideoWeights
+from videozoo.zoo import archives
+from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo.resolve import find_weights
 
 if TYPE_CHECKING:
     from videozoo.predict.weights import LoadedWeights
@@ -31,7 +31,7 @@ def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Pat
         VideozooError: they cannot be fetched.
     """
     from videozoo.cli.progress import downloading
-    from videozoo.zoo.pull import pull
+    from videozoo.zoo.store import pull
 
     # what is said of the transfer goes beside the results, not among them
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -42,8 +42,10 @@ def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Pat
 
 def to_pull(weights: str | None, experiment: Experiment) -> bool:
     """Says whether weights for a config, published ones where none are given, must be fetched."""
+    from videozoo.zoo import store
+
     published = _published(weights, experiment)
-    return published is not None and cache.pulled(published) is None
+    return published is not None and store.pulled(published) is None
 
 
 def names_to_pull(weights: str | None, experiment: Experiment) -> list[str] | None:
@@ -51,17 +53,11 @@ def names_to_pull(weights: str | None, experiment: Experiment) -> list[str] | No
     published = _published(weights, experiment)
     if not isinstance(published, VideoWeights):
         return None
-    from videozoo.zoo.pull import own_class_names
+    from videozoo.zoo.convert import own_class_names
 
     names = own_class_names(published)
     fit = names is not None and len(names) == experiment["INFER"].num_classes
     return names if fit else None
-
-
-def missing(path: str) -> VideozooError:
-    """Returns what is said of weights that are no path and no name of the zoo."""
-    near = did_you_mean(path, archives.names())
-    return VideozooError(f"{path}: there is no such checkpoint{near}")
 
 
 def is_native(path: Path) -> bool:
@@ -71,17 +67,11 @@ def is_native(path: Path) -> bool:
     return kind_of(path) == "native"
 
 
-def model_inside(weights: Path | Published | None) -> str | None:
-    """Returns the model that weights say they are of; None: they do not say.
-
-    Raises:
-        VideozooError: they are an image ResNet's.
-    """
-    if isinstance(weights, ImageResNet):
-        raise archives.no_video_model(weights)
+def model_inside(weights: Path | VideoWeights | None) -> str | None:
+    """Returns the model that weights say they are of; None: they do not say."""
     if isinstance(weights, VideoWeights):
         return weights.model
-    if isinstance(weights, Path) and is_native(weights):
+    if weights is not None and is_native(weights):
         from videozoo.checkpoints.native import read_native_header
 
         return read_native_header(weights).model
@@ -103,15 +93,12 @@ def open_weights(
     """
     from videozoo.predict.weights import load_weights
 
-    published = _published(weights, experiment)
-    if published is None:
-        assert weights is not None
-        if not Path(weights).exists():
-            raise missing(weights)
-        return load_weights(Path(weights), experiment)
-    archives.check_weights(published, experiment, given=weights is not None)
+    found = find_weights(weights, model=experiment.model)
+    if isinstance(found, Path):
+        return load_weights(found, experiment)
+    archives.check_weights(found, experiment, given=weights is not None)
     before()
-    return load_weights(pulled(published), experiment)
+    return load_weights(pulled(found), experiment)
 
 
 def named_weights(weights: str) -> LoadedWeights:
@@ -122,14 +109,8 @@ def named_weights(weights: str) -> LoadedWeights:
     """
     from videozoo.predict.weights import load_weights
 
-    published = archives.find(weights)
-    if isinstance(published, ImageResNet):
-        raise archives.no_video_model(published)
-    if published is not None:
-        return load_weights(pulled(published))
-    if not Path(weights).exists():
-        raise missing(weights)
-    return load_weights(Path(weights))
+    found = find_weights(weights)
+    return load_weights(found if isinstance(found, Path) else pulled(found))
 
 
 def _published(weights: str | None, experiment: Experiment) -> VideoWeights | ImageResNet | None:

@@ -25,7 +25,7 @@ def list_() -> None:
     """List the published weights with their scores, and say which are here."""
     from rich.console import Console
 
-    from videozoo.zoo import cache
+    from videozoo.zoo import store
 
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
@@ -35,24 +35,24 @@ def list_() -> None:
     console.print(
         "Scores were published with the weights, not measured here. NAME goes wherever weights do:"
         " --weights NAME, --pretrain NAME; the model's name will do too.\n"
-        f"They are kept in {cache.folder()}",
+        f"They are kept in {store.folder()}",
         soft_wrap=True,
     )
 
 
 @app.command("pull")
 def pull(name: Name) -> None:
-    """Fetch published weights, check them and convert them; go on where a transfer broke.
+    """Fetch published weights whole, check them and convert them.
 
     Prints the path. Weights that are here already are compared with their checksum.
     """
     from videozoo.cli.weights import pulled
-    from videozoo.zoo import cache
+    from videozoo.zoo import store
 
     published = _published(name)
-    before = cache.pulled(published)
+    before = store.pulled(published)
     path = pulled(published, "")
-    record = cache.read_record(published)
+    record = store.read_record(published)
     if record is not None:
         how = "is here, unchanged" if before else f"fetched from {record.address}"
         typer.echo(f"{published.name}: {how}; SHA-256 of the published file {record.sha256}")
@@ -63,10 +63,10 @@ def pull(name: Name) -> None:
 def where(name: Name) -> None:
     """Print the path of weights that have been pulled; exit code 2 where they have not."""
     from videozoo.errors import VideozooError
-    from videozoo.zoo import cache
+    from videozoo.zoo import store
 
     published = _published(name)
-    path = cache.pulled(published)
+    path = store.pulled(published)
     if path is None:
         raise VideozooError(
             f"{published.name} is not here; videozoo zoo pull {published.name} fetches it"
@@ -87,9 +87,9 @@ def _published(name: str) -> VideoWeights | ImageResNet:
 
 
 def _here(published: Published) -> str:
-    from videozoo.zoo import cache
+    from videozoo.zoo import store
 
-    return "yes" if cache.pulled(published) is not None else ""
+    return "yes" if store.pulled(published) is not None else ""
 
 
 def _weights_table() -> object:

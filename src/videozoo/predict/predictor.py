@@ -1,15 +1,11 @@
-"""The Python API: load a checkpoint, name what is in videos.
-
-predictor = videozoo.load("checkpoints/TSN_best.safetensors")
-for result in predictor.predict(["a.mp4", "folder/of/clips"]):
-print(result.video, result.predictions[0].label, result.predictions[0].score)
-"""
+"""Names what is in videos: preprocessing, model and class names in one object."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -22,7 +18,6 @@ from videozoo.predict.inputs import Classifier
 from videozoo.predict.samples import open_samples
 from videozoo.predict.scoring import Report, score_batches
 from videozoo.predict.weights import load_weights
-from videozoo.zoo.pull import weights_of
 
 
 @dataclass(frozen=True)
@@ -117,24 +112,20 @@ class Predictor:
         return str(index) if self.labels is None else self.labels[index]
 
 
-def load(
-    path: str | os.PathLike[str],
-    *,
-    experiment: Experiment | None = None,
-    use_gpu: bool = True,
+def load_predictor(
+    path: Path, *, experiment: Experiment | None = None, use_gpu: bool = True
 ) -> Predictor:
     """Loads a checkpoint for prediction.
 
     Args:
-        path: a native .safetensors file, or a name of the zoo, whose weights are fetched where they
-            are not here; with `experiment` also a Fluid folder or archive.
+        path: a native .safetensors file; with `experiment` also a Fluid folder or archive.
         experiment: the config to use instead of the checkpoint's own.
         use_gpu: run on a GPU where there is one.
 
     Raises:
-        VideozooError: the file is missing or does not fit, or cannot be fetched.
+        VideozooError: the file is missing or does not fit.
     """
-    weights = load_weights(weights_of(path), experiment)
+    weights = load_weights(path, experiment)
     device, _ = choose_device(use_gpu)
     return Predictor(
         classifier=weights.classifier,

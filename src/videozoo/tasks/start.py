@@ -15,7 +15,7 @@ from videozoo.errors import VideozooError, did_you_mean
 from videozoo.predict.inputs import Classifier
 from videozoo.predict.weights import fluid_names
 from videozoo.tasks.state import TrainingState, load_state, state_path
-from videozoo.zoo import archives, pull
+from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 
 # Gives the path of published weights, pulled where they are not here; what else can be done where
@@ -25,7 +25,7 @@ _INSTEAD = ", or give --pretrain an image ResNet of yours, or --pretrain none fo
 
 
 def _fetch(published: VideoWeights | ImageResNet, instead: str) -> Path:
-    return pull.pull(published, instead=instead)
+    return store.pull(published, instead=instead)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib import resources
 from pathlib import Path
 
 import torch
@@ -9,12 +11,13 @@ import torch
 from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, save_safetensors
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 from videozoo.models.resnet import ResNet
 from videozoo.predict.inputs import build_classifier, describe_preprocessing
 from videozoo.predict.samples import check_class_names, read_label_file
 from videozoo.predict.weights import fluid_names
-from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo import store
+from videozoo.zoo.archives import VOCABULARY, ImageResNet, VideoWeights
 
 
 def convert(
@@ -36,7 +39,7 @@ def convert(
     """
     with file.open("rb") as stream:
         if stream.read(64).lstrip().startswith(b"<"):
-            raise VideozooError(f"{file}: is a web page")
+            raise FileError(file, "is a web page")
     if isinstance(published, ImageResNet):
         with torch.device("meta"):
             keys = ResNet(num_layers=published.num_layers).state_dict().keys()
@@ -58,12 +61,45 @@ def convert(
     save_native(target, checkpoint)
 
 
-def read_class_names(published: VideoWeights, path: Path) -> list[str]:
-    """Reads the names of the classes that published weights know.
+def own_class_names(published: VideoWeights) -> list[str] | None:
+    """Returns the names of the classes where they come with videozoo; None where they do not."""
+    if published.labels != "kinetics400":
+        return None
+    text = resources.files("videozoo.zoo") / "labels" / "kinetics400.txt"
+    return text.read_text(encoding="utf-8").splitlines()
 
-    Raises:
-        VideozooError: the file is damaged, or has another number of names.
+
+def class_names(published: VideoWeights, say: store.Say = lambda text: None) -> list[str] | None:
+    """Returns the names of the classes; None where nobody knows them.
+
+    Those of Kinetics-400 come with videozoo; YouTube-8M's are fetched once.
     """
+    if published.labels != "youtube8m":
+        return own_class_names(published)
+    file = store.folder() / VOCABULARY.file
+
+    def use(part: Path, address: str) -> Path:
+        try:
+            _read_class_names(published, part)
+        except VideozooError as error:
+            raise store.AddressError(f"gives no class names: {error}") from None
+        os.replace(part, file)
+        return file
+
+    try:
+        with store.only_one(VOCABULARY, say):
+            if not file.is_file():
+                store.from_addresses(VOCABULARY, use, lambda done, total: None, say)
+        return _read_class_names(published, file)
+    except VideozooError as error:
+        say(
+            f"{published.name} is kept without class names ({error}): results carry class numbers,"
+            " unless MODEL.label_file names YouTube-8M's vocabulary.csv"
+        )
+        return None
+
+
+def _read_class_names(published: VideoWeights, path: Path) -> list[str]:
     names = read_label_file(str(path))
     check_class_names(names, published.experiment()["INFER"], str(path))
     return names

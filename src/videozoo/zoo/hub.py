@@ -19,8 +19,8 @@ from videozoo.checkpoints.native import (
 )
 from videozoo.errors import VideozooError
 from videozoo.files import write_json
-from videozoo.predict.predictor import Predictor, load
-from videozoo.zoo.pull import weights_of
+from videozoo.predict.predictor import Predictor, load_predictor
+from videozoo.zoo.resolve import resolve_weights
 
 try:
     from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
@@ -94,7 +94,7 @@ class HubModel(
     """
 
     def __init__(self, checkpoint: str | os.PathLike[str]) -> None:
-        self.path = weights_of(checkpoint)
+        self.path = resolve_weights(checkpoint)
         self.header = read_native_header(self.path)
 
     @classmethod
@@ -117,7 +117,7 @@ class HubModel(
 
     def predictor(self, *, use_gpu: bool = True) -> Predictor:
         """Returns what names videos with these weights; see videozoo.load."""
-        return load(self.path, use_gpu=use_gpu)
+        return load_predictor(self.path, use_gpu=use_gpu)
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Returns the card, of the template and of what the checkpoint says about itself."""
