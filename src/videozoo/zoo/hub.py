@@ -1,4 +1,4 @@
-"""Sharing trained weights on the Hugging Face Hub, through its own mixin.
+"""Sharing trained weights on the Hugging Face Hub.
 
 HubModel("checkpoints/TSN_best.safetensors").push_to_hub("me/tsn-of-my-videos")
 predictor = HubModel.from_pretrained("me/tsn-of-my-videos").predictor()
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from videozoo.checkpoints.native import (
@@ -18,19 +19,18 @@ from videozoo.checkpoints.native import (
     save_native,
 )
 from videozoo.errors import VideozooError
-from videozoo.files import write_json
+from videozoo.files import write_json, write_text
 from videozoo.predict.predictor import Predictor, load_predictor
 from videozoo.zoo.resolve import resolve_weights
 
 try:
-    from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 except ImportError as error:
     raise VideozooError(
         "huggingface_hub is not installed: pip install 'videozoo[hub]' installs it"
     ) from error
 
 WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
 # What names places of the machine that trained: nobody else can use it, nor need see it.
 PATH_KEYS = (
     "filelist", "label_file", "kinetics_labels", "video_folder", "video_path", "pretrain_base",
@@ -39,21 +39,25 @@ PATH_KEYS = (
 _SHOWN = 50
 
 CARD = """---
-{{ card_data }}
+library_name: videozoo
+pipeline_tag: video-classification
+tags:
+- videozoo
+- video-classification
 ---
 
-# {{ model }}
+# {model}
 
-{{ model }} with {{ classes }} classes, trained with videozoo.
+{model} with {classes} classes, trained with videozoo.
 
-{{ results | default("No scores were stated for these weights.", true) }}
+{results}
 
 ## Use
 
 ```python
 from videozoo.zoo.hub import HubModel
 
-predictor = HubModel.from_pretrained("{{ repo_id | default("OWNER/NAME", true) }}").predictor()
+predictor = HubModel.from_pretrained("{repo_id}").predictor()
 for result in predictor.predict("video.mp4", top_k=3):
     print(result.video, result.unreadable or result.predictions)
 ```
@@ -64,27 +68,16 @@ The file model.safetensors is a checkpoint of videozoo: it goes to --weights as 
 
 | what | value |
 |---|---|
-{% for key, value in preprocessing.items() -%}
-| {{ key }} | {{ value }} |
-{% endfor %}
+{preprocessing}
+
 ## Classes
 
-{{ labels }}
+{labels}
 """
 
 
-class HubModel(
-    ModelHubMixin,
-    library_name="videozoo",
-    pipeline_tag="video-classification",
-    tags=["videozoo", "video-classification"],
-    model_card_template=CARD,
-):
+class HubModel:
     """A checkpoint as the Hub knows it: weights, config and a card in one folder.
-
-    `save_pretrained`, `push_to_hub` and `from_pretrained` are huggingface_hub's. Keyword arguments
-    of the card go through its `model_card_kwargs`: `results` (what the weights score, and how that
-    was measured) and `repo_id`.
 
     Args:
         checkpoint: a native .safetensors file, or a name of the zoo.
@@ -98,80 +91,82 @@ class HubModel(
         self.header = read_native_header(self.path)
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str], **how: Any) -> Self:  # type: ignore[override]
-        """Opens a checkpoint of the Hub, or one that save_pretrained has written.
+    def from_pretrained(cls, name: str | os.PathLike[str], **how: Any) -> Self:
+        """Opens OWNER/NAME of the Hub, or a folder that save_pretrained has written.
 
-        Args:
-            name: OWNER/NAME on the Hub, or a folder.
-            how: see huggingface_hub's ModelHubMixin.from_pretrained: revision, token, cache_dir,
-                force_download, local_files_only.
+        Keyword arguments are those of huggingface_hub.hf_hub_download: revision, token, cache_dir,
+        force_download, local_files_only.
 
         Raises:
             VideozooError: there is no such checkpoint, or it cannot be fetched.
         """
+        if os.path.isdir(name):
+            return cls(Path(name) / WEIGHTS_FILE)
         try:
-            return super().from_pretrained(os.fspath(name), **how)
+            path = hf_hub_download(repo_id=os.fspath(name), filename=WEIGHTS_FILE, **how)
         except (OSError, ValueError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise VideozooError(f"{name}: cannot be had from the Hub ({reason})") from error
+        return cls(Path(path))
 
     def predictor(self, *, use_gpu: bool = True) -> Predictor:
         """Returns what names videos with these weights; see videozoo.load."""
         return load_predictor(self.path, use_gpu=use_gpu)
 
-    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """Returns the card, of the template and of what the checkpoint says about itself."""
-        header = self.header
-        labels = header.labels or []
-        more = f", and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-        facts = {
-            "model": header.model,
-            "classes": header.config["INFER"]["num_classes"],
-            "preprocessing": header.preprocessing,
-            "labels": ", ".join(labels[:_SHOWN]) + more or "Their names are not known.",
-        }
-        return super().generate_model_card(*args, **(facts | kwargs))
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, model_card_kwargs: dict[str, str] | None = None
+    ) -> None:
+        """Writes weights, config and card into a folder, made where there is none.
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        checkpoint = load_native(self.path)
+        `model_card_kwargs` are of the card: `results` (what the weights score, and how that was
+        measured) and `repo_id`.
+        """
+        folder, checkpoint = Path(folder), load_native(self.path)
+        folder.mkdir(parents=True, exist_ok=True)
         config = {
             mode: {k: _shared(k, v, checkpoint) for k, v in keys.items()}
             for mode, keys in checkpoint.config.items()
         }
-        save_native(save_directory / WEIGHTS_FILE, replace(checkpoint, config=config))
-        description = {
-            "library": "videozoo",
-            "model": checkpoint.model,
-            "settings": config,
-            "preprocessing": checkpoint.preprocessing,
-            "labels": checkpoint.labels,
-        }
-        write_json(save_directory / CONFIG_FILE, description)
+        save_native(folder / WEIGHTS_FILE, replace(checkpoint, config=config))
+        told: dict[str, Any] = {"model": checkpoint.model, "settings": config}
+        told |= {"preprocessing": checkpoint.preprocessing, "labels": checkpoint.labels}
+        write_json(folder / "config.json", {"library": "videozoo"} | told)
+        write_text(folder / "README.md", self.card(**(model_card_kwargs or {})))
 
-    @classmethod
-    def _from_pretrained(
-        cls,
+    def push_to_hub(
+        self,
+        repo_id: str,
         *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **others: Any,
-    ) -> Self:
-        if os.path.isdir(model_id):
-            return cls(Path(model_id) / WEIGHTS_FILE)
-        path = hf_hub_download(
-            repo_id=model_id,
-            filename=WEIGHTS_FILE,
-            revision=revision,
-            cache_dir=cache_dir,
-            force_download=force_download,
-            local_files_only=local_files_only,
-            token=token,
+        private: bool | None = None,
+        token: str | None = None,
+        model_card_kwargs: dict[str, str] | None = None,
+        **how: Any,
+    ) -> str:
+        """Uploads what save_pretrained writes to OWNER/NAME, made where there is none.
+
+        Other keyword arguments are those of huggingface_hub.HfApi.upload_folder: revision,
+        create_pr, commit_message. Returns the address of what was made.
+        """
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with TemporaryDirectory() as folder:
+            card = {"repo_id": repo_id} | (model_card_kwargs or {})
+            self.save_pretrained(folder, model_card_kwargs=card)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **how))
+
+    def card(self, *, results: str = "", repo_id: str = "OWNER/NAME") -> str:
+        """Returns the card: what is told of the weights, and what they say about themselves."""
+        header = self.header
+        labels = header.labels or []
+        more = f", and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+        return CARD.format(
+            model=header.model,
+            classes=header.config["INFER"]["num_classes"],
+            results=results or "No scores were stated for these weights.",
+            repo_id=repo_id,
+            preprocessing="\n".join(f"| {k} | {v} |" for k, v in header.preprocessing.items()),
+            labels=", ".join(labels[:_SHOWN]) + more or "Their names are not known.",
         )
-        return cls(Path(path))
 
 
 def _shared(key: str, value: Any, checkpoint: NativeCheckpoint) -> Any:
