@@ -1,4 +1,4 @@
-"""The peers of models.py that are PyTorch: ours, the models as written, torch.compile.
+"""The peers of runtimes.py that are PyTorch: ours, the models as written, torch.compile.
 
 Each makes the same model with the same made-up weights and inputs, from fixed seeds. All have two
 threads, and what videozoo's commands settle for themselves is settled for all of PyTorch's: threads

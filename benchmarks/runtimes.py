@@ -1,6 +1,6 @@
 """The models: videozoo beside ONNX Runtime, paddle.inference, torch.nn.LSTM and torch.compile.
 
-    python benchmarks/models.py [TEXT ...]
+    python benchmarks/runtimes.py [TEXT ...]
 
 Every peer computes with the same weights on the same inputs, on two threads; what it gives is
 compared with ours before it is timed. TEXTs choose the tables whose titles hold all of them, such
