@@ -14,9 +14,9 @@ import statistics
 import time
 
 import torch
+from passes import Job, run_job
+from peak_memory import PeakMemory
 
-from videozoo.bench.models_memory import PeakMemory
-from videozoo.bench.models_passes import Job, run_job
 from videozoo.config import load_experiment
 from videozoo.metrics.youtube8m import YouTube8MMetrics
 from videozoo.specs import find_spec
@@ -45,10 +45,7 @@ def scoring_seconds(precision: str, videos: int) -> float:
     """Scores a few batches by NeXtVLAD; returns the seconds that so many videos would take."""
     values = ["INFER.batch_size=16", f"INFER.precision={precision}"]
     settings = load_experiment(find_spec("NEXTVLAD").keys, None, overrides=values)["INFER"]
-    job = Job(
-        settings, training=False, frames=(300, 300), seconds=3.0, device="cpu",
-        threads=torch.get_num_threads(),
-    )  # fmt: skip
+    job = Job(settings, training=False, frames=(300, 300), seconds=3.0, device="cpu")
     return statistics.median(run_job(job).seconds) / settings.batch_size * videos
 
 

@@ -21,7 +21,7 @@ def options(about: str, rounds: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--rounds", type=int, default=rounds, help="timed rounds (%(default)s)")
     parser.add_argument("--only", nargs="*", metavar="TEXT", help="peers with TEXT in their names")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all times there")
+    parser.add_argument("--json", type=json_path, metavar="FILE", help="write all times there")
     parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
     return parser
 
@@ -56,12 +56,17 @@ def report(
 def heading(about: dict[str, Any], rounds: int) -> str:
     """Returns in words what was measured on; notes how busy the machine is now."""
     about |= {"load after": os.getloadavg()[0], "rounds": rounds}
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
-        f"{about['cpu']}, {about['cores']} cores; Python {about['python']}; {versions}\n"
+        f"{describe_machine(about)}\n"
         f"{rounds} rounds in turn; medians; load average {about['load before']:.1f} "
         f"before, {about['load after']:.1f} after"
     )
+
+
+def describe_machine(about: dict[str, Any]) -> str:
+    """Returns processor, cores and versions, in words."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return f"{about['cpu']}, {about['cores']} cores; Python {about['python']}; {versions}"
 
 
 def show(group: Group, *, markdown: bool) -> None:
@@ -81,14 +86,14 @@ def _text(table: Table[Any], running: Sequence[Running], *, markdown: bool) -> s
     for one in running:
         name, times = one.peer.name, table.times[one.peer.name]
         rate, by_cpu = table.rate(name), table.rate(name, cpu=True)
-        row = [name, _number(rate), _number(table.units / max(times.wall))]
-        row += [_number(table.units / min(times.wall)), _number(by_cpu), f"{rate / by_cpu:.2f}"]
+        row = [name, number(rate), number(table.units / max(times.wall))]
+        row += [number(table.units / min(times.wall)), number(by_cpu), f"{rate / by_cpu:.2f}"]
         if name == OURS or one.peer.floor:
             row += ["", ""]
         else:
             row += [f"{table.ours_against(name, cpu=cpu):.2f} x" for cpu in (False, True)]
         rows.append([*row, times.remark])
-    return _table(head, rows, markdown=markdown)
+    return text_table(head, rows, markdown=markdown)
 
 
 def _ratios(
@@ -101,10 +106,11 @@ def _ratios(
         ratios["the best of them"] = [min(column) for column in zip(*ratios.values(), strict=True)]
     rows = [[name, *(f"{ratio:.2f}" for ratio in row)] for name, row in ratios.items()]
     head = f"{OURS} is faster{', by CPU time,' if cpu else ''} than"
-    return _table([head, *(table.title for table in tables)], rows, markdown=markdown)
+    return text_table([head, *(table.title for table in tables)], rows, markdown=markdown)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool) -> str:
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool) -> str:
+    """Returns a table whose columns are aligned."""
     lines = [list(head), *(list(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:  # the first column is text, the others are numbers and short remarks
@@ -115,7 +121,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Writes three or more digits: 0.123, 12.3, 1,234."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -144,6 +151,19 @@ def write_json(path: Path, groups: Sequence[Group], about: dict[str, Any]) -> No
             for table in tables
         ],
     }
+    save_json(path, content)
+
+
+def json_path(text: str) -> Path:
+    """Reads the name of a file to be written: whether it can be is said before the work."""
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: give a file in a folder that is there")
+    return path
+
+
+def save_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes figures whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(content, indent=1))
     os.replace(temporary, path)
