@@ -38,7 +38,12 @@ ENGLISH = [
     for page in [ROOT / "README.md", *(p for p in PAGES if "docs" in p.parts)]
     if not page.name.endswith(".zh-CN.md") and page.name not in ENGLISH_ONLY
 ]
-FOREIGN_FLAGS = {"--repeat", "--node-rank", "--strict"}  # of benchmarks, torchrun, mypy
+FOREIGN_FLAGS = {"--node-rank", "--strict"}  # of torchrun, mypy
+BENCHMARK_FLAGS = {
+    flag
+    for script in (ROOT / "benchmarks").glob("*.py")
+    for flag in re.findall(r'"(--[a-z][\w-]*)"', script.read_text())
+}
 MODEL_PAGES = {
     "attention_cluster": "AttentionCluster",
     "attention_lstm": "AttentionLSTM",
@@ -230,7 +235,7 @@ def test_the_pages_show_every_command() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_flags_in_the_text_exist(page: Path) -> None:
     known = {o for name in known_commands() for o in options_of(name)}
-    known |= {"--help", "--version", "--traceback"} | FOREIGN_FLAGS
+    known |= {"--help", "--version", "--traceback"} | FOREIGN_FLAGS | BENCHMARK_FLAGS
     for span in re.findall(r"`([^`\n]*--[^`\n]*)`", prose(page)):
         for flag in re.findall(r"(?<!\S)--[a-z][\w-]*", span):
             spelled = flag.replace("_", "-")

@@ -13,7 +13,7 @@ import videozoo
 
 SOURCES = Path(videozoo.__file__).parent
 APART = {"models", "data", "metrics", "checkpoints"}
-LIBRARY = APART | {"tasks", "predict", "reports", "prepare", "bench", "zoo"}
+LIBRARY = APART | {"tasks", "predict", "prepare", "reports", "zoo"}
 
 
 def imported_by(package: str) -> set[str]:
@@ -68,7 +68,6 @@ def loaded_after(code: str) -> set[str]:
         "from videozoo.cli.main import main; main(['--help'])",
         "from videozoo.cli.main import main; main(['train', '--help'])",
         "from videozoo.cli.main import main; main(['prepare', 'clips', '--help'])",
-        "from videozoo.cli.main import main; main(['bench', 'data', '--help'])",
         "from videozoo.cli.main import main; main(['config', 'configs/tsn.txt'])",
         "from videozoo.cli.main import main; main(['zoo', 'list'])",
     ],

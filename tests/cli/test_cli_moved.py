@@ -5,17 +5,24 @@ import pytest
 from videozoo.cli.main import main
 
 
-@pytest.mark.parametrize("arguments", [[], ["--folder", "x", "--seed", "1"], ["--help"], ["more"]])
-def test_the_demo_says_where_it_went(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("arguments", [[], ["--folder", "x", "--seed", "1"], ["--help"], ["data"]])
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("demo", "make demo, or python examples/demo/run.py"),
+        ("bench", "python benchmarks/data.py or benchmarks/models.py"),
+    ],
+)
+def test_what_left_says_where_it_went(
+    name: str, where: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["demo", *arguments])
+        main([name, *arguments])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == (
-        "error: the demo left the package: run make demo, or python examples/demo/run.py,"
-        " from a checkout of videozoo\n"
-    )
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("error: ")
+    assert sentence.endswith(f"left the package: run {where}, from a checkout of videozoo\n")
+    assert sentence.count("\n") == 1
 
 
 def test_what_left_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +32,4 @@ def test_what_left_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "train" in shown
     assert "demo" not in shown
+    assert "bench" not in shown

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))  # small_training
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # made_batches, peak_memory
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,13 +56,3 @@ def test_infer(model: str, tmp_path: Path) -> None:
         assert scores == pytest.approx(
             {p["label"]: p["score"] for p in theirs["predictions"]}, abs=1e-5
         )
-
-
-def test_bench_models(tmp_path: Path) -> None:
-    """Each measurement is made in a process of its own, beside this one that holds the GPU."""
-    out = tmp_path / "models.json"
-    flags = ("--precision", "bf16", "--seconds", "0.1", "--json", out)
-    run("bench", "models", "--model", "AttentionCluster", *flags)
-    figures = json.loads(out.read_text())["figures"]
-    assert [figure["training"] for figure in figures] == [False, True]
-    assert all(figure["peak"] > 0 and figure["videos"]["middle"] > 0 for figure in figures)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from peak_memory import PeakMemory
 
 from tiny import World, clip_world, feature_world
-from videozoo.bench.models_memory import PeakMemory
 from videozoo.data.batches import Batch, FeatureBatch
 from videozoo.data.loader import checked, make_loader
 from videozoo.data.samplers import StepSampler

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from made_batches import make_batch
 from small_training import (
     SMALL,
     experiment_of,
@@ -21,7 +22,6 @@ from small_training import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from videozoo.bench.models_batches import make_batch
 from videozoo.checkpoints.native import load_native
 from videozoo.config import Experiment
 from videozoo.data.batches import Chunk

@@ -15,12 +15,10 @@ import typer
 from typer.main import get_command
 
 from videozoo.cli import (
-    bench,
     config,
     convert,
     doctor,
     infer,
-    moved,
     prepare,
     scan,
     test,
@@ -28,6 +26,7 @@ from videozoo.cli import (
     zoo,
 )
 from videozoo.cli.arguments import expand
+from videozoo.cli.moved import add_moved
 from videozoo.errors import VideozooError
 from videozoo.processes import settle_process
 
@@ -47,10 +46,9 @@ app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("doctor")(doctor.doctor)
-app.add_typer(bench.app)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
-moved.add_moved(app)
+add_moved(app)
 
 
 @app.callback(invoke_without_command=True)

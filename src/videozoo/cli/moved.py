@@ -9,6 +9,8 @@ import typer
 from videozoo.errors import VideozooError
 
 MOVED = {
+    "bench": "bench left the package: run python benchmarks/data.py or benchmarks/models.py, from a"
+    " checkout of videozoo",
     "demo": "the demo left the package: run make demo, or python examples/demo/run.py, from a"
     " checkout of videozoo",
 }

@@ -1,1 +1,0 @@
-"""Measures how fast this machine does what videozoo does, and what bounds it."""
