@@ -25,7 +25,6 @@ from reports import machine, options, report
 DISTRIBUTIONS = ("videozoo", "torch", "av", "cv2", "decord", "torchcodec", "numpy", "pillow")
 PEERS = [
     Peer(OURS, Videozoo),
-    Peer(f"{OURS}, torchcodec decodes", Videozoo, ("torchcodec",), ("torchcodec",)),
     Peer("OpenCV, all frames", OpenCV, (False,), ("cv2",)),
     Peer("OpenCV, grab", OpenCV, (True,), ("cv2",)),
     Peer("decord", Decord, (), ("decord",)),

@@ -75,13 +75,12 @@ def stacked(frames: Sequence[np.ndarray], work: Work) -> np.ndarray:
 
 
 class Videozoo(Clips):
-    """Ours, as test and infer use it; `decoder` is the one of its decoders that is used."""
+    """Ours, as test and infer use it."""
 
-    def __init__(self, decoder: str = "pyav") -> None:
+    def __init__(self) -> None:
         import torch
 
         torch.set_num_threads(1)
-        self._decoder = decoder
 
     def read(self, video: Video, work: Work) -> Answer:
         from videozoo.data.clips.video import probe_video
@@ -104,7 +103,6 @@ class Videozoo(Clips):
             seglen=work.seglen,
             short_size=SHORT,
             target_size=CROP,
-            decoder=self._decoder,
         )
 
 

@@ -167,12 +167,20 @@ def test_what_stands_above_what(tmp_path: Path) -> None:
         ("seg_num=3", "write it as SECTION.key=value"),
         ("TEST.seg_num", "write it as SECTION.key=value"),
         ("TEST.seg_num=many", "input should be a valid integer (it is 'many')"),
+        (
+            "MODEL.decoder=torchcodec",
+            "PyAV alone from 0.2.0 on, which is faster by our figures; leave",
+        ),
     ],
 )
 def test_faults_of_set_are_named(setting: str, said: str) -> None:
     message = refused("TSN", None, overrides=[setting])
     assert said in message
     assert message.startswith("--set")
+
+
+def test_the_only_decoder_may_still_be_named() -> None:
+    assert load_experiment("TSN", None, overrides=["MODEL.decoder=pyav"])["TEST"]
 
 
 def test_nextvlad_takes_its_dims_from_the_sizes(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ LIBRARIES = (
     "torch", "lightning", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
     "google-crc32c", "typer", "tensorboard", "matplotlib",
 )  # fmt: skip
-OPTIONAL = ("torchcodec",)
 
 
 def doctor() -> None:
@@ -33,8 +32,8 @@ def doctor() -> None:
     versions = Table(title=f"videozoo {__version__}, Python {platform.python_version()}")
     versions.add_column("library")
     versions.add_column("version")
-    for name in (*LIBRARIES, *OPTIONAL):
-        versions.add_row(name, _version(name, optional=name in OPTIONAL))
+    for name in LIBRARIES:
+        versions.add_row(name, _version(name))
     console.print(versions)
     checks = Table(title=f"{platform.system()} {platform.machine()}, {usable_cores()} cores")
     for column in ("what", "works", "detail"):
@@ -63,11 +62,11 @@ def doctor() -> None:
     console.print("all that videozoo needs works here")
 
 
-def _version(name: str, *, optional: bool) -> str:
+def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "not installed (optional)" if optional else "NOT INSTALLED"
+        return "NOT INSTALLED"
 
 
 def _try(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:

@@ -278,7 +278,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
     if isinstance(settings, ClipSettings):
         from videozoo.data.clips.video import decoder_version
 
-        made["decoder"] = decoder_version(settings.decoder)
+        made["decoder"] = decoder_version()
     made["versions"] = {
         "videozoo": __version__,
         "torch": torch.__version__,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    field_validator,
+    model_validator,
+)
 
 from videozoo.config.keys import (
     COUNT_NOTE,
@@ -59,9 +66,7 @@ class ClipSettings(Settings):
     test_flip: bool = key(
         False, description="outside training: also score the mirror images", scope="free"
     )
-    decoder: Literal["pyav", "torchcodec"] = key(
-        "pyav", description="what decodes videos; 'torchcodec' must be installed"
-    )
+    decoder: Literal["pyav"] = key("pyav", description="PyAV decodes videos", accepted=True)
     video_path: str | None = key(None, description="give infer videos or --filelist", accepted=True)
     video_folder: str | None = key(
         None, description="the videos of a Kinetics csv: a folder a class", scope="free"
@@ -106,6 +111,16 @@ class ClipSettings(Settings):
         description="factor of the learning rate from each stage to the one before it",
         scope="training",
     )
+
+    @field_validator("decoder", mode="before")
+    @classmethod
+    def _one_decoder(cls, value: object) -> object:
+        if value == "torchcodec":
+            raise ValueError(
+                "videozoo decodes with PyAV alone from 0.2.0 on, which is faster by our figures;"
+                " leave the key out"
+            )
+        return value
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:

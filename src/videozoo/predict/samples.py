@@ -230,7 +230,6 @@ def _clip_samples(
         flip=settings.flip,
         random_resized_crop=settings.random_resized_crop,
         scale_jitter=settings.scale_jitter,
-        decoder=settings.decoder,
         resize_with=settings.resize_with,
         labelled=labelled,
         multi_label=settings.multi_label,

@@ -100,7 +100,6 @@ def read_moments(path: Path, recipe: FeatureRecipe, settings: ClipSettings) -> M
         _choice(frame_indices(info.frames, frame_rate=frame_rate, recipe=recipe)),
         resize=partial(resized_size, short_size=settings.short_size, rule=settings.resize),
         crop=Crop(settings.target_size),
-        decoder=settings.decoder,
         resize_with=settings.resize_with,
     )  # [n, 3, H, W]
     if not recipe.sound:

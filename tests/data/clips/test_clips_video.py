@@ -1,7 +1,5 @@
-import importlib.util
 import os
 import struct
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -32,11 +30,8 @@ from videozoo.data.clips.video import (
     read_frames,
 )
 from videozoo.data.framing import Crop
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import SampleError
 
-torchcodec_is_installed = pytest.mark.skipif(
-    importlib.util.find_spec("torchcodec") is None, reason="torchcodec is not installed"
-)
 BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -118,7 +113,7 @@ def colours_last(frame):
     return frame.transpose(1, 2, 0)
 
 
-def assert_equals_full_decode(path, full, *, decoder="pyav"):
+def assert_equals_full_decode(path, full):
     asked = []
     for wanted in choices(len(full)):
 
@@ -126,7 +121,7 @@ def assert_equals_full_decode(path, full, *, decoder="pyav"):
             asked.append(n)
             return np.minimum(wanted, n - 1)
 
-        frames = read_frames(path, choose, decoder=decoder)
+        frames = read_frames(path, choose)
         assert asked[-1] == len(full)
         for index, frame in zip(wanted, frames, strict=True):
             assert np.array_equal(colours_last(frame), full[index]), (path.name, wanted, index)
@@ -138,41 +133,6 @@ def test_frames_equal_those_of_a_full_decode(name, written, decode_all):
     full = decode_all(written(name))
     assert [number_of(f) for f in full] == list(range(frames))
     assert_equals_full_decode(written(name), full)
-
-
-@torchcodec_is_installed
-@pytest.mark.parametrize("name", FILES)
-def test_torchcodec_gives_the_same_frames(name, written, decode_all):
-    """Bit for bit those of its own full decode, which shows the pictures that PyAV shows."""
-    frames, _, _ = FILES[name]
-    path = written(name)
-    full = [colours_last(f) for f in read_frames(path, np.arange, decoder="torchcodec")]
-    assert [number_of(f) for f in full] == list(range(frames))
-    for ours, theirs in zip(decode_all(path), full, strict=True):
-        assert np.abs(ours.astype(int) - theirs).mean() < 5
-    assert_equals_full_decode(path, full, decoder="torchcodec")
-
-
-@torchcodec_is_installed
-def test_torchcodec_decodes_what_packets_foretell(written, monkeypatch):
-    def refuse(self, packet):
-        raise AssertionError("PyAV decodes")
-
-    monkeypatch.setattr(VideoStream, "decode", refuse)
-    for name in ("b_frames.mp4", "refresh.mp4", "vp9.webm", "hevc_open.mp4"):
-        (frame,) = read_frames(written(name), lambda n: np.array([17]), decoder="torchcodec")
-        assert number_of(frame) == 17
-    with pytest.raises(AssertionError):
-        read_frames(written("mpeg4_b.avi"), np.arange, decoder="torchcodec")
-
-
-def test_a_missing_torchcodec_is_one_sentence(written, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
-    with pytest.raises(VideozooError, match="torchcodec is not installed; pip install") as caught:
-        read_frames(written("one.mp4"), np.arange, decoder="torchcodec")
-    assert not isinstance(caught.value, SampleError)  # no video is to blame
-    with pytest.raises(VideozooError, match="torchcodec is not installed"):
-        decoder_version("torchcodec")
 
 
 @pytest.mark.parametrize("name", [name for name, (_, trusted, _) in FILES.items() if trusted])
@@ -705,16 +665,3 @@ def test_real_files_equal_a_full_decode(decode_all):
             continue
         assert_equals_full_decode(path, [np.rot90(f, -turns) for f in decode_all(path)])
     assert refused == ["WrongFile.mp4", "result.webm"]
-
-
-@real_files
-@torchcodec_is_installed
-def test_real_files_by_torchcodec():
-    for path in REAL:
-        if path.name in ("WrongFile.mp4", "result.webm"):
-            with pytest.raises(SampleError, match=path.name):
-                read_frames(path, np.arange, decoder="torchcodec")
-            continue
-        full = read_frames(path, np.arange, decoder="torchcodec")
-        assert len(full) == probe_video(path).frames
-        assert_equals_full_decode(path, [colours_last(f) for f in full], decoder="torchcodec")

@@ -39,7 +39,6 @@ class ClipSource:
         flip: let augment mirror half of the clips.
         random_resized_crop: areas of the crops that augment draws, see `draw_crop`.
         scale_jitter: scales of the crops that augment draws, see `draw_crop`.
-        decoder: of video files, see `video.read_frames`.
         resize_with: for video files, see `video.read_clip`.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
         multi_label: a clip may have many classes.
@@ -61,7 +60,6 @@ class ClipSource:
         flip: bool = True,
         random_resized_crop: Sequence[float] | None = None,
         scale_jitter: Sequence[float] | None = None,
-        decoder: str = "pyav",
         resize_with: str = "swscale",
         labelled: bool = True,
         multi_label: bool = False,
@@ -79,7 +77,6 @@ class ClipSource:
         self.draw_crop = partial(
             draw_crop, size=target_size, flip=flip, areas=random_resized_crop, scales=scale_jitter
         )
-        self.decoder = decoder
         self.resize_with = resize_with
         self.labelled = labelled
         self.multi_label = multi_label
@@ -117,9 +114,7 @@ class ClipSource:
             read: Callable[..., UInt8Array] = pickled.read_clip
         else:
             label, video = entry.label, entry.video
-            read = partial(
-                read_clip, entry.path, decoder=self.decoder, resize_with=self.resize_with
-            )
+            read = partial(read_clip, entry.path, resize_with=self.resize_with)
         numbers = self._checked_labels(label, entry) if self.labelled else ()
         crop: Cut = Crop(self.target_size) if self.views is None else self.views
         if draw is not None:

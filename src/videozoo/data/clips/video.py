@@ -1,4 +1,4 @@
-"""Frames of video files as RGB: exactly those that are wanted, by either of two decoders."""
+"""Frames of video files as RGB: exactly those that are wanted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Show = Callable[[Planes, list[int]], None]
 
-DECODERS = ("pyav", "torchcodec")
-
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -48,21 +46,13 @@ class VideoInfo:
     duration: float | None
 
 
-def decoder_version(decoder: str = "pyav") -> str:
-    """Returns the versions of what decodes, such as "PyAV 18.1.0, libavcodec 62.28.102".
-
-    Raises:
-        VideozooError: this decoder is not installed.
-    """
-    if decoder == "torchcodec":
-        from videozoo.data.clips.torchcodec import torchcodec_version
-
-        return torchcodec_version()
+def decoder_version() -> str:
+    """Returns the versions of what decodes, such as "PyAV 18.1.0, libavcodec 62.28.102"."""
     libavcodec = ".".join(str(n) for n in library_versions["libavcodec"])
     return f"PyAV {av.__version__}, libavcodec {libavcodec}"
 
 
-def read_frames(path: Path, choose: ChooseFrames, *, decoder: str = "pyav") -> list[UInt8Array]:
+def read_frames(path: Path, choose: ChooseFrames) -> list[UInt8Array]:
     """Reads the chosen frames of a video file at their full size.
 
     Args:
@@ -70,8 +60,6 @@ def read_frames(path: Path, choose: ChooseFrames, *, decoder: str = "pyav") -> l
         choose: answers the number n of frames with the wanted indices, each in 0..n-1, counted in
             the order of display; any shape, repetitions allowed. Where the file turns out to have
             another number of frames than it said, it is asked again.
-        decoder: one of DECODERS. Each gives the same frames, with colours that differ by little;
-            what torchcodec refuses is read by PyAV.
 
     Returns:
         The frames in the order of the flattened indices: uint8 [3, H, W], RGB, upright. A frame
@@ -79,7 +67,6 @@ def read_frames(path: Path, choose: ChooseFrames, *, decoder: str = "pyav") -> l
 
     Raises:
         SampleError: not one frame can be decoded; the message says why.
-        VideozooError: the decoder is not installed.
         IndexError: `choose` gave an index outside 0..n-1.
     """
     frames: dict[int, UInt8Array] = {}
@@ -87,7 +74,7 @@ def read_frames(path: Path, choose: ChooseFrames, *, decoder: str = "pyav") -> l
     def keep(planes: Planes, places: list[int]) -> None:
         frames.update(dict.fromkeys(places, np.stack(list(planes))))
 
-    count = _show_frames(path, choose, keep, decoder=decoder)
+    count = _show_frames(path, choose, keep)
     return [frames[place] for place in range(count)]
 
 
@@ -97,7 +84,6 @@ def read_clip(
     *,
     resize: ResizeRule,
     crop: Cut,
-    decoder: str = "pyav",
     resize_with: str = "swscale",
 ) -> UInt8Array:
     """Reads the chosen frames of a video file, resized and cropped as soon as each is decoded.
@@ -107,18 +93,15 @@ def read_clip(
         choose: as in `read_frames`; how many it chooses must not depend on n.
         resize: answers width and height of an upright frame with those wanted.
         crop: what is cut out of it then.
-        decoder: as in `read_frames`.
         resize_with: "swscale" resizes while it converts colours; "pillow" resizes the converted
             frame, as for pickles and in the original, and takes several times as long. They
-            differ where a picture is over- or underexposed: see docs/data.md. What torchcodec
-            decodes is always resized by Pillow.
+            differ where a picture is over- or underexposed: see docs/data.md.
 
     Returns:
         uint8 [N, 3, *crop.extent(H, W)] in the order of the flattened indices.
 
     Raises:
         SampleError: not one frame can be decoded, or one is smaller than the crop.
-        VideozooError: the decoder is not installed.
         IndexError: `choose` gave an index outside 0..n-1.
     """
     clip: UInt8Array | None = None
@@ -138,7 +121,7 @@ def read_clip(
         for place in places:
             crop.cut(planes, clip[place])
 
-    _show_frames(path, chosen, keep, resize=resize, decoder=decoder, resize_with=resize_with)
+    _show_frames(path, chosen, keep, resize=resize, resize_with=resize_with)
     assert clip is not None  # _show_frames raises where it has no frame to show
     return clip
 
@@ -148,7 +131,6 @@ def _show_frames(
     choose: ChooseFrames,
     show: Show,
     *,
-    decoder: str,
     resize: ResizeRule | None = None,
     resize_with: str = "swscale",
 ) -> int:
@@ -161,12 +143,6 @@ def _show_frames(
     def show_resized(planes: Planes, places: list[int]) -> None:
         show(planes if resize is None else resized(planes, resize), places)
 
-    if decoder == "torchcodec":
-        from videozoo.data.clips.torchcodec import show_frames
-
-        count = show_frames(path, choose, show_resized)
-        if count is not None:
-            return count
     if resize_with == "pillow":
         return visit_frames(path, choose, lambda f, places: show_resized(rgb_planes(f), places))
     return visit_frames(path, choose, lambda f, places: show(rgb_planes(f, resize), places))
