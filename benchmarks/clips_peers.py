@@ -83,7 +83,7 @@ class Videozoo(Clips):
         torch.set_num_threads(1)
 
     def read(self, video: Video, work: Work) -> Answer:
-        from videozoo.data.clips.video import probe_video
+        from videozoo.video.reader import probe_video
 
         return self._source([video], work).read(0, None).clip, probe_video(Path(video.path)).frames
 

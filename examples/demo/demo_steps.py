@@ -26,12 +26,14 @@ from videozoo.cli.train import run_train
 from videozoo.config import Experiment, resolve
 from videozoo.config.ini import Values, format_config
 from videozoo.data.batches import UInt8Array
-from videozoo.data.clips.video import read_frames
+from videozoo.config.ini import Values, format_config
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
 from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
 from videozoo.prepare.features import prepare_features
+from videozoo.files import write_text
 from videozoo.specs import find_spec
+from videozoo.video.reader import read_frames
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)
 RATE = 5.0  # rows of features a second: YouTube-8M has one, but these clips last three seconds

@@ -13,12 +13,12 @@ from commands import Command
 from tiny import World, write_list
 from videos import write_video
 from videozoo.cli.prepare import in_bytes, in_time
-from videozoo.data.clips.stream import VideoStream
+from videozoo.video.stream import VideoStream
 
 KILLED = """
 import os, signal
 from videozoo.cli.main import main
-from videozoo.data.clips.stream import VideoStream
+from videozoo.video.stream import VideoStream
 decode = VideoStream.decode
 def deadly(self, packet):
     if self.path.name == "2.mp4" and packet is None:

@@ -100,7 +100,7 @@ def test_infer_as_csv(command: Command, feature_data: World) -> None:
 def test_the_protocol_tells_how_scores_were_made(
     command: Command, feature_data: World, clip_data: World
 ) -> None:
-    from videozoo.data.clips.video import decoder_version
+    from videozoo.video.reader import decoder_version
 
     command("infer", clip_data.files[0], "--weights", clip_data.weights)
     clips = read("TSN_infer_summary.json")["protocol"]

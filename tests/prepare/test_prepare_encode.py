@@ -13,17 +13,17 @@ from av.video.frame import PictureType, VideoFrame
 
 from videos import number_of, pattern, set_display_matrix, skip_by_edit_list, write_video
 from videozoo.config import load_experiment
-from videozoo.data.clips.decoding import all_frames
 from videozoo.data.clips.listing import ClipEntry
-from videozoo.data.clips.pictures import display_matrix
 from videozoo.data.clips.source import ClipSource
-from videozoo.data.clips.stream import DecodingError, VideoStream
-from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.clips.video import probe_video, read_frames
 from videozoo.errors import SampleError, VideozooError
 from videozoo.prepare.encode import EncodedClip, encode_clip
 from videozoo.prepare.recipe import ClipRecipe
 from videozoo.specs import find_spec
+from videozoo.video.chosen_frames import all_frames
+from videozoo.video.reader import probe_video, read_frames
+from videozoo.video.rgb import display_matrix
+from videozoo.video.stream import DecodingError, VideoStream
+from videozoo.video.timeline import read_timeline
 
 RECIPE = ClipRecipe(short_side=288, gop=4, preset="ultrafast")
 B_FRAMES = {"x264-params": "keyint=12:bframes=3:b-pyramid=normal"}

@@ -14,7 +14,6 @@ from pieces import square
 
 from videos import number_of, write_video
 from videozoo.data.clips.listing import read_listing
-from videozoo.data.clips.video import read_frames
 from videozoo.errors import VideozooError
 from videozoo.prepare import run
 from videozoo.prepare.plan import Job
@@ -22,6 +21,7 @@ from videozoo.prepare.recipe import ClipRecipe
 from videozoo.prepare.report import Row, open_report
 from videozoo.prepare.run import Prepared, prepare_clip, prepare_clips
 from videozoo.prepare.workers import Died, in_processes
+from videozoo.video.reader import read_frames
 
 RECIPE = ClipRecipe(preset="ultrafast")
 

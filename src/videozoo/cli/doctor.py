@@ -109,7 +109,7 @@ def _round_trip() -> tuple[bool, str]:
     import av
     import numpy as np
 
-    from videozoo.data.clips.video import decoder_version, probe_video
+    from videozoo.video.reader import decoder_version, probe_video
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "doctor.mp4"

@@ -276,7 +276,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         **describe_preprocessing(settings),
     }
     if isinstance(settings, ClipSettings):
-        from videozoo.data.clips.video import decoder_version
+        from videozoo.video.reader import decoder_version
 
         made["decoder"] = decoder_version()
     made["versions"] = {

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from videozoo.data.framing import Crop, Cut, Planes
+from videozoo.data.framing import Crop
+from videozoo.video.geometry import Cut, Planes
 
 UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from videozoo.errors import SampleError
-
-UInt8Array = npt.NDArray[np.uint8]
-Planes = Sequence[UInt8Array] | UInt8Array  # red, green and blue, [H, W] each
+from videozoo.video.geometry import Planes, UInt8Array
 
 RESIZE_RULES = ("4:3", "aspect")
 TEST_CROPS = ("centre", "three", "ten")
@@ -52,26 +47,6 @@ def resized_size(width: int, height: int, *, short_size: int, rule: str) -> tupl
     else:
         raise ValueError(f"no resize rule '{rule}', only {RESIZE_RULES}")
     return (short_size, other) if width < height else (other, short_size)
-
-
-class Cut(Protocol):
-    """What is kept of each frame."""
-
-    def extent(self, height: int, width: int) -> tuple[int, int]:
-        """Returns height and width of what is kept of a frame of this size.
-
-        Raises:
-            SampleError: the frame is too small.
-        """
-        ...
-
-    def cut(self, frame: Planes, out: UInt8Array) -> None:
-        """Copies what is kept of a frame to `out`, uint8 [3, *extent].
-
-        Raises:
-            SampleError: the frame is too small, or of another size than the one `out` is for.
-        """
-        ...
 
 
 @dataclass(frozen=True)

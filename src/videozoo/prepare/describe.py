@@ -16,7 +16,6 @@ import torch
 
 from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.batches import Int64Array, UInt8Array
-from videozoo.data.clips.video import probe_video, read_clip
 from videozoo.data.framing import Crop, resized_size
 from videozoo.data.transforms import normalise_clips
 from videozoo.errors import SampleError, VideozooError
@@ -26,6 +25,8 @@ from videozoo.predict.scoring import autocast
 from videozoo.predict.weights import LoadedWeights
 from videozoo.prepare.quantiser import Float
 from videozoo.prepare.sound import log_mel, read_sound
+from videozoo.config.clip_keys import ClipSettings
+from videozoo.video.reader import probe_video, read_clip
 
 BANDS = 64  # of the sound's spectra
 

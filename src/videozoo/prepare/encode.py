@@ -18,11 +18,11 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream as AvVideoStream
 
-from videozoo.data.clips.decoding import all_frames
-from videozoo.data.clips.pictures import display_matrix, plane_array, upright, upright_size
-from videozoo.data.clips.stream import VideoStream
 from videozoo.errors import SampleError, VideozooError
 from videozoo.prepare.recipe import ENCODER, ClipRecipe
+from videozoo.video.chosen_frames import all_frames
+from videozoo.video.rgb import display_matrix, plane_array, upright, upright_size
+from videozoo.video.stream import VideoStream
 
 # Bicubic keeps what the reader's own bilinear step, which follows, would otherwise blur twice.
 _INTERPOLATION = (

@@ -18,10 +18,10 @@ import numpy as np
 from videozoo.config import Experiment, find_config, resolve
 from videozoo.config.ini import Values, format_config, parse_overrides, read_config
 from videozoo.data.clips.listing import ClipEntry, read_listing
-from videozoo.data.clips.video import probe_video
 from videozoo.errors import SampleError, VideozooError
 from videozoo.files import sha256_of, write_text
 from videozoo.specs import find_spec
+from videozoo.video.reader import probe_video
 
 VALID_SHARE = 0.2
 TRAIN_NAMES = ("train", "training")

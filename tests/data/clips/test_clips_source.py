@@ -11,9 +11,9 @@ from videos import number_of, write_video
 from videozoo.data.batches import ClipBatch, Unreadable
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.source import ClipSource
-from videozoo.data.clips.video import read_frames
 from videozoo.data.transforms import normalise_clips
 from videozoo.errors import SampleError, VideozooError
+from videozoo.video.reader import read_frames
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from videozoo.data.clips.pictures import ResizeRule
-from videozoo.data.framing import Cut
 from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError
+from videozoo.video.geometry import Cut, ResizeRule
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]

@@ -15,10 +15,11 @@ from videozoo.data.batches import Chunk, ClipBatch, ClipSample, Unreadable, coll
 from videozoo.data.clips.files import PICKLE_SUFFIXES
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.pickles import load_clip
-from videozoo.data.clips.video import read_clip
-from videozoo.data.framing import Crop, Cut, Views, resized_size
+from videozoo.data.framing import Crop, Views, resized_size
 from videozoo.data.sampling import Int64Array, segment_frames
 from videozoo.errors import SampleError, VideozooError
+from videozoo.video.geometry import Cut
+from videozoo.video.reader import read_clip
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -39,7 +40,7 @@ class ClipSource:
         flip: let augment mirror half of the clips.
         random_resized_crop: areas of the crops that augment draws, see `draw_crop`.
         scale_jitter: scales of the crops that augment draws, see `draw_crop`.
-        resize_with: for video files, see `video.read_clip`.
+        resize_with: for video files, see `read_clip`.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
         multi_label: a clip may have many classes.
         views: what is scored of each clip where nothing is augmented; None: the middle.

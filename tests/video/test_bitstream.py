@@ -1,6 +1,6 @@
 import pytest
 
-from videozoo.data.clips.bitstream import PacketFacts, packet_facts, unit_length_size
+from videozoo.video.bitstream import PacketFacts, packet_facts, unit_length_size
 
 
 def units(*parts, size=4):

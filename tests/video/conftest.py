@@ -1,8 +1,17 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
 from contextlib import suppress
+from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.video.reformatter import Interpolation, VideoReformatter
+from exact import FILES, DecodeAll, Written
+
+from videos import write_video
 
 ACCURATE = (
     Interpolation.BILINEAR
@@ -12,7 +21,7 @@ ACCURATE = (
 )
 
 
-def _decode_all(path):
+def _decode_all(path: Path) -> list[np.ndarray]:
     """Every frame as RGB [H, W, 3], up to where decoding breaks off: what readers must give."""
     frames = []
     with av.open(str(path)) as file:
@@ -26,5 +35,18 @@ def _decode_all(path):
 
 
 @pytest.fixture
-def decode_all():
+def decode_all() -> DecodeAll:
     return _decode_all
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Writes each video of the table once."""
+    folder = tmp_path_factory.mktemp("videos")
+
+    def write(name: str) -> Path:
+        frames, _, how = FILES[name]
+        path = folder / name
+        return path if path.exists() else write_video(path, frames, **how)
+
+    return write

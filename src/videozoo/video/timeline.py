@@ -6,8 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from videozoo.data.clips.bitstream import packet_facts, unit_length_size
-from videozoo.data.clips.stream import TIMED_CONTAINERS, DecodingError, VideoStream
+from videozoo.video.bitstream import packet_facts, unit_length_size
+from videozoo.video.stream import TIMED_CONTAINERS, DecodingError, VideoStream
 
 
 @dataclass(frozen=True)

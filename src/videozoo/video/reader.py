@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av import library_versions
 from PIL import Image
 
-from videozoo.data.clips.decoding import ChooseFrames, all_frames, visit_frames
-from videozoo.data.clips.pictures import ResizeRule, rgb_planes, upright_size
-from videozoo.data.clips.stream import VideoStream
-from videozoo.data.clips.timeline import read_timeline
-from videozoo.data.framing import Cut, Planes
 from videozoo.errors import SampleError
+from videozoo.video.chosen_frames import ChooseFrames, ChosenFrames, all_frames
+from videozoo.video.geometry import Cut, Planes, ResizeRule, UInt8Array
+from videozoo.video.rgb import rgb_planes, upright_size
+from videozoo.video.stream import VideoStream
+from videozoo.video.timeline import read_timeline
 
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
-Show = Callable[[Planes, list[int]], None]
+_CONVERTED = "a frame cannot be converted to RGB"
 
 
 @dataclass(frozen=True)
@@ -70,12 +66,12 @@ def read_frames(path: Path, choose: ChooseFrames) -> list[UInt8Array]:
         IndexError: `choose` gave an index outside 0..n-1.
     """
     frames: dict[int, UInt8Array] = {}
-
-    def keep(planes: Planes, places: list[int]) -> None:
-        frames.update(dict.fromkeys(places, np.stack(list(planes))))
-
-    count = _show_frames(path, choose, keep)
-    return [frames[place] for place in range(count)]
+    with VideoStream(path) as stream:
+        chosen = ChosenFrames(stream, choose)
+        for frame, places in chosen:
+            with stream.faults(_CONVERTED):
+                frames.update(dict.fromkeys(places, np.stack(rgb_planes(frame))))
+        return [frames[place] for place in range(chosen.count)]
 
 
 def read_clip(
@@ -105,47 +101,22 @@ def read_clip(
         IndexError: `choose` gave an index outside 0..n-1.
     """
     clip: UInt8Array | None = None
-    count = 0
-
-    def chosen(n: int) -> Int64Array:
-        nonlocal clip, count
-        indices = choose(n)
-        if count != indices.size:
-            clip, count = None, indices.size
-        return indices
-
-    def keep(planes: Planes, places: list[int]) -> None:
-        nonlocal clip
-        if clip is None:
-            clip = np.empty((count, 3, *crop.extent(*planes[0].shape)), dtype=np.uint8)
-        for place in places:
-            crop.cut(planes, clip[place])
-
-    _show_frames(path, chosen, keep, resize=resize, resize_with=resize_with)
-    assert clip is not None  # _show_frames raises where it has no frame to show
+    with VideoStream(path) as stream:
+        chosen = ChosenFrames(stream, choose)
+        for frame, places in chosen:
+            with stream.faults(_CONVERTED):
+                planes: Planes
+                if resize_with == "pillow":
+                    planes = resized(rgb_planes(frame), resize)
+                else:
+                    planes = rgb_planes(frame, resize)
+                if clip is None or len(clip) != chosen.count:
+                    extent = crop.extent(*planes[0].shape)
+                    clip = np.empty((chosen.count, 3, *extent), dtype=np.uint8)
+                for place in places:
+                    crop.cut(planes, clip[place])
+    assert clip is not None  # iterating raises where there is no frame
     return clip
-
-
-def _show_frames(
-    path: Path,
-    choose: ChooseFrames,
-    show: Show,
-    *,
-    resize: ResizeRule | None = None,
-    resize_with: str = "swscale",
-) -> int:
-    """Gives `show` the planes of each wanted frame, and its places among the indices.
-
-    Returns:
-        How many indices there are.
-    """
-
-    def show_resized(planes: Planes, places: list[int]) -> None:
-        show(planes if resize is None else resized(planes, resize), places)
-
-    if resize_with == "pillow":
-        return visit_frames(path, choose, lambda f, places: show_resized(rgb_planes(f), places))
-    return visit_frames(path, choose, lambda f, places: show(rgb_planes(f, resize), places))
 
 
 def resized(planes: Planes, resize: ResizeRule) -> Planes:

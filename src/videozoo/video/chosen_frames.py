@@ -13,10 +13,9 @@ remains unseen, as it does in players.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -25,68 +24,83 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
-from videozoo.data.clips.stream import DecodingError, VideoStream
-from videozoo.data.clips.timeline import Timeline, read_timeline
 from videozoo.errors import SampleError
+from videozoo.video.stream import DecodingError, VideoStream
+from videozoo.video.timeline import Timeline, read_timeline
 
 Int64Array = npt.NDArray[np.int64]
 ChooseFrames = Callable[[int], Int64Array]
 Places = dict[int, list[int]]
-Visit = Callable[[VideoFrame, list[int]], None]
 VideoPackets: TypeAlias = "Iterator[tuple[int, Packet[AvVideoStream]]]"
 
 
-def visit_frames(path: Path, choose: ChooseFrames, visit: Visit) -> int:
-    """Decodes the chosen frames of a video file and shows each to `visit`.
+class ChosenFrames:
+    """The chosen frames of a video, decoded while they are iterated over.
+
+    Each wanted frame comes once, in the order of display, with its places among the flattened
+    indices. Where the file turns out to have another number of frames than it said, `choose` is
+    asked again and all come anew: of two frames for one place the later one counts.
 
     Args:
-        path: the file.
+        stream: of the file.
         choose: answers the number n of frames with the wanted indices, each in 0..n-1, counted in
-            the order of display; any shape, repetitions allowed. Where the file turns out to have
-            another number of frames than it said, it is asked again.
-        visit: is given a decoded frame and its places among the flattened indices. Where the file
-            turns out to have another number of frames than it said, it is given all of them anew.
+            the order of display; any shape, repetitions allowed.
 
-    Returns:
-        How many indices there are.
-
-    Raises:
-        SampleError: not one frame can be decoded, or `visit` raised an error of FFmpeg's.
-        IndexError: `choose` gave an index outside 0..n-1.
+    Attributes:
+        count: how many indices `choose` gave when it was last asked.
     """
-    with VideoStream(path) as stream:
-        timeline, seeming = read_timeline(stream)
-        if timeline is not None:
-            wanted = Wanted.of(choose, len(timeline.times))
-            if _visit_by_time(stream, timeline, wanted.places, visit):
-                return wanted.count
-        return _visit_by_count(stream, choose, seeming, visit)
 
+    def __init__(self, stream: VideoStream, choose: ChooseFrames) -> None:
+        self._stream = stream
+        self._choose = choose
+        self.count = 0
 
-@dataclass(frozen=True)
-class Wanted:
-    """How many frames are wanted, and the places of each among them."""
-
-    count: int
-    places: dict[int, list[int]]
-
-    @classmethod
-    def of(cls, choose: ChooseFrames, n: int) -> Wanted:
-        """Asks `choose` about n frames, 0 of which need no asking.
+    def __iter__(self) -> Iterator[tuple[VideoFrame, list[int]]]:
+        """Decodes.
 
         Raises:
-            IndexError: it gave an index outside 0..n-1.
+            SampleError: not one frame can be decoded.
+            IndexError: `choose` gave an index outside 0..n-1.
         """
-        numbers: list[int] = np.asarray(choose(n)).ravel().tolist() if n else []
+        timeline, seeming = read_timeline(self._stream)
+        if timeline is not None:
+            wanted = self._ask(len(timeline.times))
+            if (yield from _frames_by_time(self._stream, timeline, wanted)):
+                return
+        yield from self._frames_by_count(seeming)
+
+    def _ask(self, n: int) -> Places:
+        """Asks which of n frames are wanted, 0 of which need no asking; returns their places."""
+        numbers: list[int] = np.asarray(self._choose(n)).ravel().tolist() if n else []
         if numbers and not 0 <= min(numbers) <= max(numbers) < n:
             raise IndexError(f"frames {min(numbers)}..{max(numbers)} are wanted of {n}")
-        places: dict[int, list[int]] = {}
+        self.count = len(numbers)
+        places: Places = {}
         for place, number in enumerate(numbers):
             places.setdefault(number, []).append(place)
-        return cls(len(numbers), places)
+        return places
+
+    def _frames_by_count(self, seeming: int) -> Iterator[tuple[VideoFrame, list[int]]]:
+        """Decodes all frames and knows them by their place; again if there are not `seeming`."""
+        path, n = self._stream.path, seeming
+        for _ in range(2):
+            wanted = self._ask(n)
+            count = 0
+            for frame in all_frames(self._stream):
+                if count in wanted:
+                    yield frame, wanted[count]
+                count += 1
+            if not count:
+                raise SampleError(f"{path}: no frame of it can be decoded")
+            if count == n:
+                return
+            n = count
+        raise SampleError(f"{path}: decoding it twice gives different numbers of frames")
 
 
-def _visit_by_time(stream: VideoStream, timeline: Timeline, wanted: Places, visit: Visit) -> bool:
+def _frames_by_time(
+    stream: VideoStream, timeline: Timeline, wanted: Places
+) -> Generator[tuple[VideoFrame, list[int]], None, bool]:
     """Decodes from the nearest access before each wanted frame on, and knows frames by their time.
 
     Returns:
@@ -104,7 +118,7 @@ def _visit_by_time(stream: VideoStream, timeline: Timeline, wanted: Places, visi
                 if number is None or frame.pts != timeline.times[number]:
                     return False
                 if number in missing:
-                    _visit(stream, frame, wanted[number], visit)
+                    yield frame, wanted[number]
                     missing.remove(number)
                     if not missing:
                         break
@@ -159,24 +173,6 @@ def _decoded(stream: VideoStream, plan: _Plan, packets: VideoPackets) -> Iterato
     yield from stream.decode(None)
 
 
-def _visit_by_count(stream: VideoStream, choose: ChooseFrames, seeming: int, visit: Visit) -> int:
-    """Decodes all frames and knows them by their place; twice where there are not `seeming`."""
-    n = seeming
-    for _ in range(2):
-        wanted = Wanted.of(choose, n)
-        count = 0
-        for frame in all_frames(stream):
-            if count in wanted.places:
-                _visit(stream, frame, wanted.places[count], visit)
-            count += 1
-        if not count:
-            raise SampleError("no frame of it can be decoded", path=stream.path)
-        if count == n:
-            return wanted.count
-        n = count
-    raise SampleError("decoding it twice gives different numbers of frames", path=stream.path)
-
-
 def all_frames(stream: VideoStream) -> Iterator[VideoFrame]:
     """Decodes a stream from its first good frame to its end, or to where it is damaged.
 
@@ -204,8 +200,3 @@ def all_frames(stream: VideoStream) -> Iterator[VideoFrame]:
         yield from frames
         if packet is None:
             return
-
-
-def _visit(stream: VideoStream, frame: VideoFrame, places: list[int], visit: Visit) -> None:
-    with stream.faults("a frame cannot be converted to RGB"):
-        visit(frame, places)

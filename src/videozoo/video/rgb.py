@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
-UInt8Array = npt.NDArray[np.uint8]
-ResizeRule = Callable[[int, int], tuple[int, int]]
+from videozoo.video.geometry import ResizeRule, UInt8Array
 
 # Without these, chroma is taken from the nearest place and sums are cut off: pictures come out up
 # to two grey levels off, and darker.

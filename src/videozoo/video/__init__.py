@@ -1,0 +1,1 @@
+"""Exact frames of video files. This room knows errors and nothing else of videozoo."""
