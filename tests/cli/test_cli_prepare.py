@@ -12,7 +12,6 @@ from commands import Command
 
 from tiny import World, write_list
 from videos import write_video
-from videozoo.cli.prepare import in_bytes, in_time
 from videozoo.video.stream import VideoStream
 
 KILLED = """
@@ -145,20 +144,3 @@ def test_help_tells_a_newcomer_what_to_do(command: Command) -> None:
     for word in ("INPUT", "OUT", "--short-side", "--video-folder", "prepare.csv"):
         assert word in said
     assert "clips" in command("prepare", "--help").out
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0 B"), (999, "999 B"), (1234, "1.23 kB"), (999_900, "1 MB"), (4.2e9, "4.2 GB"),
-     (2.5e12, "2.5 TB")],
-)  # fmt: skip
-def test_sizes_in_words(number: float, text: str) -> None:
-    assert in_bytes(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.514, "0.51 s"), (42.4, "42 s"), (170, "3 min"), (5900, "98 min"), (9000, "2.5 h")],
-)
-def test_times_in_words(seconds: float, text: str) -> None:
-    assert in_time(seconds) == text

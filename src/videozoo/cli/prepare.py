@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,8 @@ from videozoo.processes import usable_cores
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from videozoo.data.clips.prepare_clips import Prepared
     from videozoo.prepare.features import FeatureList
-    from videozoo.prepare.run import Prepared
 
 app = typer.Typer(
     name="prepare",
@@ -78,18 +79,18 @@ def clips(
 
     from videozoo.cli.progress import progress
     from videozoo.cli.test import print_unreadable
-    from videozoo.prepare.recipe import ClipRecipe
-    from videozoo.prepare.run import prepare_clips
+    from videozoo.data.clips.prepare_clips import prepare_clips
+    from videozoo.video.write import Encoding
 
     console = Console(markup=False)  # paths may hold brackets
-    recipe = ClipRecipe(short_side=short_side, gop=gop, crf=crf, preset=preset)
+    encoding = Encoding(short_side=short_side, gop=gop, crf=crf, preset=preset)
     start = time.perf_counter()
     try:
         with progress(console, "prepare", 10) as report:
             done = prepare_clips(
                 Path(source).expanduser(),
                 Path(out).expanduser(),
-                recipe=recipe,
+                encoding=encoding,
                 video_folder=Path(video_folder).expanduser() if video_folder else None,
                 workers=workers,
                 report=report,
@@ -97,9 +98,10 @@ def clips(
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on where it was", highlight=False)
         raise typer.Exit(130) from None
-    print_unreadable([(row.path, row.reason) for row in done.unreadable], console, most=20)
-    _print_summary(done, Path(out), time.perf_counter() - start, console)
-    if done.unreadable:
+    unreadable = [(row.path, row.reason) for row in done.rows if row.status != "ok"]
+    print_unreadable(unreadable, console, most=20)
+    _print_summary(done, len(unreadable), Path(out), time.perf_counter() - start, console)
+    if unreadable:
         raise typer.Exit(2)
 
 
@@ -200,31 +202,18 @@ def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Conso
     )
 
 
-def _print_summary(done: Prepared, out: Path, seconds: float, console: Console) -> None:
+def _print_summary(
+    done: Prepared, unreadable: int, out: Path, seconds: float, console: Console
+) -> None:
+    from rich.filesize import decimal
+
+    listed = len(done.rows)
     before = f" ({done.before} of them before)" if done.before else ""
-    sizes = (sum(row.bytes for row in done.good), sum(row.new_bytes for row in done.good))
+    sizes = (sum(row.bytes for row in done.rows), sum(row.new_bytes for row in done.rows))
     text = (
-        f"{len(done.rows)} listed, {len(done.good)} prepared{before}, {len(done.unreadable)}"
-        f" unreadable; {in_bytes(sizes[0])} -> {in_bytes(sizes[1])} in {in_time(seconds)};"
+        f"{listed} listed, {listed - unreadable} prepared{before}, {unreadable} unreadable;"
+        f" {decimal(sizes[0])} -> {decimal(sizes[1])} in {timedelta(seconds=round(seconds))};"
         f" report: {out / 'prepare.csv'}"
     )
     console.print(text, highlight=False, soft_wrap=True)
     console.print(f"train on: {shlex.quote(str(done.data))}", highlight=False, soft_wrap=True)
-
-
-def in_bytes(number: float) -> str:
-    """Returns a size in a unit that people read, such as "1.2 GB"."""
-    for unit in ("B", "kB", "MB"):
-        if number < 999.5:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} GB" if number < 999.5 else f"{number / 1000:.3g} TB"
-
-
-def in_time(seconds: float) -> str:
-    """Returns a time in a unit that people read, such as "3 min"."""
-    if seconds < 99.5:
-        return f"{seconds:.2g} s"
-    if seconds < 99.5 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from videozoo.data.clips.listing import ClipEntry, Listing, read_listing
+from videozoo.data.clips.prepare_plan import refuse_pickles
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import SampleError, VideozooError
@@ -26,7 +27,6 @@ from videozoo.prepare.describe import (
     Moments,
     read_moments,
 )
-from videozoo.prepare.plan import refuse_pickles
 from videozoo.prepare.quantiser import Float, Quantiser, UInt8Array
 
 SCALE_FILE, RECIPE_FILE, LABEL_FILE = "scale.safetensors", "features.json", "labels.txt"

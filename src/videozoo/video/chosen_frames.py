@@ -91,11 +91,11 @@ class ChosenFrames:
                     yield frame, wanted[count]
                 count += 1
             if not count:
-                raise SampleError(f"{path}: no frame of it can be decoded")
+                raise SampleError("no frame of it can be decoded", path=path)
             if count == n:
                 return
             n = count
-        raise SampleError(f"{path}: decoding it twice gives different numbers of frames")
+        raise SampleError("decoding it twice gives different numbers of frames", path=path)
 
 
 def _frames_by_time(

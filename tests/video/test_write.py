@@ -1,4 +1,4 @@
-"""A prepared clip has the frames, times, colours and uprightness of its source."""
+"""A clip that is written anew has the frames, times, colours and uprightness of its source."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from videozoo.config import load_experiment
 from videozoo.data.clips.listing import ClipEntry
 from videozoo.data.clips.source import ClipSource
 from videozoo.errors import SampleError, VideozooError
-from videozoo.prepare.encode import EncodedClip, encode_clip
-from videozoo.prepare.recipe import ClipRecipe
 from videozoo.specs import find_spec
 from videozoo.video.chosen_frames import all_frames
 from videozoo.video.reader import probe_video, read_frames
 from videozoo.video.rgb import display_matrix
 from videozoo.video.stream import DecodingError, VideoStream
 from videozoo.video.timeline import read_timeline
+from videozoo.video.write import Encoding, WrittenClip, write_clip
 
-RECIPE = ClipRecipe(short_side=288, gop=4, preset="ultrafast")
+ENCODING = Encoding(short_side=288, gop=4, preset="ultrafast")
 B_FRAMES = {"x264-params": "keyint=12:bframes=3:b-pyramid=normal"}
 
 
-def encode(source: Path, recipe: ClipRecipe = RECIPE) -> tuple[Path, EncodedClip]:
+def encode(source: Path, encoding: Encoding = ENCODING) -> tuple[Path, WrittenClip]:
     target = source.with_name(f"{source.name}.new.mp4")
-    return target, encode_clip(source, target, recipe)
+    return target, write_clip(source, target, encoding=encoding)
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -85,7 +84,7 @@ def test_the_same_frames_in_the_same_order(name: str, how: dict, tmp_path: Path)
     n = how.pop("frames", 20)
     source = write_video(tmp_path / name, n, size=(96, 64), **how)
     path, clip = encode(source)
-    assert clip == EncodedClip(n, (96, 64), (96, 64))
+    assert clip == WrittenClip(n, (96, 64), (96, 64))
     assert [number_of(f) for f in frames_of(path)] == list(range(n))
     assert difference(source, path) < 6
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([source.name, path.name])
@@ -118,6 +117,34 @@ def test_times_stay(name: str, tmp_path: Path) -> None:
     if name.endswith(".mp4"):
         assert times_of(path) == [Fraction(t - 7, 25) for t in ticks]
     assert [number_of(f) for f in frames_of(path)] == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "wanted"),
+    [
+        (None, 0.2, range(5)),
+        (0.4, None, range(10, 20)),
+        (0.2, 0.4, range(5, 10)),
+        (0.21, 0.41, range(6, 11)),
+        (0.0, 9.0, range(20)),
+    ],
+)
+def test_a_part_has_the_frames_from_start_to_before_end(
+    start: float | None, end: float | None, wanted: range, tmp_path: Path
+) -> None:
+    source = write_video(tmp_path / "a.mp4", 20, options=B_FRAMES)
+    target = tmp_path / "part.mp4"
+    clip = write_clip(source, target, start=start, end=end, encoding=ENCODING)
+    assert clip.frames == len(wanted)
+    assert [number_of(f) for f in frames_of(target)] == list(wanted)
+    assert times_of(target) == [Fraction(i, 25) for i in range(len(wanted))]
+
+
+def test_a_part_behind_the_end_is_refused(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "a.mp4", 5)
+    with pytest.raises(SampleError, match=r"a\.mp4: no frame of it between 2 s and 3 s"):
+        write_clip(source, tmp_path / "b.mp4", start=2, end=3, encoding=ENCODING)
+    assert os.listdir(tmp_path) == ["a.mp4"]
 
 
 def test_frames_that_are_not_shown_stay_away(tmp_path: Path) -> None:
@@ -159,7 +186,7 @@ def test_sizes(
     size: tuple[int, int], short_side: int, wanted: tuple[int, int], tmp_path: Path
 ) -> None:
     source = write_video(tmp_path / "a.mp4", 5, size=size, pixels="yuv444p")
-    path, clip = encode(source, ClipRecipe(short_side=short_side, preset="ultrafast"))
+    path, clip = encode(source, Encoding(short_side=short_side, preset="ultrafast"))
     assert (clip.size, clip.new_size) == (size, wanted)
     assert frames_of(path)[0].shape == (3, wanted[1], wanted[0])
     assert [number_of(f) for f in frames_of(path)] == list(range(5))
@@ -177,12 +204,12 @@ def test_the_reader_resizes_prepared_clips_of_the_usual_size_as_it_did(
     for model in ("TSN", "STNET"):
         experiment = load_experiment(find_spec(model).keys, None)
         sizes = {experiment[mode].model_dump()["short_size"] for mode in ("TRAIN", "TEST")}
-        assert ClipRecipe().short_side not in sizes
+        assert Encoding().short_side not in sizes
 
 
 def test_a_single_pixel(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", 3, size=(1, 1), pixels="yuv444p")
-    assert encode(source)[1] == EncodedClip(3, (1, 1), (2, 2))
+    assert encode(source)[1] == WrittenClip(3, (1, 1), (2, 2))
 
 
 def write_colours(path: Path, codec: str, pixels: str, options: dict[str, str]) -> Path:
@@ -228,7 +255,7 @@ def test_colours_stay(
     name: str, codec: str, pixels: str, options: dict, short_side: int, tmp_path: Path
 ) -> None:
     source = write_colours(tmp_path / name, codec, pixels, options)
-    path, _ = encode(source, ClipRecipe(short_side=short_side, crf=4))
+    path, _ = encode(source, Encoding(short_side=short_side, crf=4))
     old_frame, new_frame = first_frame(source), first_frame(path)
     assert tags(new_frame) == ((6, 1) if old_frame.format.is_rgb else tags(old_frame))
     for old, new in zip(frames_of(source), frames_of(path), strict=True):
@@ -258,13 +285,13 @@ def test_unreadable_files(tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_written_ends_the_work(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", 3)
     with pytest.raises(VideozooError, match=r"b\.mp4: cannot be written") as caught:
-        encode_clip(source, tmp_path / "nowhere" / "b.mp4", RECIPE)
+        write_clip(source, tmp_path / "nowhere" / "b.mp4", encoding=ENCODING)
     assert not isinstance(caught.value, SampleError)
     if os.path.exists("/dev/full"):
         target = tmp_path / "c.mp4"
         os.symlink("/dev/full", tmp_path / f".{os.getpid()}.mp4.part")
         with pytest.raises(VideozooError, match=r"c\.mp4: cannot be written: No space") as caught:
-            encode_clip(source, target, RECIPE)
+            write_clip(source, target, encoding=ENCODING)
         assert not isinstance(caught.value, SampleError)
         assert not target.exists()
 
@@ -306,5 +333,11 @@ def test_the_pattern_survives_at_all() -> None:
 )
 def test_settings_out_of_range(wrong: dict, message: str) -> None:
     with pytest.raises(VideozooError) as caught:
-        ClipRecipe(**wrong)
+        Encoding(**wrong)
     assert message in str(caught.value)
+
+
+def test_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videozoo.video.write.ENCODER", "libnone")
+    with pytest.raises(VideozooError, match="is built without libnone"):
+        Encoding()

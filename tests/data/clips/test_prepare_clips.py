@@ -5,25 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import os
-import time
+from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import pieces
 import pytest
-from pieces import square
 
-from videos import number_of, write_video
+from videos import write_video
+from videozoo.data.clips import prepare_clips as module
 from videozoo.data.clips.listing import read_listing
+from videozoo.data.clips.prepare_clips import Job, Prepared, PreparedClip, prepare_clips
 from videozoo.errors import VideozooError
-from videozoo.prepare import run
-from videozoo.prepare.plan import Job
-from videozoo.prepare.recipe import ClipRecipe
-from videozoo.prepare.report import Row, open_report
-from videozoo.prepare.run import Prepared, prepare_clip, prepare_clips
-from videozoo.prepare.workers import Died, in_processes
 from videozoo.video.reader import read_frames
+from videozoo.video.write import Encoding, WrittenClip
 
-RECIPE = ClipRecipe(preset="ultrafast")
+ENCODING = Encoding(preset="ultrafast")
 
 
 @pytest.fixture
@@ -43,18 +41,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names the files that are encoded."""
     names: list[str] = []
-    encode = run.encode_clip
+    write = module.write_clip
 
-    def spy(source: Path, target: Path, recipe: ClipRecipe):  # type: ignore[no-untyped-def]
+    def spy(source: Path, target: Path, *, encoding: Encoding) -> WrittenClip:
         names.append(source.name)
-        return encode(source, target, recipe)
+        return write(source, target, encoding=encoding)
 
-    monkeypatch.setattr(run, "encode_clip", spy)
+    monkeypatch.setattr(module, "write_clip", spy)
     return names
 
 
 def prepare(spec: Path | str, out: Path | str = "out", **more: object) -> Prepared:
-    return prepare_clips(Path(spec), Path(out), recipe=RECIPE, workers=1, **more)  # type: ignore[arg-type]
+    return prepare_clips(Path(spec), Path(out), encoding=ENCODING, workers=1, **more)  # type: ignore[arg-type]
 
 
 def length(path: Path) -> int:
@@ -81,7 +79,8 @@ class TestFolders:
             "swim/deep/b.mp4",
         ]
         assert [length(Path("out", f)) for f in files()[2:]] == [4, 2, 3]
-        assert (len(done.rows), len(done.good), done.before, done.data) == (4, 3, 0, Path("out"))
+        assert [row.status for row in done.rows] == ["unreadable", "ok", "ok", "ok"]
+        assert (done.before, done.data) == (0, Path("out"))
 
     def test_the_report(self, folder: Path) -> None:
         done = prepare(folder)
@@ -136,7 +135,7 @@ class TestFolders:
         one = prepare(folder)
         told: list[tuple[int, int]] = []
         two = prepare_clips(
-            folder, Path("two"), recipe=RECIPE, workers=2, report=lambda *n: told.append(n)
+            folder, Path("two"), encoding=ENCODING, workers=2, report=lambda *n: told.append(n)
         )
         assert one.rows == two.rows
         assert told == [(i, 12) for i in range(1, 13)]
@@ -228,7 +227,7 @@ class TestLists:
             Path(place).mkdir()
             Path(place, "x.list").write_text(line)
         prepare("one/x.list")
-        with pytest.raises(VideozooError, match=r"out/x\.list: is the list made from .*one/x"):
+        with pytest.raises(VideozooError, match=r"out/x\.list: holds lines of another list of"):
             prepare("two/x.list")
 
 
@@ -253,20 +252,20 @@ class TestGoingOn:
     def test_a_stopped_run_goes_on(
         self, folder: Path, encoded: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        make = run.prepare_clip
+        make = module._prepare
 
-        def stop(job: Job, **more: object) -> Row:
-            if job.source.name == "a.avi":
+        def stop(job: Job, **more: object) -> PreparedClip:
+            if job[1].name == "a.avi":
                 raise KeyboardInterrupt
             return make(job, **more)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
-            patch.setattr(run, "prepare_clip", stop)
+            patch.setattr(module, "_prepare", stop)
             with pytest.raises(KeyboardInterrupt):
                 prepare(folder)
-        part = Path("out/prepare.csv.part")
-        assert len(part.read_text().splitlines()) == 3
-        with part.open("a") as file:
+        rows = Path("out/prepare.csv")
+        assert len(rows.read_text().splitlines()) == 3
+        with rows.open("a") as file:
             file.write("half a li")
         left_behind = Path("out/swim/.123.mp4.part")
         left_behind.parent.mkdir(exist_ok=True)
@@ -275,7 +274,6 @@ class TestGoingOn:
         assert prepare(folder).before == 1
         assert encoded == ["bad.mp4", "a.avi", "b.mp4"]
         assert [row["status"] for row in report()] == ["unreadable", "ok", "ok", "ok"]
-        assert not part.exists()
         assert not left_behind.exists()
 
     def test_what_was_prepared_outlives_its_source(self, folder: Path) -> None:
@@ -289,7 +287,7 @@ class TestGoingOn:
     def test_a_source_that_is_broken_now_leaves_no_old_clip(self, folder: Path) -> None:
         prepare(folder)
         (folder / "swim" / "a.avi").write_bytes(b"broken")
-        assert len(prepare(folder).unreadable) == 2
+        assert [row.status for row in prepare(folder).rows].count("unreadable") == 2
         assert not Path("out/swim/a.mp4").exists()
 
 
@@ -303,7 +301,7 @@ class TestRefusals:
         prepare(folder)
         before = files()
         with pytest.raises(VideozooError) as caught:
-            prepare_clips(folder, Path("out"), recipe=ClipRecipe(preset="ultrafast", gop=2))
+            prepare_clips(folder, Path("out"), encoding=Encoding(preset="ultrafast", gop=2))
         assert str(caught.value) == (
             "out: was prepared with gop 8, not with gop 2; give the same settings or another folder"
         )
@@ -355,56 +353,25 @@ class TestRefusals:
         Path("prepare.csv").write_text("path,label\ndata/swim/a.avi,1\n")
         assert "prepare.csv: a file of this name is written" in self.refused("prepare.csv")
 
-    def test_a_second_run_at_the_same_time(self, folder: Path) -> None:
-        prepare(folder)
-        with open_report(Path("out")):
-            assert "out: another run is preparing clips" in self.refused(folder)
-        assert prepare(folder).before == 3
-
-    def test_no_encoder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("videozoo.prepare.encode.ENCODER", "libnone")
-        assert "is built without libnone" in self.refused(folder)
-        assert not Path("out").exists()
-
 
 class TestProcesses:
-    def test_a_process_that_dies_costs_one_item(self) -> None:
-        results = dict(in_processes(square, range(7), 2))
-        died = results.pop(3)
-        assert isinstance(died, Died)
-        assert died.how == "signal SIGKILL"
-        assert results == {i: i * i for i in (0, 1, 2, 4, 5, 6)}
+    def each(self, names: list[str], processes: int) -> list[PreparedClip]:
+        out = Path.cwd()
+        left = deque((name, Path("/v", name)) for name in names)
+        return list(module._each(partial(pieces.prepare, out=out), left, processes, out))
 
-    def test_an_error_ends_the_work(self) -> None:
-        with pytest.raises(VideozooError, match="the disk is full"):
-            list(in_processes(square, [1, 9, 2, 2, 2, 2], 2))
-
-    def test_closing_does_not_wait(self) -> None:
-        results = in_processes(square, [1, 60, 60, 60], 2)
-        assert next(results) == (1, 1)
-        start = time.monotonic()
-        results.close()
-        assert time.monotonic() - start < 30
-
-    def test_the_clip_of_a_dead_process_is_unreadable(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    def test_a_process_that_dies_costs_one_clip(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def dying(work, items, processes):  # type: ignore[no-untyped-def]
-            for item in items:
-                if item.source.name == "a.avi":
-                    Path("out/swim").mkdir()
-                    Path("out/swim/.77.mp4.part").touch()
-                    yield item, Died(77, "signal SIGSEGV")
-                else:
-                    yield item, work(item)
+        monkeypatch.chdir(tmp_path)
+        names = ["a", "b", "deadly", "c", "d"]
+        rows = {row.new_path: row for row in self.each(names, 2)}
+        assert sorted(rows) == sorted(names)
+        assert rows["deadly"].reason == "/v/deadly: the process that encoded it died"
+        assert [rows[name].status for name in names] == ["ok", "ok", "unreadable", "ok", "ok"]
+        assert os.listdir() == []
 
-        monkeypatch.setattr(run, "in_processes", dying)
-        _, dead = prepare(folder).unreadable
-        assert dead.reason.endswith("a.avi: the process that encoded it died (signal SIGSEGV)")
-        assert "swim/.77.mp4.part" not in files()
-
-
-def test_one_clip(folder: Path) -> None:
-    row = prepare_clip(Job(folder / "swim" / "a.avi", "x/y.mp4"), out=Path("o"), recipe=RECIPE)
-    assert (row.status, row.frames) == ("ok", 2)
-    assert [number_of(f) for f in read_frames(Path("o/x/y.mp4"), lambda n: range(n))] == [0, 1]  # type: ignore[arg-type, return-value]
+    def test_a_fault_ends_the_work(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(VideozooError, match="the disk is full"):
+            self.each(["a", "full", "b", "c"], 2)
