@@ -13,7 +13,7 @@ import videozoo
 
 SOURCES = Path(videozoo.__file__).parent
 APART = {"models", "data", "metrics", "checkpoints"}
-LIBRARY = APART | {"video", "tasks", "predict", "reports", "demo", "prepare", "bench", "zoo"}
+LIBRARY = APART | {"video", "tasks", "predict", "reports", "demo", "encoders", "bench", "zoo"}
 
 
 def imported_by(package: str) -> set[str]:

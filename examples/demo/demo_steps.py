@@ -27,11 +27,11 @@ from videozoo.config import Experiment, resolve
 from videozoo.config.ini import Values, format_config
 from videozoo.data.batches import UInt8Array
 from videozoo.config.ini import Values, format_config
+from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
+from videozoo.encoders.write_records import prepare_features
+from videozoo.files import write_text
 from videozoo.predict.predictor import Result
 from videozoo.predict.weights import load_weights
-from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
-from videozoo.prepare.features import prepare_features
-from videozoo.files import write_text
 from videozoo.specs import find_spec
 from videozoo.video.reader import read_frames
 

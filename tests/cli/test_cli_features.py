@@ -12,9 +12,9 @@ from commands import Command
 from tiny import FEATURE_SIZES, World, write_list
 from videos import write_video
 from videozoo.data.youtube8m.source import YouTube8MSource
+from videozoo.encoders.describe import FeatureRecipe, FrameDescriber, read_moments
+from videozoo.encoders.quantiser import Quantiser
 from videozoo.predict.weights import load_weights
-from videozoo.prepare.describe import FeatureRecipe, FrameDescriber, read_moments
-from videozoo.prepare.quantiser import Quantiser
 
 
 def source_of(path: Path) -> YouTube8MSource:

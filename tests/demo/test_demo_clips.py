@@ -9,7 +9,7 @@ import pytest
 
 from demo_clips import make_clips, write_clip
 from demo_scenes import CLASSES, draw_scene
-from videozoo.prepare.sound import RATE, read_sound
+from videozoo.encoders.sound import RATE, read_sound
 
 
 def _decode(path: Path) -> np.ndarray:

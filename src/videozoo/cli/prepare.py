@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videozoo.data.clips.prepare_clips import Prepared
-    from videozoo.prepare.features import FeatureList
+    from videozoo.encoders.write_records import FeatureList
 
 app = typer.Typer(
     name="prepare",
@@ -151,8 +151,8 @@ def features(
     from videozoo.cli.doors import choose_device
     from videozoo.cli.progress import progress
     from videozoo.cli.weights import named_weights
-    from videozoo.prepare.describe import FeatureRecipe, FrameDescriber
-    from videozoo.prepare.features import prepare_features
+    from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
+    from videozoo.encoders.write_records import prepare_features
 
     console = Console(markup=False)  # paths may hold brackets
     recipe = FeatureRecipe(rate=rate, most=most, sound=sound)
@@ -184,7 +184,7 @@ def features(
 
 def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Console) -> None:
     from videozoo.cli.test import print_unreadable
-    from videozoo.prepare.describe import BANDS
+    from videozoo.encoders.describe import BANDS
 
     for found in lists:
         print_unreadable(found.unreadable, console, most=20)

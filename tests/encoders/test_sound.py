@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
+from videozoo.encoders.sound import RATE, log_mel, mel_filters, read_sound
 from videozoo.errors import SampleError
-from videozoo.prepare.sound import RATE, log_mel, mel_filters, read_sound
 
 
 def _tone(hertz: float, seconds: float = 1.0) -> np.ndarray:

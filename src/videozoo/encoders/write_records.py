@@ -19,15 +19,15 @@ from videozoo.data.clips.listing import ClipEntry, Listing, read_listing
 from videozoo.data.clips.prepare_plan import refuse_pickles
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
-from videozoo.errors import SampleError, VideozooError
-from videozoo.files import make_folder, write_bytes, write_csv, write_json, write_text
-from videozoo.prepare.describe import (
+from videozoo.encoders.describe import (
     FeatureRecipe,
     FrameDescriber,
     Moments,
     read_moments,
 )
-from videozoo.prepare.quantiser import Float, Quantiser, UInt8Array
+from videozoo.encoders.quantiser import Float, Quantiser, UInt8Array
+from videozoo.errors import SampleError, VideozooError
+from videozoo.files import make_folder, write_bytes, write_csv, write_json, write_text
 
 SCALE_FILE, RECIPE_FILE, LABEL_FILE = "scale.safetensors", "features.json", "labels.txt"
 SHARD = 500  # videos

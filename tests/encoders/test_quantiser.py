@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from videozoo.prepare.quantiser import Quantiser
+from videozoo.encoders.quantiser import Quantiser
 
 
 def _dequantise(q: np.ndarray) -> np.ndarray:

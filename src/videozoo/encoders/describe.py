@@ -18,14 +18,16 @@ from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.batches import Int64Array, UInt8Array
 from videozoo.data.framing import Crop, resized_size
 from videozoo.data.transforms import normalise_clips
+from videozoo.encoders.quantiser import Float
+from videozoo.encoders.sound import log_mel, read_sound
 from videozoo.errors import SampleError, VideozooError
 from videozoo.models.tsn import TSN
 from videozoo.predict.folding import ready_to_score
 from videozoo.predict.scoring import autocast
 from videozoo.predict.weights import LoadedWeights
-from videozoo.prepare.quantiser import Float
-from videozoo.prepare.sound import log_mel, read_sound
 from videozoo.config.clip_keys import ClipSettings
+from videozoo.encoders.quantiser import Float
+from videozoo.encoders.sound import log_mel, read_sound
 from videozoo.video.reader import probe_video, read_clip
 
 BANDS = 64  # of the sound's spectra

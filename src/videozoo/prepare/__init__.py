@@ -1,1 +1,0 @@
-"""Data made quicker to read, once, before training."""
