@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from videozoo.data.augment import DevicePolicy
-from videozoo.data.batches import Batch, Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
-from videozoo.data.loader import ChunkReader, Stop, checked, make_loader
-from videozoo.data.samplers import StepSampler, epoch_order
+from videozoo.data.batch import Batch, ClipBatch
+from videozoo.data.collate import collate_clips
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.loader import FatalDataError, MicroBatchReader, make_loader, raise_if_fatal
+from videozoo.data.sample import ClipSample, Unreadable
+from videozoo.data.sampler import MicroBatch, StepSampler, epoch_order
 from videozoo.errors import SampleError, VideozooError
 
 
-class NumberSource:
+class Numbers(VideoDataset):
     """Clips that show their number; where `rng` draws, they show what it drew too."""
 
     def __init__(
@@ -35,24 +38,24 @@ class NumberSource:
     def name(self, index: int) -> str:
         return f"clip {index}"
 
-    def read(self, index: int, rng: np.random.Generator | None) -> ClipSample:
+    def read(self, index: int, rng: np.random.Generator | None = None) -> ClipSample:
         if index in self.unreadable:
             raise SampleError(f"{index} is torn")
         if index in self.wrong:
             raise VideozooError(f"label of {index} is out of range")
         drawn = 0 if rng is None else int(rng.integers(1, 256))
         clip = np.array([index, drawn], dtype=np.uint8).reshape(1, 2, 1, 1)
-        return ClipSample(f"clip {index}", clip, None if index in self.unlabelled else index)
+        return ClipSample(f"clip {index}", clip, None if index in self.unlabelled else (index,))
 
     def placeholder(self) -> ClipSample:
         return ClipSample("", np.zeros((1, 2, 1, 1), dtype=np.uint8), None)
 
-    def collate(self, samples: Sequence[Any], **rest: Any) -> Batch:
-        return collate_clips(samples, **rest)
+    def collate(self, samples: Iterable[Any], **_: Any) -> Batch:
+        return collate_clips(samples)
 
 
 def read_epochs(
-    source: NumberSource,
+    dataset: Numbers,
     *,
     workers: int | None,
     training: bool = True,
@@ -60,14 +63,14 @@ def read_epochs(
     **more: int,
 ) -> list[ClipBatch]:
     sampler = StepSampler(
-        len(source), batch_size=4, chunk_size=2, shuffle=training, seed=more.get("seed", 0)
+        len(dataset), batch_size=4, micro_batch_size=2, shuffle=training, seed=more.get("seed", 0)
     )
-    loader = make_loader(source, sampler, training=training, num_workers=workers, **more)
+    loader = make_loader(dataset, sampler, training=training, num_workers=workers, **more)
     batches: list[ClipBatch] = []
     for epoch in range(epochs):
         sampler.set_epoch(epoch)
         for batch in loader:
-            whole = checked(batch)
+            whole = raise_if_fatal(batch)
             assert isinstance(whole, ClipBatch)
             batches.append(whole)
     return batches
@@ -78,23 +81,23 @@ def clips_of(batches: Sequence[ClipBatch]) -> list[list[list[int]]]:
 
 
 def test_batches_come_in_the_samplers_order() -> None:
-    batches = read_epochs(NumberSource(10), workers=0, training=False)
+    batches = read_epochs(Numbers(10), workers=0, training=False)
     assert [b.videos for b in batches] == [[f"clip {i}", f"clip {i + 1}"] for i in range(0, 10, 2)]
-    assert [b.chunk.step for b in batches if b.chunk] == [0, 0, 1, 1, 2]
-    shuffled = read_epochs(NumberSource(10), workers=0, seed=3)
+    assert [b.micro_batch.step for b in batches if b.micro_batch] == [0, 0, 1, 1, 2]
+    shuffled = read_epochs(Numbers(10), workers=0, seed=3)
     order = epoch_order(10, seed=3, epoch=0).tolist()
     assert [int(i) for b in shuffled for i in b.labels] == order
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(workers: int) -> None:
-    source = NumberSource(11, unreadable=[4, 7])
-    alone = read_epochs(source, workers=0, epochs=2)
-    helped = read_epochs(source, workers=workers, epochs=2)
+    dataset = Numbers(11, unreadable=[4, 7])
+    alone = read_epochs(dataset, workers=0, epochs=2)
+    helped = read_epochs(dataset, workers=workers, epochs=2)
     assert clips_of(helped) == clips_of(alone)
     for one, other in zip(alone, helped, strict=True):
-        assert (one.chunk, one.unreadable, one.videos) == (
-            other.chunk,
+        assert (one.micro_batch, one.unreadable, one.videos) == (
+            other.micro_batch,
             other.unreadable,
             other.videos,
         )
@@ -104,7 +107,7 @@ def test_workers_change_nothing(workers: int) -> None:
 
 def test_what_is_drawn_depends_on_seed_epoch_and_index() -> None:
     def drawn(*, epochs: int, seed: int) -> list[dict[int, int]]:
-        batches = read_epochs(NumberSource(8), workers=0, epochs=epochs, seed=seed)
+        batches = read_epochs(Numbers(8), workers=0, epochs=epochs, seed=seed)
         pairs = [pair for clip in clips_of(batches) for pair in clip]
         return [dict(pairs[e * 8 : e * 8 + 8]) for e in range(epochs)]
 
@@ -114,76 +117,78 @@ def test_what_is_drawn_depends_on_seed_epoch_and_index() -> None:
     assert first == drawn(epochs=1, seed=0)[0]
     assert len(set(first.values())) > 1
     for index, value in first.items():
-        reader = ChunkReader(NumberSource(8), training=True, seed=0)
-        batch = checked(reader[Chunk(epoch=0, step=5, indices=(index,), step_size=1, last=True)])
+        reader = MicroBatchReader(Numbers(8), training=True, seed=0)
+        batch = raise_if_fatal(
+            reader[MicroBatch(epoch=0, step=5, indices=(index,), step_size=1, last=True)]
+        )
         assert isinstance(batch, ClipBatch)
         assert batch.clips.flatten().tolist() == [index, value]
 
 
 def test_nothing_is_drawn_in_test() -> None:
-    batches = read_epochs(NumberSource(4), workers=0, training=False)
+    batches = read_epochs(Numbers(4), workers=0, training=False)
     assert [pair[1] for clip in clips_of(batches) for pair in clip] == [0, 0, 0, 0]
 
 
 def test_unreadable_samples_are_left_out_and_named() -> None:
-    batches = read_epochs(NumberSource(4, unreadable=[1]), workers=0, training=False)
+    batches = read_epochs(Numbers(4, unreadable=[1]), workers=0, training=False)
     assert batches[0].videos == ["clip 0"]
     assert batches[0].unreadable == [Unreadable(1, "clip 1", "1 is torn")]
     assert batches[0].weights.tolist() == [1.0]
     assert batches[1].unreadable == []
 
 
-def test_a_chunk_without_a_readable_sample_becomes_a_placeholder() -> None:
-    batches = read_epochs(NumberSource(4, unreadable=[0, 1]), workers=0, training=False)
+def test_a_micro_batch_without_a_readable_sample_becomes_a_placeholder() -> None:
+    batches = read_epochs(Numbers(4, unreadable=[0, 1]), workers=0, training=False)
     assert batches[0].videos == [""]
     assert batches[0].weights.tolist() == [0.0]
     assert [u.index for u in batches[0].unreadable] == [0, 1]
     assert batches[1].weights.tolist() == [1.0, 1.0]
 
 
-def test_an_empty_chunk_becomes_a_placeholder() -> None:
-    reader = ChunkReader(NumberSource(3), training=True)
-    batch = checked(reader[Chunk(epoch=0, step=0, indices=(), step_size=1, last=True)])
+def test_an_empty_micro_batch_becomes_a_placeholder() -> None:
+    reader = MicroBatchReader(Numbers(3), training=True)
+    batch = raise_if_fatal(reader[MicroBatch(epoch=0, step=0, indices=(), step_size=1, last=True)])
     assert batch.weights.tolist() == [0.0]
     assert batch.unreadable == []
 
 
 def test_training_leaves_out_what_has_no_label() -> None:
-    source = NumberSource(4, unlabelled=[2])
-    training = read_epochs(source, workers=0)
+    dataset = Numbers(4, unlabelled=[2])
+    training = read_epochs(dataset, workers=0)
     assert sorted(v for b in training for v in b.videos) == ["clip 0", "clip 1", "clip 3"]
     (lost,) = [u for b in training for u in b.unreadable]
     assert lost.video == "clip 2"
     assert "class" in lost.reason
-    testing = read_epochs(source, workers=0, training=False)
+    testing = read_epochs(dataset, workers=0, training=False)
     assert [v for b in testing for v in b.videos] == [f"clip {i}" for i in range(4)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_fault_of_the_config_stops(workers: int) -> None:
     with pytest.raises(VideozooError, match=r"^label of 2 is out of range$"):
-        read_epochs(NumberSource(4, wrong=[2]), workers=workers)
+        read_epochs(Numbers(4, wrong=[2]), workers=workers)
 
 
-def test_checked_passes_batches_and_raises_stops() -> None:
-    batch = read_epochs(NumberSource(1), workers=0)[0]
-    assert checked(batch) is batch
+def test_raise_if_fatal_passes_batches_and_raises_errors() -> None:
+    batch = read_epochs(Numbers(1), workers=0)[0]
+    assert raise_if_fatal(batch) is batch
     with pytest.raises(VideozooError, match="no such class"):
-        checked(Stop("no such class", batch))
+        raise_if_fatal(FatalDataError("no such class", batch))
 
 
 def test_short_lists_need_no_workers() -> None:
-    sampler = StepSampler(3, batch_size=4, chunk_size=4, shuffle=False)
-    assert make_loader(NumberSource(3), sampler, training=False, num_workers=None).num_workers == 0
+    sampler = StepSampler(3, batch_size=4, micro_batch_size=4, shuffle=False)
+    assert make_loader(Numbers(3), sampler, training=False, num_workers=None).num_workers == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
 def test_there_are_no_more_workers_than_cores_this_process_may_use() -> None:
-    sampler = StepSampler(64, batch_size=4, chunk_size=4, shuffle=False)
+    sampler = StepSampler(64, batch_size=4, micro_batch_size=4, shuffle=False)
     all_cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(all_cores)})
     try:
-        loader = make_loader(NumberSource(64), sampler, training=False, num_workers=None)
+        loader = make_loader(Numbers(64), sampler, training=False, num_workers=None)
     finally:
         os.sched_setaffinity(0, all_cores)
     assert loader.num_workers == 1
@@ -192,17 +197,17 @@ def test_there_are_no_more_workers_than_cores_this_process_may_use() -> None:
 def balanced_batches(*, workers: int) -> list[ClipBatch]:
     """Two samples of class 0 and six of class 1, drawn equally often and jittered."""
     sampler = StepSampler(
-        8, batch_size=4, chunk_size=4, shuffle=True, seed=1, classes=[(0,)] * 2 + [(1,)] * 6
+        8, batch_size=4, micro_batch_size=4, shuffle=True, seed=1, classes=[(0,)] * 2 + [(1,)] * 6
     )
     loader = make_loader(
-        NumberSource(8),
+        Numbers(8),
         sampler,
         training=True,
         num_workers=workers,
         seed=1,
         policy=DevicePolicy(mixup_alpha=0.5),
     )
-    batches = [checked(batch) for batch in loader]
+    batches = [raise_if_fatal(batch) for batch in loader]
     assert all(isinstance(batch, ClipBatch) for batch in batches)
     return batches  # type: ignore[return-value]
 
@@ -224,11 +229,13 @@ def test_workers_change_nothing_of_a_balanced_and_jittered_epoch() -> None:
         assert torch.equal(one.draws, other.draws)
 
 
-def test_a_policy_changes_nothing_of_what_a_source_draws() -> None:
-    chunk = Chunk(epoch=0, step=0, indices=(3, 5), step_size=2, last=True)
-    source = NumberSource(8, unreadable=[5])
-    plain = checked(ChunkReader(source, training=True)[chunk])
-    jittered = checked(ChunkReader(source, training=True, policy=DevicePolicy(0.5))[chunk])
+def test_a_policy_changes_nothing_of_what_a_data_set_draws() -> None:
+    micro_batch = MicroBatch(epoch=0, step=0, indices=(3, 5), step_size=2, last=True)
+    dataset = Numbers(8, unreadable=[5])
+    plain = raise_if_fatal(MicroBatchReader(dataset, training=True)[micro_batch])
+    jittered = raise_if_fatal(
+        MicroBatchReader(dataset, training=True, policy=DevicePolicy(0.5))[micro_batch]
+    )
     assert isinstance(plain, ClipBatch)
     assert isinstance(jittered, ClipBatch)
     assert plain.draws is None

@@ -122,6 +122,9 @@ def test_other_names_are_refused(function: object, args: tuple[object, ...]) -> 
         b"\x80\x02]r\xff\xff\xff\x7f",
         b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x00abc",
         b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".",
+        b"\x80\x05\x96\x00\x00\x00\xc0\x00\x00\x00\x00a",  # a bytearray of 3 GiB
+        b"\x80\x04)" + b"q\x000h\x00h\x00\x86" * 40 + b"}h\x00K\x01s.",  # hashed for ever
+        b"\x80\x04\x8f.",
         b"hello, this is text\n",
         b"",
     ],
@@ -159,6 +162,18 @@ def test_a_list_held_a_billion_times_takes_no_time() -> None:
         value = [value, value]
     found = load_pickle(pickle.dumps(value), what="x")
     assert found[0] is found[1]
+
+
+@pytest.mark.parametrize("module", ["_codecs", "builtins"])
+def test_one_text_made_into_bytes_again_and_again_is_refused(module: str) -> None:
+    name, text = ("encode", b"X") if module == "_codecs" else ("bytearray", b"B")
+    content = protocol_2(module, name, b"")[:-2] + b"q\x000"
+    content += text + (1 << 16).to_bytes(4, "little") + b"a" * (1 << 16) + b"q\x010"
+    content += b"X\x06\x00\x00\x00latin1q\x020]"
+    call = b"h\x00h\x01h\x02\x86R" if module == "_codecs" else b"h\x00h\x01\x85R"
+    assert len(load_pickle(content + call + b"a.", what="x")[0]) == 1 << 16
+    with pytest.raises(SampleError, match="again and again"):
+        load_pickle(content + (call + b"a") * 1000 + b".", what="x")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9, 0.999])

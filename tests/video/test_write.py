@@ -13,8 +13,8 @@ from av.video.frame import PictureType, VideoFrame
 
 from videos import number_of, pattern, set_display_matrix, skip_by_edit_list, write_video
 from videozoo.config import load_experiment
-from videozoo.data.clips.listing import ClipEntry
-from videozoo.data.clips.source import ClipSource
+from videozoo.data.clips.clip_list import ClipEntry
+from videozoo.data.clips.dataset import ClipDataset
 from videozoo.errors import SampleError, VideozooError
 from videozoo.specs import find_spec
 from videozoo.video.chosen_frames import all_frames
@@ -50,7 +50,7 @@ def difference(
 ) -> float:
     """Mean absolute difference of the clips that the reader makes of two files."""
     clips = [
-        ClipSource(
+        ClipDataset(
             [ClipEntry(p, None, str(p))],
             num_classes=1,
             seg_num=3,

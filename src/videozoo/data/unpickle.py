@@ -13,7 +13,7 @@ import codecs
 import io
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from videozoo.errors import SampleError, VideozooError
 
-_PLAIN = (type(None), bool, int, float, str, bytes, bytearray, np.generic, np.ndarray)
+_SCALARS = (type(None), bool, int, float, str, bytes)
+_PLAIN = (*_SCALARS, bytearray, np.generic, np.ndarray)
 _KINDS = "biufcSU"  # booleans, numbers and strings of fixed size: nothing that holds references
 
 
@@ -51,7 +52,9 @@ def load_pickle(source: Path | str | bytes, *, what: str) -> Any:
 
 def _load(file: BinaryIO, named: str) -> Any:
     try:
-        return _plain(_Unpickler(file).load(), {})
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        return _plain(_Unpickler(file, size).load(), {})
     except _ForbiddenNameError as error:
         raise VideozooError(
             f"{named} wants to run {error} when it is unpickled: it is not a data file; "
@@ -72,12 +75,13 @@ class _ForbiddenNameError(Exception):
 class _Admitted:
     """A callable that a pickle may name, and that the pickle cannot change."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_make", "_spend")
 
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[..., Any], spend: Callable[[int], None]) -> None:
+        self._make, self._spend = make, spend
 
     def __call__(self, *args: Any) -> Any:
+        self._spend(sum(len(arg) for arg in args if isinstance(arg, (str, bytes, bytearray))))
         return self._make(*args)
 
     def __setstate__(self, state: object) -> None:
@@ -179,19 +183,75 @@ _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-class _Unpickler(pickle._Unpickler):
+_Readable: Any = pickle._Unpickler  # its methods and its stack are not in the type stubs
+
+
+class _Unpickler(_Readable):  # type: ignore[misc]
     # The standard library's version in Python, as fast for a few large values: the one in C can
     # take gigabytes for a single damaged number.
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         # "bytes": text of Python 2 has no known encoding, and its arrays lie in such text
         super().__init__(file, encoding="bytes")
+        self._left = 2 * size  # bytes that calls may take: what is written is taken once or twice
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise pickle.UnpicklingError("the same bytes again and again")
 
     def find_class(self, module: str, name: str) -> Any:
         make = _ADMITTED.get((module, name))
         if make is None:
             raise _ForbiddenNameError(f"{module}.{name}")
-        return _Admitted(make)
+        return _Admitted(make, self._spend)
+
+    def load_build(self) -> None:
+        """Gives a description its state; the bytes of an array are in it."""
+        state = self.stack[-1]
+        if isinstance(state, tuple):
+            self._spend(sum(len(part) for part in state if isinstance(part, (str, bytes))))
+        super().load_build()
+
+    def load_bytearray8(self) -> None:
+        """Reads a bytearray as bytes are read: the standard library clears the memory first."""
+        self.load_binbytes8()
+        self.stack[-1] = bytearray(self.stack[-1])
+
+    def load_setitem(self) -> None:
+        """Sets an item of a dict whose key is plain."""
+        _check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Sets items of a dict whose keys are plain."""
+        _check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        """Makes a dict whose keys are plain."""
+        _check_keys(self.stack[::2])
+        super().load_dict()
+
+    dispatch = {
+        code: call
+        for code, call in _Readable.dispatch.items()
+        if code not in (*pickle.EMPTY_SET, *pickle.ADDITEMS, *pickle.FROZENSET)
+    } | {
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+    }
+
+
+def _check_keys(keys: Sequence[Any]) -> None:
+    # Tuples in tuples may be the same ones again and again, and hashing them take for ever.
+    for key in keys:
+        for part in key if isinstance(key, tuple) else (key,):
+            if not isinstance(part, (*_SCALARS, np.generic)):
+                raise pickle.UnpicklingError("a key that is not plain")
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Reads every sample of a source in parallel and keeps what it found, so that it can go on."""
+"""Reads every sample of a dataset in parallel and keeps what it found, so that it can go on."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from pathlib import Path
 
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from videozoo.data.loader import SampleSource, as_it_is, one_thread
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.loader import as_it_is, one_thread
+from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import write_csv
-from videozoo.processes import usable_cores
 
 HEADER = ("index", "sample", "status", "reason")
 Found = tuple[int, str, str]
 
 
 class _Checks(Dataset[Found]):
-    def __init__(self, source: SampleSource) -> None:
-        self.source = source
+    def __init__(self, dataset: VideoDataset) -> None:
+        self.dataset = dataset
 
     def __getitem__(self, index: int) -> Found:
         try:
-            self.source.read(index, None)
+            self.dataset.read(index, None)
         except VideozooError as error:
-            return index, self.source.name(index), str(error)
-        return index, self.source.name(index), ""
+            return index, self.dataset.name(index), str(error)
+        return index, self.dataset.name(index), ""
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.dataset)
 
 
 def scan_samples(
-    source: SampleSource,
+    dataset: VideoDataset,
     out: Path,
     *,
     workers: int | None,
@@ -45,7 +46,7 @@ def scan_samples(
     """Reads every sample; keeps what it finds beside `out` until all are read.
 
     Args:
-        source: the samples.
+        dataset: the samples.
         out: the csv to write: index, sample, status (ok, unusable), reason.
         workers: processes; None: the cores.
         restart: forget what an earlier, stopped scan of the same list found.
@@ -58,22 +59,22 @@ def scan_samples(
         VideozooError: `out` cannot be written.
     """
     part = out.with_name(f"{out.name}.part")
-    stamp = _stamp(source)
+    stamp = _stamp(dataset)
     found = {} if restart else _read_part(part, stamp)
-    left = [i for i in range(len(source)) if i not in found]
+    left = [i for i in range(len(dataset)) if i not in found]
     # Written anew, for the last line of a stopped scan may be half there.
     write_csv(part, [stamp], ((index, *found[index]) for index in sorted(found)))
     try:
         with part.open("a", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            for index, name, reason in _check(source, left, workers):
+            for index, name, reason in _check(dataset, left, workers):
                 found[index] = (name, reason)
                 writer.writerow([index, name, reason])
                 file.flush()
-                report(len(found), len(source))
+                report(len(found), len(dataset))
     except OSError as error:
         raise VideozooError(f"{part}: cannot be written: {error.strerror}") from None
-    rows = [found[index] for index in range(len(source))]
+    rows = [found[index] for index in range(len(dataset))]
     write_csv(
         out,
         HEADER,
@@ -83,10 +84,10 @@ def scan_samples(
     return rows
 
 
-def _check(source: SampleSource, left: list[int], workers: int | None) -> Iterator[Found]:
+def _check(dataset: VideoDataset, left: list[int], workers: int | None) -> Iterator[Found]:
     processes = min(workers or usable_cores(), max(1, len(left) // 4))
     loader: DataLoader[Found] = DataLoader(
-        Subset(_Checks(source), left),
+        Subset(_Checks(dataset), left),
         batch_size=None,
         collate_fn=as_it_is,
         num_workers=processes if processes > 1 else 0,
@@ -95,11 +96,11 @@ def _check(source: SampleSource, left: list[int], workers: int | None) -> Iterat
     yield from loader
 
 
-def _stamp(source: SampleSource) -> str:
+def _stamp(dataset: VideoDataset) -> str:
     names = hashlib.sha256()
-    for index in range(len(source)):
-        names.update(source.name(index).encode("utf-8", "surrogateescape") + b"\0")
-    return f"scan of {len(source)} samples {names.hexdigest()[:16]}"
+    for index in range(len(dataset)):
+        names.update(dataset.name(index).encode("utf-8", "surrogateescape") + b"\0")
+    return f"scan of {len(dataset)} samples {names.hexdigest()[:16]}"
 
 
 def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:

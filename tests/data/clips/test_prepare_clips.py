@@ -15,7 +15,7 @@ import pytest
 
 from videos import write_video
 from videozoo.data.clips import prepare_clips as module
-from videozoo.data.clips.listing import read_listing
+from videozoo.data.clips.clip_list import read_listing
 from videozoo.data.clips.prepare_clips import Job, Prepared, PreparedClip, prepare_clips
 from videozoo.errors import VideozooError
 from videozoo.video.reader import read_frames
@@ -51,8 +51,8 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return names
 
 
-def prepare(spec: Path | str, out: Path | str = "out", **more: object) -> Prepared:
-    return prepare_clips(Path(spec), Path(out), encoding=ENCODING, workers=1, **more)  # type: ignore[arg-type]
+def prepare(source: Path | str, out: Path | str = "out", **more: object) -> Prepared:
+    return prepare_clips(Path(source), Path(out), encoding=ENCODING, workers=1, **more)  # type: ignore[arg-type]
 
 
 def length(path: Path) -> int:
@@ -114,8 +114,8 @@ class TestFolders:
         prepare(folder)
         old, new = read_listing(folder), read_listing("out")
         assert new.class_names == old.class_names == ["jump", "run", "swim"]
-        labels = {entry.path.stem: entry.label for entry in old.entries}
-        assert {entry.path.stem: entry.label for entry in new.entries} == {
+        labels = {entry.path.stem: entry.labels for entry in old.entries}
+        assert {entry.path.stem: entry.labels for entry in new.entries} == {
             stem: label for stem, label in labels.items() if stem != "bad"
         }
 
@@ -157,7 +157,9 @@ class TestLists:
         names = ["no", "a label", "yes"]
         old = read_listing("train.list", class_names=names)
         new = read_listing(done.data, class_names=names)
-        assert [e.label for e in new.entries] == [e.label for e in old.entries] == [2, 1, 0]
+        assert (
+            [e.labels for e in new.entries] == [e.labels for e in old.entries] == [(2,), (1,), (0,)]
+        )
         assert [length(e.path) for e in new.entries[:2]] == [2, 4]
         assert not new.entries[2].path.exists()  # unreadable, as it was
 
@@ -178,7 +180,7 @@ class TestLists:
         )
         new, old = read_listing(done.data), read_listing(folder / "some.csv")
         assert new.class_names == old.class_names == ["run", "swim, far"]
-        assert [e.label for e in new.entries] == [e.label for e in old.entries]
+        assert [e.labels for e in new.entries] == [e.labels for e in old.entries]
 
     def test_the_csv_of_kinetics(self, folder: Path) -> None:
         videos = Path("videos")
@@ -195,7 +197,7 @@ class TestLists:
         assert files()[:2] == ["a class/abc_000001_000011.mp4", "a class/x-_000010_000020.mp4"]
         new = read_listing(done.data)  # the videos lie beside it
         old = read_listing("val.csv", video_folder=videos)
-        assert [e.label for e in new.entries] == [e.label for e in old.entries]
+        assert [e.labels for e in new.entries] == [e.labels for e in old.entries]
         assert [e.path.exists() for e in new.entries] == [True, False, True]
         assert [row.status for row in done.rows] == ["ok", "unreadable", "ok"]
         assert done.rows[1].reason.endswith("no such file")
@@ -375,3 +377,20 @@ class TestProcesses:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(VideozooError, match="the disk is full"):
             self.each(["a", "full", "b", "c"], 2)
+
+
+def test_a_second_run_into_a_folder_waits_for_the_first(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        write_video(tmp_path / "videos" / name / "one.mp4", 4)
+    out = tmp_path / "out"
+    seen: list[str] = []
+
+    def report(done: int, total: int) -> None:
+        with pytest.raises(VideozooError, match="another run is preparing clips into it"):
+            prepare_clips(tmp_path / "videos", out, encoding=ENCODING, workers=1)
+        seen.append("refused")
+
+    prepare_clips(tmp_path / "videos", out, encoding=ENCODING, workers=1, report=report)
+    assert seen == ["refused"] * 2
+    assert not list(out.glob(".*"))

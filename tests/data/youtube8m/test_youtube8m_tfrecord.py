@@ -117,27 +117,20 @@ def test_a_file_that_shrank_or_vanished_is_a_sample_error(file: Path) -> None:
         index_shard(file.with_name("b"))
 
 
-@pytest.mark.parametrize("missing", [None, "preadv"])
-def test_records_are_read_into_a_buffer_that_is_used_again(
-    file: Path, missing: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if missing is not None:  # on some systems
-        monkeypatch.delattr(os, missing, raising=False)
-    index, reader, buffer = index_shard(file), RecordReader(), bytearray(b"?" * 400)
-    for record, wanted in [*enumerate(RECORDS), (0, RECORDS[0])]:
-        offset, length = reader.place(index, record)
-        reader.announce([(file, offset, length)])
-        reader.read_into(buffer, file, offset, length)
-        assert buffer[:length] == wanted
-    assert len(buffer) == 400
+def test_what_is_prefetched_is_read_and_its_faults_are_told_when_it_is_read(file: Path) -> None:
+    index, reader = index_shard(file), RecordReader()
+    for record, wanted in enumerate(RECORDS):
+        place = reader.place(index, record)
+        reader.prefetch([(file, *place)])
+        assert reader.read(file, *place) == wanted
     for place, reason in (
         ((file, 49, 301), "is cut off"),
         ((file, 12, 4), "checksum does not match"),
         ((file.with_name("b"), 12, 5), "cannot be read: No such file"),
     ):
-        RecordReader().announce([place])
+        RecordReader().prefetch([place])
         with pytest.raises(SampleError, match=reason):
-            reader.read_into(buffer, *place)
+            reader.read(*place)
 
 
 def test_a_file_system_that_takes_no_hints_is_read_all_the_same(
@@ -154,7 +147,7 @@ def test_a_file_system_that_takes_no_hints_is_read_all_the_same(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told")
-def test_records_are_announced_while_a_disk_is_read(
+def test_records_are_prefetched_while_a_disk_is_read(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import resource
@@ -165,7 +158,7 @@ def test_records_are_announced_while_a_disk_is_read(
     monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_inblock=blocks.pop(0)))
     reader = RecordReader()
     for offset in (1, 2, 3, 4):
-        reader.announce([(file, offset, 5), (file, offset + 10, 6)])
+        reader.prefetch([(file, offset, 5), (file, offset + 10, 6)])
     wanted = [(1, 9), (11, 10), (3, 9), (13, 10)]
     assert told == [(*place, os.POSIX_FADV_WILLNEED) for place in wanted]
 

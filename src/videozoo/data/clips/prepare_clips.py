@@ -16,15 +16,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from videozoo.data.clips.prepare_plan import REPORT_FILE, check_list, claim_folder, plan_clips
+from videozoo.distributed import usable_cores
 from videozoo.errors import SampleError, VideozooError
-from videozoo.processes import usable_cores
-from videozoo.reports.files import write_csv, write_text
+from videozoo.files import write_csv, write_text
 from videozoo.video.write import Encoding, write_clip
 
 
@@ -101,36 +103,57 @@ def prepare_clips(
 
     Raises:
         VideozooError: the list has faults or names pickles, two clips would get one file, one
-            folder lies in the other, `out` was made in another way, or cannot be written to.
+            folder lies in the other, another run writes into `out`, or it was made in another way
+            or cannot be written to.
     """
     jobs, text = plan_clips(source, out, video_folder)
     claim_folder(out, encoding)
-    data = out if text is None else out / source.name
-    if text is not None:
-        check_list(data, text)
-    file = out / REPORT_FILE
-    rows = _read_rows(file)
-    left = deque(job for job in jobs.items() if not _is_done(rows.get(job[0]), *job, out))
-    before = len(jobs) - len(left)
-    write_csv(file, _COLUMNS, map(astuple, rows.values()))  # without half a line at its end
-    _sweep(out)
-    work = partial(_prepare, out=out, encoding=encoding)
-    processes = min(workers or usable_cores(), max(1, len(left) // 4))
-    with file.open("a", newline="", encoding="utf-8", errors="surrogateescape") as kept:
-        writer = csv.writer(kept)
-        for number, row in enumerate(_each(work, left, processes, out), before + 1):
-            rows[row.new_path] = row
-            try:
-                writer.writerow(astuple(row))
-                kept.flush()  # a run that is stopped goes on from here
-            except OSError as error:
-                raise VideozooError(f"{file}: cannot be written: {error.strerror}") from None
-            report(number, len(jobs))
-    order = dict.fromkeys([*jobs, *rows])
-    write_csv(file, _COLUMNS, (astuple(rows[name]) for name in order))
-    if text is not None:
-        write_text(data, text)
-    return Prepared([rows[name] for name in jobs], before, data)
+    with _alone_in(out):
+        data = out if text is None else out / source.name
+        if text is not None:
+            check_list(data, text)
+        file = out / REPORT_FILE
+        rows = _read_rows(file)
+        left = deque(job for job in jobs.items() if not _is_done(rows.get(job[0]), *job, out))
+        before = len(jobs) - len(left)
+        write_csv(file, _COLUMNS, map(astuple, rows.values()))  # without half a line at its end
+        _sweep(out)
+        work = partial(_prepare, out=out, encoding=encoding)
+        processes = min(workers or usable_cores(), max(1, len(left) // 4))
+        with file.open("a", newline="", encoding="utf-8", errors="surrogateescape") as kept:
+            writer = csv.writer(kept)
+            for number, row in enumerate(_each(work, left, processes, out), before + 1):
+                rows[row.new_path] = row
+                try:
+                    writer.writerow(astuple(row))
+                    kept.flush()  # a run that is stopped goes on from here
+                except OSError as error:
+                    raise VideozooError(f"{file}: cannot be written: {error.strerror}") from None
+                report(number, len(jobs))
+        order = dict.fromkeys([*jobs, *rows])
+        write_csv(file, _COLUMNS, (astuple(rows[name]) for name in order))
+        if text is not None:
+            write_text(data, text)
+        return Prepared([rows[name] for name in jobs], before, data)
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Keeps a second run out of the folder.
+
+    Raises:
+        VideozooError: another run is in it.
+    """
+    lock = FileLock(out / ".prepare.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise VideozooError(f"{out}: another run is preparing clips into it; wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _prepare(job: Job, *, out: Path, encoding: Encoding) -> PreparedClip:

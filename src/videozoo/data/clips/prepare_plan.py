@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from videozoo import __version__
-from videozoo.data.clips.files import PICKLE_SUFFIXES, VIDEO_SUFFIXES
-from videozoo.data.clips.listing import ClipEntry, read_listing
-from videozoo.data.clips.rows import csv_columns, list_rows, read_text
+from videozoo.data.clips.clip_files import PICKLE_SUFFIXES, VIDEO_SUFFIXES
+from videozoo.data.clips.clip_list import ClipEntry, read_listing
+from videozoo.data.clips.clip_rows import csv_columns, list_rows, read_text
 from videozoo.errors import VideozooError
-from videozoo.reports.files import write_json
+from videozoo.files import write_json
 from videozoo.video.write import ENCODER, Encoding
 
 REPORT_FILE, SETTINGS_FILE = "prepare.csv", "prepare.json"

@@ -25,7 +25,6 @@ from videozoo.errors import SampleError
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
-Data = bytes | bytearray
 Span = tuple[int, int]  # first byte and the one after the last
 
 _BYTES, _INT64 = 1, 3  # the fields of Feature
@@ -48,13 +47,12 @@ class Example:
     present: tuple[str, ...]
 
 
-def parse_example(data: Data, names: Sequence[str], *, size: int | None = None) -> Example:
+def parse_example(data: bytes, names: Sequence[str]) -> Example:
     """Reads a SequenceExample.
 
     Args:
         data: the serialised message.
         names: the wanted feature lists; others are skipped.
-        size: how many bytes of data are the message; None: all.
 
     Raises:
         SampleError: the bytes are no such message, or a wanted list is not one bytes value a
@@ -63,7 +61,7 @@ def parse_example(data: Data, names: Sequence[str], *, size: int | None = None) 
     try:
         context: dict[str, Span] = {}
         lists: dict[str, Span] = {}
-        for number, wire, start, stop in _fields(data, 0, len(data) if size is None else size):
+        for number, wire, start, stop in _fields(data, 0, len(data)):
             if wire == 2 and number in (1, 2):
                 (context if number == 1 else lists).update(_map(data, start, stop))
         features = {name: _frames(data, name, *lists[name]) for name in names if name in lists}
@@ -96,11 +94,17 @@ def encode_example(
     return _message(1, context) + _message(2, lists)
 
 
+def frame_size(dims: Sequence[int]) -> int:
+    """Returns the bytes that a frame of modalities of these sizes takes in a SequenceExample."""
+    bodies = [_message(1, _message(_BYTES, _message(1, bytes(dim)))) for dim in dims]
+    return sum(map(len, bodies))
+
+
 class _MalformedError(Exception):
     """The bytes are no protocol buffer message."""
 
 
-def _varint(data: Data, at: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     if byte < 0x80:
         return byte, at + 1
@@ -116,7 +120,7 @@ def _varint(data: Data, at: int) -> tuple[int, int]:
             raise _MalformedError
 
 
-def _fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yields the fields of a message: number, wire type, and the span of the value."""
     while at < end:
         tag, start = data[at], at + 1
@@ -139,7 +143,7 @@ def _fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]
         yield tag >> 3, wire, start, at
 
 
-def _map(data: Data, start: int, stop: int) -> dict[str, Span]:
+def _map(data: bytes, start: int, stop: int) -> dict[str, Span]:
     entries: dict[str, Span] = {}
     for number, wire, first, last in _fields(data, start, stop):
         if number == 1 and wire == 2:
@@ -148,7 +152,7 @@ def _map(data: Data, start: int, stop: int) -> dict[str, Span]:
     return entries
 
 
-def _entry_of(data: Data, first: int, last: int) -> tuple[str, Span]:
+def _entry_of(data: bytes, first: int, last: int) -> tuple[str, Span]:
     """Returns key and span of the value of an entry of a map."""
     key, value = "", (last, last)
     if first < last and data[first] == 10 and data[first + 1] < 0x80:
@@ -166,11 +170,11 @@ def _entry_of(data: Data, first: int, last: int) -> tuple[str, Span]:
     return key, value
 
 
-def _text(data: Data) -> str:
+def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="backslashreplace")
 
 
-def _values(data: Data, span: Span) -> tuple[int, list[tuple[int, Span]]]:
+def _values(data: bytes, span: Span) -> tuple[int, list[tuple[int, Span]]]:
     """Returns the kind of a Feature, and wire type and span of each of its values."""
     kind = 0
     values: list[tuple[int, Span]] = []
@@ -183,7 +187,7 @@ def _values(data: Data, span: Span) -> tuple[int, list[tuple[int, Span]]]:
     return kind, values
 
 
-def _video(data: Data, context: dict[str, Span]) -> str | None:
+def _video(data: bytes, context: dict[str, Span]) -> str | None:
     for name in ("id", "video_id"):  # video_id in older files
         if name in context:
             kind, values = _values(data, context[name])
@@ -193,7 +197,7 @@ def _video(data: Data, context: dict[str, Span]) -> str | None:
     return None
 
 
-def _labels(data: Data, context: dict[str, Span]) -> Int64Array | None:
+def _labels(data: bytes, context: dict[str, Span]) -> Int64Array | None:
     if "labels" not in context:
         return None
     kind, values = _values(data, context["labels"])
@@ -209,7 +213,7 @@ def _labels(data: Data, context: dict[str, Span]) -> Int64Array | None:
     return np.array(labels, dtype=np.int64)
 
 
-def _frames(data: Data, name: str, start: int, stop: int) -> UInt8Array:
+def _frames(data: bytes, name: str, start: int, stop: int) -> UInt8Array:
     """Returns the frames of a feature list, [n, D], without a copy where they lie evenly."""
     if start == stop:
         return np.empty((0, 0), dtype=np.uint8)
@@ -221,13 +225,13 @@ def _frames(data: Data, name: str, start: int, stop: int) -> UInt8Array:
         count = (stop - start) // step
         # compared as bytes: row by row takes numpy three times as long
         heads = np.ndarray((count,), f"V{head}", data, start, (step,)).tobytes()
-        if heads == bytes(data[start:first]) * count:
+        if heads == data[start:first] * count:
             shape = (count, step - head)
             return np.ndarray(shape, np.uint8, data, first, (step, 1))  # [n, D]
     return _uneven_frames(data, name, start, stop)
 
 
-def _plain_value(data: Data, at: int) -> Span:
+def _plain_value(data: bytes, at: int) -> Span:
     """Returns the span of a frame's value; 0, 0 where anything but that value is in the frame."""
     ends = []
     for _ in range(3):  # FeatureList 1: Feature 1: bytes list 1: value
@@ -238,7 +242,7 @@ def _plain_value(data: Data, at: int) -> Span:
     return (at, ends[2]) if ends[0] == ends[1] == ends[2] else (0, 0)
 
 
-def _uneven_frames(data: Data, name: str, start: int, stop: int) -> UInt8Array:
+def _uneven_frames(data: bytes, name: str, start: int, stop: int) -> UInt8Array:
     frames: list[UInt8Array] = []
     for number, wire, first, end in _fields(data, start, stop):
         if number != 1 or wire != 2:

@@ -15,20 +15,20 @@ Kind = Literal["tfrecord", "pickle"]
 SUFFIXES = (".tfrecord", ".pkl", ".pickle")
 
 
-def list_shards(spec: str | Path, base: Path | None = None) -> list[Path]:
-    """Finds the shards that `spec` names, in the order of the list, or sorted by name.
+def list_shards(source: str | Path, base: Path | None = None) -> list[Path]:
+    """Finds the shards that `source` names, in the order of the list, or sorted by name.
 
     Args:
-        spec: a list file with one path a line (empty lines and lines that begin with # do not
+        source: a list file with one path a line (empty lines and lines that begin with # do not
             count; a relative path is looked for from the working folder, then from the list's
             own), a folder, a pattern such as `train*.tfrecord`, or one shard itself.
-        base: the folder from which a relative `spec` is looked for when the working folder does
+        base: the folder from which a relative `source` is looked for when the working folder does
             not have it.
 
     Raises:
         VideozooError: nothing is there, or some of the listed files are missing: all are named.
     """
-    for path in _places(Path(spec), base):
+    for path in _places(Path(source), base):
         if path.is_dir():
             return _not_empty(
                 (p for p in path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")),
@@ -36,11 +36,11 @@ def list_shards(spec: str | Path, base: Path | None = None) -> list[Path]:
             )
         if path.is_file():
             return [path] if _is_shard(path) else _read_list(path)
-    if glob.has_magic(str(spec)):
-        found = [glob.glob(str(place), recursive=True) for place in _places(Path(spec), base)]
+    if glob.has_magic(str(source)):
+        found = [glob.glob(str(place), recursive=True) for place in _places(Path(source), base)]
         names = next((names for names in found if names), [])
-        return _not_empty(map(Path, names), f"no file matches {spec}")
-    raise VideozooError(f"{spec}: there is no such list, folder or shard")
+        return _not_empty(map(Path, names), f"no file matches {source}")
+    raise VideozooError(f"{source}: there is no such list, folder or shard")
 
 
 def kind_of_shard(path: Path) -> Kind:

@@ -36,6 +36,7 @@ HEADER_SIZE = 12  # length and its checksum
 FOOTER_SIZE = 4  # the data's checksum
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
+_LARGER_THAN_RECORDS = 8 << 20  # bytes
 _OPEN_FILES = 64  # far below any system's limit, also with many workers
 _SHORTER = "is cut off: the file has become shorter since it was indexed"
 _DAMAGED = "checksum does not match: the file is damaged, get it again"
@@ -144,9 +145,12 @@ class RecordReader:
     """
 
     def __init__(self) -> None:
+        # glibc gives a record's memory back to the kernel and takes it again, page by page, with
+        # each record, until a block far larger than records has been freed once: it learns from it.
+        bytes(_LARGER_THAN_RECORDS)
         self._open = lru_cache(maxsize=_OPEN_FILES)(_OpenFile)
         self._offsets = lru_cache(maxsize=_OPEN_FILES)(_offsets)
-        self._blocks_read = -1  # by this thread from disks, when it last announced
+        self._blocks_read = -1  # by this thread from disks, when it last prefetched
 
     def __reduce__(self) -> tuple[type[RecordReader], tuple[()]]:
         return RecordReader, ()
@@ -155,12 +159,12 @@ class RecordReader:
         """Returns where the data of a record begins and how long it is, in bytes."""
         return int(self._offsets(index)[record]), int(index.lengths[record])
 
-    def announce(self, records: Sequence[tuple[Path, int, int]]) -> None:
+    def prefetch(self, records: Sequence[tuple[Path, int, int]]) -> None:
         """Lets the system fetch records that will be read soon, all at once.
 
         A cold disk gives half as many records again when it may serve many requests. While
-        nothing comes from a disk the records are in memory, and announcing them would be work for
-        nothing.
+        nothing comes from a disk the records are in memory, and prefetching them would be work
+        for nothing.
 
         Args:
             records: file, offset and length of each, in bytes.
@@ -201,31 +205,6 @@ class RecordReader:
             raise SampleError(_DAMAGED)
         return data
 
-    def read_into(self, buffer: bytearray, path: Path, offset: int, length: int) -> None:
-        """Reads the data of one record, as `read` does, into the beginning of `buffer`.
-
-        A buffer that is used again stays in the processor's cache and costs no page faults.
-
-        Args:
-            buffer: at least length + FOOTER_SIZE bytes; what lies behind the data is undefined.
-            path: the file.
-            offset: where its data begins, in bytes.
-            length: how long it is, in bytes.
-
-        Raises:
-            SampleError: as from `read`.
-        """
-        size = length + FOOTER_SIZE
-        try:
-            count = _read_into(self._open(path).fd, memoryview(buffer)[:size], offset)
-        except OSError as error:
-            raise SampleError(f"cannot be read: {error.strerror or error}") from error
-        if count != size:
-            raise SampleError(_SHORTER)
-        crc = _CRC.unpack_from(buffer, length)[0]
-        if masked_crc(np.frombuffer(buffer, np.uint8, length)) != crc:
-            raise SampleError(_DAMAGED)
-
 
 def write_tfrecord(path: Path, records: Iterable[bytes]) -> None:
     """Writes a file of records; it appears under its name when it is complete."""
@@ -235,15 +214,6 @@ def write_tfrecord(path: Path, records: Iterable[bytes]) -> None:
             file.write(length + _CRC.pack(masked_crc(length)))
             file.write(data)
             file.write(_CRC.pack(masked_crc(data)))
-
-
-def _read_into(fd: int, memory: memoryview, offset: int) -> int:
-    """Fills the memory from a file; returns how many bytes there were."""
-    if hasattr(os, "preadv"):
-        return os.preadv(fd, [memory], offset)
-    data = os.pread(fd, len(memory), offset)  # macOS before 11, and Pythons built for it
-    memory[: len(data)] = data
-    return len(data)
 
 
 def _offsets(index: RecordIndex) -> Int64Array:

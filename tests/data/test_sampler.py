@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videozoo.data.batches import Chunk
-from videozoo.data.samplers import (
+from videozoo.data.sampler import (
     BalancedOrder,
     EpochOrder,
+    MicroBatch,
     ReadGroups,
     StepSampler,
     epoch_order,
@@ -17,7 +17,7 @@ from videozoo.data.samplers import (
 
 LENGTHS = st.integers(1, 60)
 BATCHES = st.integers(1, 20)
-CHUNKS = st.integers(1, 25)
+MICRO_BATCHES = st.integers(1, 25)
 WORLDS = st.integers(1, 5)
 
 
@@ -25,7 +25,7 @@ def samplers(
     length: int,
     *,
     batch: int,
-    chunk: int,
+    micro: int,
     world: int = 1,
     shuffle: bool = True,
     seed: int = 0,
@@ -36,7 +36,7 @@ def samplers(
         StepSampler(
             length,
             batch_size=batch,
-            chunk_size=chunk,
+            micro_batch_size=micro,
             shuffle=shuffle,
             seed=seed,
             rank=rank,
@@ -47,58 +47,58 @@ def samplers(
     ]
 
 
-def chunks_by_step(processes: list[list[Chunk]]) -> dict[int, list[tuple[int, ...]]]:
-    """Returns each step's chunks that hold samples, in the order: round, process."""
+def parts_by_step(processes: list[list[MicroBatch]]) -> dict[int, list[tuple[int, ...]]]:
+    """Returns each step's parts that hold samples, in the order: round, process."""
     steps: dict[int, list[tuple[int, ...]]] = {}
     for chunk_of_each in zip(*processes, strict=True):
-        for chunk in chunk_of_each:
-            if chunk.indices:
-                steps.setdefault(chunk.step, []).append(chunk.indices)
+        for micro in chunk_of_each:
+            if micro.indices:
+                steps.setdefault(micro.step, []).append(micro.indices)
     return steps
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
-def test_an_epoch_has_each_sample_once(length: int, batch: int, chunk: int, world: int) -> None:
-    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
-    indices = [i for chunks in processes for chunk in chunks for i in chunk.indices]
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS)
+def test_an_epoch_has_each_sample_once(length: int, batch: int, micro: int, world: int) -> None:
+    processes = [list(s) for s in samplers(length, batch=batch, micro=micro, world=world)]
+    indices = [i for parts in processes for micro in parts for i in micro.indices]
     assert sorted(indices) == list(range(length))
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
-def test_the_length_is_exact(length: int, batch: int, chunk: int, world: int) -> None:
-    for sampler in samplers(length, batch=batch, chunk=chunk, world=world):
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS)
+def test_the_length_is_exact(length: int, batch: int, micro: int, world: int) -> None:
+    for sampler in samplers(length, batch=batch, micro=micro, world=world):
         assert len(sampler) == len(list(sampler))
         assert sampler.steps == -(-length // batch)
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
-def test_all_processes_step_together(length: int, batch: int, chunk: int, world: int) -> None:
-    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
-    places = [[(c.epoch, c.step, c.step_size, c.last) for c in chunks] for chunks in processes]
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS)
+def test_all_processes_step_together(length: int, batch: int, micro: int, world: int) -> None:
+    processes = [list(s) for s in samplers(length, batch=batch, micro=micro, world=world)]
+    places = [[(c.epoch, c.step, c.step_size, c.last) for c in parts] for parts in processes]
     assert all(place == places[0] for place in places)
-    lasts = [chunk.step for chunk in processes[0] if chunk.last]
+    lasts = [micro.step for micro in processes[0] if micro.last]
     assert lasts == list(range(-(-length // batch)))
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
-def test_the_number_of_processes_does_not_change_the_chunks_of_a_step(
-    length: int, batch: int, chunk: int, world: int
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS)
+def test_the_number_of_processes_does_not_change_the_micro_batches_of_a_step(
+    length: int, batch: int, micro: int, world: int
 ) -> None:
-    alone = [list(s) for s in samplers(length, batch=batch, chunk=chunk)]
-    many = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
-    assert chunks_by_step(many) == chunks_by_step(alone)
+    alone = [list(s) for s in samplers(length, batch=batch, micro=micro)]
+    many = [list(s) for s in samplers(length, batch=batch, micro=micro, world=world)]
+    assert parts_by_step(many) == parts_by_step(alone)
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS)
-def test_chunks_are_as_long_as_allowed_and_even(
-    length: int, batch: int, chunk: int, world: int
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS)
+def test_micro_batches_are_as_long_as_allowed_and_even(
+    length: int, batch: int, micro: int, world: int
 ) -> None:
-    processes = [list(s) for s in samplers(length, batch=batch, chunk=chunk, world=world)]
-    for step, chunks in chunks_by_step(processes).items():
-        sizes = [len(indices) for indices in chunks]
-        assert max(sizes) <= min(chunk, batch)
+    processes = [list(s) for s in samplers(length, batch=batch, micro=micro, world=world)]
+    for step, parts in parts_by_step(processes).items():
+        sizes = [len(indices) for indices in parts]
+        assert max(sizes) <= min(micro, batch)
         assert max(sizes) - min(sizes) <= 1
-        assert len(sizes) == -(-sum(sizes) // min(chunk, batch))
+        assert len(sizes) == -(-sum(sizes) // min(micro, batch))
         assert {c.step_size for c in processes[0] if c.step == step} == {sum(sizes)}
 
 
@@ -110,15 +110,15 @@ def test_split_evenly_keeps_the_order(length: int, size: int) -> None:
 
 
 def test_the_last_batch_is_kept_and_split_evenly() -> None:
-    (sampler,) = samplers(10, batch=7, chunk=2, shuffle=False)
-    last = [chunk.indices for chunk in sampler if chunk.step == 1]
+    (sampler,) = samplers(10, batch=7, micro=2, shuffle=False)
+    last = [micro.indices for micro in sampler if micro.step == 1]
     assert last == [(7, 8), (9,)]
-    (sampler,) = samplers(10, batch=6, chunk=3, shuffle=False)
+    (sampler,) = samplers(10, batch=6, micro=3, shuffle=False)
     assert [c.indices for c in sampler] == [(0, 1, 2), (3, 4, 5), (6, 7), (8, 9)]
 
 
-def test_a_process_without_a_share_gets_an_empty_chunk() -> None:
-    first, second = (list(s) for s in samplers(5, batch=4, chunk=2, world=2, shuffle=False))
+def test_a_process_without_a_share_gets_an_empty_micro_batch() -> None:
+    first, second = (list(s) for s in samplers(5, batch=4, micro=2, world=2, shuffle=False))
     assert [c.indices for c in first] == [(0, 1), (4,)]
     assert [c.indices for c in second] == [(2, 3), ()]
     assert second[-1].last
@@ -128,14 +128,14 @@ def test_a_process_without_a_share_gets_an_empty_chunk() -> None:
 @given(LENGTHS, st.integers(0, 5), st.integers(0, 5))
 def test_seed_and_epoch_alone_decide_the_order(length: int, seed: int, epoch: int) -> None:
     wanted = epoch_order(length, seed=seed, epoch=epoch).tolist()
-    (sampler,) = samplers(length, batch=4, chunk=2, seed=seed)
+    (sampler,) = samplers(length, batch=4, micro=2, seed=seed)
     for _ in range(2):  # neither a second pass nor the epochs before change it
         sampler.set_epoch(epoch + 1)
         list(sampler)
         sampler.set_epoch(epoch)
-        chunks = list(sampler)
-        assert [i for chunk in chunks for i in chunk.indices] == wanted
-        assert {chunk.epoch for chunk in chunks} == {epoch}
+        parts = list(sampler)
+        assert [i for micro in parts for i in micro.indices] == wanted
+        assert {micro.epoch for micro in parts} == {epoch}
 
 
 def test_every_epoch_and_every_seed_has_an_order_of_its_own() -> None:
@@ -144,17 +144,17 @@ def test_every_epoch_and_every_seed_has_an_order_of_its_own() -> None:
 
 
 def test_without_shuffling_the_order_is_the_lists() -> None:
-    (sampler,) = samplers(7, batch=3, chunk=3, shuffle=False)
+    (sampler,) = samplers(7, batch=3, micro=3, shuffle=False)
     sampler.set_epoch(2)
-    assert [i for chunk in sampler for i in chunk.indices] == list(range(7))
+    assert [i for micro in sampler for i in micro.indices] == list(range(7))
 
 
-@given(LENGTHS, BATCHES, CHUNKS, WORLDS, st.data())
+@given(LENGTHS, BATCHES, MICRO_BATCHES, WORLDS, st.data())
 def test_a_resumed_epoch_goes_on_exactly(
-    length: int, batch: int, chunk: int, world: int, data: st.DataObject
+    length: int, batch: int, micro: int, world: int, data: st.DataObject
 ) -> None:
     step = data.draw(st.integers(0, -(-length // batch)))
-    for sampler in samplers(length, batch=batch, chunk=chunk, world=world):
+    for sampler in samplers(length, batch=batch, micro=micro, world=world):
         sampler.set_epoch(3)
         whole = list(sampler)
         sampler.set_epoch(4)
@@ -167,7 +167,7 @@ def test_a_resumed_epoch_goes_on_exactly(
 
 @pytest.mark.parametrize("length", [0, 1])
 def test_short_lists(length: int) -> None:
-    (sampler,) = samplers(length, batch=8, chunk=8)
+    (sampler,) = samplers(length, batch=8, micro=8)
     assert [c.indices for c in sampler] == [(0,)] * length
     assert len(sampler) == length
 
@@ -202,11 +202,11 @@ def test_windows_are_made_without_those_before(
     assert order.take(start, stop).tolist() == whole[start:stop]
     assert order.take(0, length).tolist() == whole, "having been elsewhere changes nothing"
     # the sampler takes it step by step, from the middle too
-    (sampler,) = samplers(length, batch=batch, chunk=batch, seed=1, groups=groups)
+    (sampler,) = samplers(length, batch=batch, micro=batch, seed=1, groups=groups)
     step = data.draw(st.integers(0, sampler.steps))
     sampler.set_epoch(2)
     sampler.resume_at(2, step)
-    assert [i for chunk in sampler for i in chunk.indices] == whole[step * batch :]
+    assert [i for micro in sampler for i in micro.indices] == whole[step * batch :]
 
 
 def test_only_the_windows_that_are_asked_for_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_only_the_windows_that_are_asked_for_are_made(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(np.random, "default_rng", noted)
     groups = ReadGroups(np.arange(10, 101, 10), 2)  # 5 windows of 20
-    (sampler,) = samplers(100, batch=8, chunk=8, seed=7, groups=groups)
+    (sampler,) = samplers(100, batch=8, micro=8, seed=7, groups=groups)
     sampler.set_epoch(4)
     sampler.resume_at(4, 8)  # the first sample is the 64th: window 3
     list(sampler)
@@ -276,16 +276,18 @@ def test_repeats_count_what_came_before() -> None:
         seen[index] = again + 1
 
 
-@given(BATCHES, CHUNKS, WORLDS)
-def test_chunks_of_a_balanced_epoch_carry_its_order(batch: int, chunk: int, world: int) -> None:
+@given(BATCHES, MICRO_BATCHES, WORLDS)
+def test_micro_batches_of_a_balanced_epoch_carry_its_order(
+    batch: int, micro: int, world: int
+) -> None:
     processes = [
         StepSampler(
-            len(CLASSES), batch_size=batch, chunk_size=chunk, shuffle=True, rank=rank, world=world,
-            classes=CLASSES,
+            len(CLASSES), batch_size=batch, micro_batch_size=micro, shuffle=True,
+            rank=rank, world=world, classes=CLASSES,
         )
         for rank in range(world)
     ]  # fmt: skip
-    chunks = [c for each in zip(*processes, strict=True) for c in each if c.indices]
-    assert [i for c in chunks for i in c.indices] == balanced()
+    parts = [c for each in zip(*processes, strict=True) for c in each if c.indices]
+    assert [i for c in parts for i in c.indices] == balanced()
     repeats = BalancedOrder(CLASSES, seed=0, epoch=0).repeats().tolist()
-    assert [n for c in chunks for n in c.repeats] == repeats
+    assert [n for c in parts for n in c.repeats] == repeats

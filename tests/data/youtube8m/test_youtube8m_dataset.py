@@ -12,24 +12,23 @@ import numpy as np
 import pytest
 from youtube8m_records import features
 
-from videozoo.data.batches import Unreadable
+from videozoo.data.youtube8m.dataset import PICKLES_AT_ONCE, SHARDS_AT_ONCE, YouTube8MDataset
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.frames import sample_cluster_frames
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.data.youtube8m.source import PICKLES_AT_ONCE, SHARDS_AT_ONCE, YouTube8MSource
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import SampleError, VideozooError
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def source_of(*shards: Path, **changed: Any) -> YouTube8MSource:
+def source_of(*shards: Path, **changed: Any) -> YouTube8MDataset:
     chosen: dict[str, Any] = {
         "feature_names": ["rgb", "audio"],
         "feature_dims": [8, 4],
         "num_classes": 10,
     }
-    return YouTube8MSource(shards, **{**chosen, **changed})
+    return YouTube8MDataset(shards, **{**chosen, **changed})
 
 
 def one(tmp_path: Path, **changed: Any) -> Path:
@@ -111,17 +110,16 @@ def test_chosen_frames(shards: list[Path]) -> None:
 
 def test_collate_pads_and_placeholder_fits(shards: list[Path]) -> None:
     source = source_of(*shards)
-    unreadable = [Unreadable(7, "x", "gone")]
-    batch = source.collate([source.read(0), source.read(3)], unreadable=unreadable)
+    batch = source.collate([source.read(0), source.read(3)])
     assert [tuple(f.shape) for f in batch.features] == [(2, 5, 8), (2, 5, 4)]
     assert batch.lengths.tolist() == [2, 5]
     assert batch.videos == ["v0", "v3"]
     assert batch.labels.nonzero().tolist() == [[0, 0], [0, 9], [1, 3], [1, 9]]
-    assert batch.unreadable == unreadable
+    assert batch.unreadable == []
     assert int(batch.features[0][0, 2:].sum()) == 0
-    empty = source.collate([source.placeholder()], weight=0.0)
+    empty = source.collate([source.placeholder()])
     assert [tuple(f.shape) for f in empty.features] == [(1, 1, 8), (1, 1, 4)]
-    assert (empty.weights.tolist(), empty.labelled.tolist()) == ([0.0], [False])
+    assert empty.labelled.tolist() == [False]
 
 
 def test_a_record_without_id_or_labels(tmp_path: Path) -> None:

@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videozoo.data.clips.files import CLIP_SUFFIXES, PICKLE_SUFFIXES, VIDEO_SUFFIXES, find_clips
+from videozoo.data.clips.clip_files import (
+    CLIP_SUFFIXES,
+    PICKLE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_clips,
+)
 from videozoo.errors import VideozooError
 
 _ENDINGS = "|".join(re.escape(suffix) for suffix in CLIP_SUFFIXES)

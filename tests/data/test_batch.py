@@ -1,18 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from videozoo.data.batches import (
-    Chunk,
-    ClipSample,
-    FeatureSample,
-    Unreadable,
-    collate_clips,
-    collate_features,
-)
+from videozoo.data.batch import NO_LABEL
+from videozoo.data.collate import collate_clips, collate_features
 from videozoo.data.framing import Views
+from videozoo.data.sample import ClipSample, FeatureSample, Unreadable
+from videozoo.data.sampler import MicroBatch
 
 
 def feature_sample(video: str, frames: int, labels: list[int] | None) -> FeatureSample:
@@ -63,7 +61,7 @@ def test_clips_of_several_sizes_are_padded_where_views_are_cut_out_of_them() -> 
 
 def test_one_clip_is_not_copied() -> None:
     clip = np.zeros((2, 3, 4, 4), np.uint8)
-    batch = collate_clips([ClipSample("a", clip, 1)])
+    batch = collate_clips([ClipSample("a", clip, (1,))])
     assert batch.clips.numpy().base is not None
     assert np.shares_memory(batch.clips.numpy(), clip)
 
@@ -72,22 +70,24 @@ def test_clips_are_stacked() -> None:
     clips = [np.full((2, 3, 4, 4), i, np.uint8) for i in range(3)]
     batch = collate_clips(
         [
-            ClipSample("a", clips[0], 1),
+            ClipSample("a", clips[0], (1,)),
             ClipSample("b", clips[1], None),
-            ClipSample("c", clips[2], 0),
+            ClipSample("c", clips[2], (0,)),
         ]
     )
     assert tuple(batch.clips.shape) == (3, 2, 3, 4, 4)
     assert batch.clips.dtype == torch.uint8
     assert batch.clips[:, 0, 0, 0, 0].tolist() == [0, 1, 2]
-    assert batch.labels.tolist() == [1, -1, 0]
+    assert batch.labels.tolist() == [1, NO_LABEL, 0]
+    assert batch.labelled.tolist() == [True, False, True]
 
 
 def test_a_part_takes_every_field() -> None:
-    chunk = Chunk(epoch=0, step=0, indices=(5, 6, 7), step_size=3, last=True)
+    micro_batch = MicroBatch(epoch=0, step=0, indices=(5, 6, 7), step_size=3, last=True)
     lost = [Unreadable(7, "d", "torn")]
     samples = [feature_sample(v, n, [n % 3]) for v, n in (("a", 1), ("b", 2), ("c", 3))]
-    batch = collate_features(samples, num_classes=3, unreadable=lost, chunk=chunk)
+    batch = collate_features(samples, num_classes=3)
+    batch = replace(batch, unreadable=lost, micro_batch=micro_batch)
     part = batch.part(1, 5)
     assert part.videos == ["b", "c"]
     assert len(part) == 2
@@ -95,7 +95,7 @@ def test_a_part_takes_every_field() -> None:
     assert torch.equal(part.features[1], batch.features[1][1:])
     for name in ("weights", "lengths", "labels", "labelled"):
         assert torch.equal(getattr(part, name), getattr(batch, name)[1:])
-    assert (part.chunk, part.unreadable) == (chunk, lost)
+    assert (part.micro_batch, part.unreadable) == (micro_batch, lost)
 
 
 def test_to_moves_every_tensor() -> None:
@@ -105,6 +105,14 @@ def test_to_moves_every_tensor() -> None:
     assert batch.videos == ["a"]
 
 
-def test_a_placeholder_has_weight_zero() -> None:
-    batch = collate_features([feature_sample("", 1, None)], num_classes=2, weight=0.0)
-    assert batch.weights.tolist() == [0.0]
+@pytest.mark.parametrize("longest", [0, 2, 4, 9])
+def test_samples_may_come_one_by_one(longest: int) -> None:
+    samples = [feature_sample(f"{n}", n, [n % 3]) for n in (2, 1, 4, 3)]
+    wanted = collate_features(samples, num_classes=3)
+    found = collate_features(iter(samples), num_classes=3, count=6, longest=longest)
+    assert found.videos == wanted.videos
+    for name in ("weights", "lengths", "labels", "labelled"):
+        assert torch.equal(getattr(found, name), getattr(wanted, name))
+    for mine, theirs in zip(found.features, wanted.features, strict=True):
+        assert torch.equal(mine, theirs)
+        assert mine.is_contiguous()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videozoo.data.clips.pickles import load_clip
+from videozoo.data.clips.clip_pickles import load_clip
 from videozoo.data.framing import Crop
 from videozoo.errors import SampleError, VideozooError
 
@@ -29,22 +29,22 @@ def write(tmp_path):
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickle_of_python_3(write, protocol):
     clip = load_clip(write(("name", 7, [jpeg(0), jpeg(99)]), protocol))
-    assert (clip.video, clip.label, len(clip.frames)) == ("name", 7, 2)
+    assert (clip.video, clip.labels, len(clip.frames)) == ("name", (7,), 2)
 
 
 def test_a_pickle_of_python_2(write):
     # as cPickle of Python 2 writes ("caf\xc3\xa9", 3, [image]) in protocol 0
     image = repr(jpeg(50)).removeprefix("b").encode("ascii")
     clip = load_clip(write(b"(S'caf\\xc3\\xa9'\nI3\n(lp1\nS" + image + b"\natp2\n."))
-    assert (clip.video, clip.label) == ("café", 3)
+    assert (clip.video, clip.labels) == ("café", (3,))
     assert clip.image(0).size == (16, 12)
 
 
 @pytest.mark.parametrize(
-    ("label", "expected"), [(None, None), (np.int64(5), 5), (np.array([6]), 6), (-1, -1)]
+    ("label", "expected"), [(None, None), (np.int64(5), (5,)), (np.array([6]), (6,)), (-1, (-1,))]
 )
 def test_labels(write, label, expected):
-    assert load_clip(write(("name", label, [jpeg(0)]))).label == expected
+    assert load_clip(write(("name", label, [jpeg(0)]))).labels == expected
 
 
 def test_only_wanted_frames_are_decoded_and_each_once(write):
@@ -81,6 +81,7 @@ def test_every_frame_becomes_rgb(write, mode):
         (("name", 0, [1, 2]), "must be a list of JPEG images"),
         (("name", "dog", [b"x"]), "its label must be a class number, not 'dog'"),
         (("name", 1.5, [b"x"]), "its label must be a class number"),
+        (("name", [1], [b"x"]), "its label must be a class number, not list"),
         (b"\x80\x02X", "pickle"),
     ],
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from videozoo.data.clips.files import find_clips
-from videozoo.data.clips.rows import BadLines, Row, csv_columns, csv_rows, list_rows, read_text
+from videozoo.data.clips.clip_files import find_clips
+from videozoo.data.clips.clip_rows import BadLines, Row, csv_columns, csv_rows, list_rows, read_text
 from videozoo.errors import VideozooError, did_you_mean
 
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -21,15 +21,14 @@ class ClipEntry:
 
     Attributes:
         path: the file; it need not exist.
-        label: the class; None where the list names none (a Kinetics pickle has its own inside).
+        labels: the classes, one in a list of clips that cannot have many; None where the list
+            names none (a Kinetics pickle has its own inside).
         video: the path as listed, for reports.
-        labels: the classes, in a list of clips that may have many; `label` is the first of them.
     """
 
     path: Path
-    label: int | None
+    labels: tuple[int, ...] | None
     video: str
-    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Listing:
 
 
 def read_listing(
-    spec: str | Path,
+    source: str | Path,
     *,
     class_names: Sequence[str] | None = None,
     video_folder: Path | None = None,
@@ -68,7 +67,7 @@ def read_listing(
     A file that does not exist stays in the list and is unreadable when its turn comes.
 
     Args:
-        spec: the folder or file.
+        source: the folder or file.
         class_names: the names of the classes by number, where they are known already; without it
             names are numbered in alphabetical order.
         video_folder: for Kinetics' CSV file; None takes the folder that it lies in.
@@ -79,10 +78,9 @@ def read_listing(
     Raises:
         VideozooError: the list is missing, empty or has a bad line, or none of its files exists.
     """
-    path = Path(os.path.expanduser(spec))
+    path = Path(os.path.expanduser(source))
     if path.is_dir():
-        listing = _read_folder(path, class_names, labelled=labelled)
-        return _with_many(listing) if multi_label else listing
+        return _read_folder(path, class_names, labelled=labelled)
     text = read_text(path)
     columns = csv_columns(text, path)
     if columns is None:
@@ -92,19 +90,14 @@ def read_listing(
         rows = csv_rows(text, path, columns, labelled=labelled, videos=videos)
     if not rows:
         raise VideozooError(f"{path}: lists no clips")
-    labels: list[tuple[int, ...]] = [()] * len(rows)
+    labels: list[tuple[int, ...] | None] = [None] * len(rows)
     names = list(class_names) if class_names is not None else None
     if labelled:
         if names is None and columns is not None:
             names = _names_in(rows, multi_label)
         labels = _numbers(rows, names, path, multi_label)
     entries = [
-        ClipEntry(
-            _located(row.path, path.parent),
-            numbers[0] if numbers else None,
-            row.path,
-            numbers if multi_label else (),
-        )
+        ClipEntry(_located(row.path, path.parent), numbers, row.path)
         for row, numbers in zip(rows, labels, strict=True)
     ]
     _check_some_exist(entries, path)
@@ -138,18 +131,12 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
             + did_you_mean(name, names)
         )
     numbers = {name: number for number, name in enumerate(names)}
-    entries = [ClipEntry(clip, numbers[_class_of(clip, folder)], str(clip)) for clip in clips]
+    entries = [ClipEntry(clip, (numbers[_class_of(clip, folder)],), str(clip)) for clip in clips]
     return Listing(entries, names)
 
 
 def _class_of(clip: Path, folder: Path) -> str:
     return clip.relative_to(folder).parts[0]
-
-
-def _with_many(listing: Listing) -> Listing:
-    """Returns a folder's list as one of clips that may have many classes: each has one."""
-    entries = [replace(e, labels=() if e.label is None else (e.label,)) for e in listing.entries]
-    return Listing(entries, listing.class_names)
 
 
 def _parts(label: str, multi_label: bool) -> list[str]:
@@ -166,10 +153,10 @@ def _names_in(rows: Sequence[Row], multi_label: bool) -> list[str] | None:
 
 def _numbers(
     rows: Sequence[Row], names: Sequence[str] | None, path: Path, multi_label: bool
-) -> list[tuple[int, ...]]:
+) -> list[tuple[int, ...] | None]:
     """Looks labels up: a name where names are known, otherwise a number."""
     known = {name: number for number, name in enumerate(names or [])}
-    labels: list[tuple[int, ...]] = []
+    labels: list[tuple[int, ...] | None] = []
     bad = BadLines(path)
     for row in rows:
         numbers: list[int] = []
@@ -183,7 +170,7 @@ def _numbers(
             else:
                 hint = did_you_mean(label, names)
                 bad.add(row.line, f"'{label}' is none of the {len(names)} classes{hint}")
-        labels.append(tuple(numbers))
+        labels.append(tuple(numbers) or None)
     bad.raise_if_any()
     return labels
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from videos import number_of, write_video
-from videozoo.data.batches import ClipBatch, Unreadable
-from videozoo.data.clips.listing import ClipEntry
-from videozoo.data.clips.source import ClipSource
+from videozoo.data.batch import NO_LABEL, ClipBatch
+from videozoo.data.clips.clip_list import ClipEntry
+from videozoo.data.clips.dataset import ClipDataset
 from videozoo.data.transforms import normalise_clips
 from videozoo.errors import SampleError, VideozooError
 from videozoo.video.reader import read_frames
@@ -18,7 +18,7 @@ from videozoo.video.reader import read_frames
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def source_of(*paths, label=None, **changes):
+def source_of(*paths, labels=None, **changes):
     settings = {
         "num_classes": 400,
         "seg_num": 3,
@@ -26,8 +26,8 @@ def source_of(*paths, label=None, **changes):
         "short_size": 40,
         "target_size": 32,
     }
-    entries = [ClipEntry(Path(path), label, f"listed/{Path(path).name}") for path in paths]
-    return ClipSource(entries, **(settings | changes))
+    entries = [ClipEntry(Path(path), labels, f"listed/{Path(path).name}") for path in paths]
+    return ClipDataset(entries, **(settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_pickles_become_what_the_original_made_of_them(clip, seg_num, seglen):
     floats = normalise_clips(torch.from_numpy(sample.clip)[None], mean, std)[0].numpy()
     with np.load(GOLDEN / "kinetics_reader.npz") as golden:
         expected = golden[f"{clip}/seg{seg_num}_len{seglen}"]
-        assert sample.label == golden[f"{clip}/label"]
+        assert sample.labels == (golden[f"{clip}/label"],)
     assert floats.shape == expected.shape
     assert np.abs(floats - expected).max() < 1e-6
     assert sample.video == f"clip{clip}"
@@ -62,12 +62,12 @@ def square(tmp_path_factory):
 
 
 def test_a_video_gives_the_middle_frames_of_its_segments(square):
-    source = source_of(square, label=5, seglen=2, short_size=64, target_size=64)
+    source = source_of(square, labels=(5,), seglen=2, short_size=64, target_size=64)
     sample = source.read(0, None)
     assert sample.clip.shape == (3, 6, 64, 64)
     assert sample.clip.dtype == np.uint8
     assert numbers_in(sample.clip, seglen=2) == [[4, 5], [14, 15], [24, 25]]
-    assert (sample.video, sample.label) == ("listed/square.mp4", 5)
+    assert (sample.video, sample.labels) == ("listed/square.mp4", (5,))
     # a generator changes nothing where nothing is augmented
     assert np.array_equal(source.read(0, np.random.default_rng(0)).clip, sample.clip)
 
@@ -124,19 +124,19 @@ def test_a_label_out_of_range_shows_that_the_config_is_wrong(video):
     with pytest.raises(
         VideozooError, match=r"label 4 is out of range 0\.\.3; it looks 1-based"
     ) as e:
-        source_of(video, label=4, num_classes=4).read(0, None)
+        source_of(video, labels=(4,), num_classes=4).read(0, None)
     assert not isinstance(e.value, SampleError)  # no sample to be passed over
     with pytest.raises(VideozooError, match=r"clip.mp4: label -1 is out of range 0\.\.3$"):
-        source_of(video, label=-1, num_classes=4).read(0, None)
+        source_of(video, labels=(-1,), num_classes=4).read(0, None)
     pickled = GOLDEN / "kinetics_3.pkl"  # its label is 21
     with pytest.raises(VideozooError, match="label 21 is out of range"):
         source_of(pickled, num_classes=20).read(0, None)
-    assert source_of(pickled, num_classes=20, labelled=False).read(0, None).label is None
+    assert source_of(pickled, num_classes=20, labelled=False).read(0, None).labels is None
 
 
 def test_the_label_of_the_list_goes_before_that_of_the_pickle():
-    assert source_of(GOLDEN / "kinetics_3.pkl", label=2).read(0, None).label == 2
-    assert source_of(GOLDEN / "kinetics_3.pkl").read(0, None).label == 21
+    assert source_of(GOLDEN / "kinetics_3.pkl", labels=(2,)).read(0, None).labels == (2,)
+    assert source_of(GOLDEN / "kinetics_3.pkl").read(0, None).labels == (21,)
 
 
 def test_faults_name_the_file_and_the_reason(tmp_path, video):
@@ -151,15 +151,14 @@ def test_faults_name_the_file_and_the_reason(tmp_path, video):
 
 
 def test_batches(video):
-    source = source_of(video, video, label=1)
+    source = source_of(video, video, labels=(1,))
     assert (len(source), source.name(1)) == (2, "listed/clip.mp4")
-    fault = Unreadable(5, "x", "gone")
-    batch = source.collate([source.read(i, None) for i in range(2)], unreadable=[fault])
+    batch = source.collate([source.read(i, None) for i in range(2)])
     assert isinstance(batch, ClipBatch)
     assert batch.clips.shape == (2, 3, 3, 32, 32)
     assert batch.labels.tolist() == [1, 1]
     assert batch.weights.tolist() == [1.0, 1.0]
-    assert batch.unreadable == [fault]
+    assert batch.unreadable == []
 
 
 def test_the_placeholder_fits_into_a_batch(video):
@@ -167,15 +166,15 @@ def test_the_placeholder_fits_into_a_batch(video):
     placeholder = source.placeholder()
     assert placeholder.clip.shape == source.read(0, None).clip.shape
     assert not placeholder.clip.any()
-    batch = source.collate([placeholder], weight=0.0)
-    assert batch.labels.tolist() == [-1]
-    assert batch.weights.tolist() == [0.0]
+    batch = source.collate([placeholder])
+    assert batch.labels.tolist() == [NO_LABEL]
+    assert batch.labelled.tolist() == [False]
 
 
 def many_of(video, *labels, **changes):
-    entries = [ClipEntry(video, one[0] if one else None, str(video), one) for one in labels]
+    entries = [ClipEntry(video, one or None, str(video)) for one in labels]
     sizes = {"seg_num": 2, "seglen": 1, "short_size": 40, "target_size": 32}
-    return ClipSource(entries, **(sizes | {"num_classes": 5, "multi_label": True} | changes))
+    return ClipDataset(entries, **(sizes | {"num_classes": 5, "multi_label": True} | changes))
 
 
 def test_a_clip_of_many_classes(video):
@@ -186,6 +185,7 @@ def test_a_clip_of_many_classes(video):
         [True, False, False, False, False],
         [False] * 5,
     ]
+    assert batch.labelled.tolist() == [True, True, False]
     assert [source.classes(i) for i in range(3)] == [(1, 4), (0,), ()]
     assert source.collate([source.placeholder()]).labels.tolist() == [[False] * 5]
 
@@ -197,7 +197,7 @@ def test_every_one_of_many_classes_is_checked(video):
 
 def test_the_class_of_a_pickle_is_inside_it():
     assert source_of(GOLDEN / "kinetics_0.pkl").classes(0) == (
-        source_of(GOLDEN / "kinetics_0.pkl").read(0, None).label,
+        source_of(GOLDEN / "kinetics_0.pkl").read(0, None).labels
     )
 
 

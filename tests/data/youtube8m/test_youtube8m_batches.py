@@ -1,8 +1,9 @@
-"""Batches built straight from the shards against the samples that read gives one by one."""
+"""Batches of shards: what the loaders give against the samples that read gives one by one."""
 
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,27 @@ import pytest
 import torch
 from youtube8m_records import features
 
-from videozoo.data.batches import Chunk, FeatureBatch, FeatureSample, empty_array
-from videozoo.data.loader import ChunkReader, checked, make_loader
-from videozoo.data.samplers import StepSampler
+from videozoo.data.batch import FeatureBatch
+from videozoo.data.collate import empty_array
+from videozoo.data.loader import MicroBatchReader, make_loader, raise_if_fatal
+from videozoo.data.sample import FeatureSample, Unreadable
+from videozoo.data.sampler import MicroBatch, StepSampler
+from videozoo.data.youtube8m.dataset import YouTube8MDataset
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.frames import sample_cluster_frames
-from videozoo.data.youtube8m.source import YouTube8MSource
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
+from videozoo.errors import SampleError
 
 FRAMES = [5, 300, 1, 120, 7, 299, 64, 2]
 
 
-def source_of(*shards: Path, **changed: Any) -> YouTube8MSource:
+def source_of(*shards: Path, **changed: Any) -> YouTube8MDataset:
     chosen: dict[str, Any] = {
         "feature_names": ["rgb", "audio"],
         "feature_dims": [8, 4],
         "num_classes": 10,
     }
-    return YouTube8MSource(shards, **{**chosen, **changed})
+    return YouTube8MDataset(shards, **{**chosen, **changed})
 
 
 def video(number: int, **changed: Any) -> bytes:
@@ -71,15 +75,15 @@ def mixed(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def chunk_of(*indices: int) -> Chunk:
-    return Chunk(epoch=2, step=0, indices=indices, step_size=len(indices), last=True)
+def micro_batch_of(*indices: int) -> MicroBatch:
+    return MicroBatch(epoch=2, step=0, indices=indices, step_size=len(indices), last=True)
 
 
 def same(found: FeatureBatch, wanted: FeatureBatch) -> None:
-    assert (found.videos, found.unreadable, found.chunk) == (
+    assert (found.videos, found.unreadable, found.micro_batch) == (
         wanted.videos,
         wanted.unreadable,
-        wanted.chunk,
+        wanted.micro_batch,
     )
     for name in ("weights", "lengths", "labels", "labelled"):
         assert torch.equal(getattr(found, name), getattr(wanted, name)), name
@@ -88,14 +92,6 @@ def same(found: FeatureBatch, wanted: FeatureBatch) -> None:
     for mine, theirs in zip(found.features, wanted.features, strict=True):
         assert torch.equal(mine, theirs)
         assert mine.is_contiguous()
-
-
-class OneByOne:
-    """A source without the fast ways."""
-
-    def __init__(self, source: YouTube8MSource) -> None:
-        self.read, self.collate = source.read, source.collate
-        self.name, self.placeholder = source.name, source.placeholder
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -109,24 +105,42 @@ class OneByOne:
     ],
     ids=["all", "chosen", "audio", "unlabelled"],
 )
-def test_builds_what_read_and_collate_give(
+def test_a_batch_is_what_read_and_collate_give(
     mixed: list[Path], changed: dict[str, Any], training: bool
 ) -> None:
-    source = source_of(*mixed, **changed)
-    fast = ChunkReader(source, training=training, seed=5)
-    slow = ChunkReader(OneByOne(source), training=training, seed=5)  # type: ignore[arg-type]
-    every = list(range(len(source)))
+    dataset = source_of(*mixed, **changed)
+    reader = MicroBatchReader(dataset, training=training, seed=5)
+    every = list(range(len(dataset)))
     assert len(every) == 16
     for indices in ([2, 0, 3], [0, 1], [4, 5, 6], every, [14, 15], [12], every[::-1], [], [9]):
-        for _ in range(2):  # what is known of the batch before must not matter
-            found, wanted = (checked(reader[chunk_of(*indices)]) for reader in (fast, slow))
+        for _ in range(2):  # memory that is used again must not matter
+            found = raise_if_fatal(reader[micro_batch_of(*indices)])
             assert isinstance(found, FeatureBatch)
-            assert isinstance(wanted, FeatureBatch)
-            same(found, wanted)
+            same(found, one_by_one(dataset, indices, training=training))
+
+
+def one_by_one(dataset: YouTube8MDataset, indices: list[int], *, training: bool) -> FeatureBatch:
+    samples, unreadable = [], []
+    for index in indices:
+        try:
+            drawn = training and dataset.frames is not None
+            rng = np.random.default_rng([5, 2, 1 + index]) if drawn else None
+            sample = dataset.read(index, rng)
+            if training and sample.labels is None:
+                raise SampleError("names no class, so nothing can be learnt from it")
+            samples.append(sample)
+        except SampleError as error:
+            unreadable.append(Unreadable(index, dataset.name(index), str(error)))
+    batch = dataset.collate(samples or [dataset.placeholder()])
+    weights = batch.weights if samples else torch.zeros(1)
+    part = micro_batch_of(*indices)
+    return replace(batch, weights=weights, unreadable=unreadable, micro_batch=part)
 
 
 def test_odd_records_are_in_the_batch(mixed: list[Path]) -> None:
-    batch = checked(ChunkReader(source_of(*mixed), training=False)[chunk_of(9, 8, 12)])
+    batch = raise_if_fatal(
+        MicroBatchReader(source_of(*mixed), training=False)[micro_batch_of(9, 8, 12)]
+    )
     assert batch.videos == ["odd", "v8", "v12"]
     assert isinstance(batch, FeatureBatch)
     np.testing.assert_array_equal(batch.features[0][0, :2], features(9, 2)["rgb"])
@@ -134,7 +148,9 @@ def test_odd_records_are_in_the_batch(mixed: list[Path]) -> None:
 
 
 def test_a_batch_names_what_cannot_be_read(mixed: list[Path]) -> None:
-    batch = checked(ChunkReader(source_of(*mixed), training=False)[chunk_of(13, 14, 15)])
+    batch = raise_if_fatal(
+        MicroBatchReader(source_of(*mixed), training=False)[micro_batch_of(13, 14, 15)]
+    )
     assert batch.videos == ["v13"]
     assert [(u.index, u.video) for u in batch.unreadable] == [
         (14, f"{mixed[3]}#1"),
@@ -147,8 +163,8 @@ def test_a_batch_names_what_cannot_be_read(mixed: list[Path]) -> None:
 def test_what_read_gave_never_changes(mixed: list[Path]) -> None:
     source = source_of(*mixed)
     samples = [source.read(i) for i in range(8)]
-    reader = ChunkReader(source, training=True)
-    batches = [checked(reader[chunk_of(*range(k, k + 4))]) for k in (0, 4, 0, 4, 8)]
+    reader = MicroBatchReader(source, training=True)
+    batches = [raise_if_fatal(reader[micro_batch_of(*range(k, k + 4))]) for k in (0, 4, 0, 4, 8)]
     for i, sample in enumerate(samples):
         for found, expected in zip(sample.features, features(i, FRAMES[i]).values(), strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -162,17 +178,18 @@ def test_what_read_gave_never_changes(mixed: list[Path]) -> None:
 
 
 def test_videos_go_straight_to_their_rows(shards: list[Path]) -> None:
-    source = source_of(*shards)
     made: list[tuple[int, ...]] = []
 
     def empty(shape: tuple[int, ...]) -> np.ndarray:
         made.append(shape)
         return empty_array(shape)
 
-    reader = ChunkReader(source, training=False)
-    reader.read(chunk_of(0, 1, 2), empty)
+    reader = MicroBatchReader(source_of(*shards), training=False)
+    reader.read(micro_batch_of(2, 4), empty)
     made.clear()
-    reader.read(chunk_of(4, 3), empty)  # 6 and 5 frames: their number is known from the records
+    reader.read(
+        micro_batch_of(3, 4), empty
+    )  # 5 and 6 frames: their number is known from the records
     assert made == [(2, 6, 8), (2, 6, 4)]
 
 
@@ -186,30 +203,28 @@ def test_a_record_large_by_other_features_takes_no_room(tmp_path: Path) -> None:
         made.append(shape[1])
         return empty_array(shape)
 
-    reader = ChunkReader(source_of(path), training=False)
+    reader = MicroBatchReader(source_of(path), training=False)
     for indices, longest in (((0, 1), 5), ((2, 1), 3), ((2, 0), 5)):
-        batch = reader.read(chunk_of(*indices), empty)
+        batch = reader.read(micro_batch_of(*indices), empty)
         assert isinstance(batch, FeatureBatch)
         assert batch.features[0].shape[1] == longest
     assert max(made) == 5
 
 
-def test_nothing_is_drawn_for_a_source_that_does_not(
+def test_nothing_is_drawn_for_a_data_set_that_does_not(
     shards: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[object] = []
-    read = YouTube8MSource.read_into
+    read = YouTube8MDataset.read
 
-    def noted(
-        self: YouTube8MSource, buffer: bytearray, index: int, rng: np.random.Generator | None
-    ) -> FeatureSample:
+    def noted(self: YouTube8MDataset, index: int, rng: np.random.Generator | None) -> FeatureSample:
         given.append(rng)
-        return read(self, buffer, index, rng)
+        return read(self, index, rng)
 
-    monkeypatch.setattr(YouTube8MSource, "read_into", noted)
+    monkeypatch.setattr(YouTube8MDataset, "read", noted)
     chosen = partial(sample_cluster_frames, seg_num=6)
     for frames, training in ((None, True), (chosen, False), (chosen, True)):
-        ChunkReader(source_of(*shards, frames=frames), training=training)[chunk_of(0, 1)]
+        MicroBatchReader(source_of(*shards, frames=frames), training=training)[micro_batch_of(0, 1)]
     assert given[:4] == [None] * 4
     assert all(isinstance(rng, np.random.Generator) for rng in given[4:])
 
@@ -220,7 +235,7 @@ def test_workers_send_the_same_batches(mixed: list[Path], start: str) -> None:
 
     def batches(workers: int) -> list[FeatureBatch]:
         sampler = StepSampler(
-            len(source), batch_size=3, chunk_size=3, shuffle=True, groups=source.read_groups
+            len(source), batch_size=3, micro_batch_size=3, shuffle=True, groups=source.read_groups
         )
         loader = make_loader(source, sampler, training=True, num_workers=workers)
         if workers:
@@ -229,7 +244,7 @@ def test_workers_send_the_same_batches(mixed: list[Path], start: str) -> None:
         for epoch in range(2):
             sampler.set_epoch(epoch)
             for batch in loader:
-                whole = checked(batch)
+                whole = raise_if_fatal(batch)
                 assert isinstance(whole, FeatureBatch)
                 found.append(whole)
         return found

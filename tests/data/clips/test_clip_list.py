@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from videozoo.data.clips.files import expand_paths, find_clips
-from videozoo.data.clips.listing import read_listing
+from videozoo.data.clips.clip_files import expand_paths, find_clips
+from videozoo.data.clips.clip_list import read_listing
 from videozoo.errors import VideozooError
 
 
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def short(listing, root):
-    return [(str(e.path.relative_to(root)), e.label) for e in listing.entries]
+    return [(str(e.path.relative_to(root)), e.labels and e.labels[0]) for e in listing.entries]
 
 
 def write(path, text):
@@ -49,7 +49,7 @@ class TestFolders:
 
     def test_known_names_decide_the_numbers(self, folder):
         listing = read_listing(str(folder), class_names=["swim", "jump", "a run"])
-        assert [e.label for e in listing.entries] == [2, 2, 1, 1]
+        assert [e.labels for e in listing.entries] == [(2,), (2,), (1,), (1,)]
         assert listing.class_names == ["swim", "jump", "a run"]
 
     def test_an_unknown_sub_folder(self, folder):
@@ -72,7 +72,7 @@ class TestFolders:
 
     def test_without_labels(self, folder):
         listing = read_listing(folder, labelled=False)
-        assert [e.label for e in listing.entries] == [None] * 4
+        assert [e.labels for e in listing.entries] == [None] * 4
         assert listing.class_names is None
 
     def test_an_empty_folder(self, tmp_path):
@@ -99,16 +99,16 @@ class TestCsv:
     def test_numbers(self, folder):
         listing = read_listing(write(folder / "list.csv", "path,label\njump/b.mp4,12\n"))
         assert listing.class_names is None
-        assert listing.entries[0].label == 12
+        assert listing.entries[0].labels == (12,)
 
     def test_known_names(self, folder):
         path = write(folder / "list.csv", "path,label\njump/b.mp4,jump\njump/b.mp4,0\n")
         listing = read_listing(path, class_names=["x", "jump"])
-        assert [e.label for e in listing.entries] == [1, 0]
+        assert [e.labels for e in listing.entries] == [(1,), (0,)]
 
     def test_without_labels(self, folder):
         path = write(folder / "list.csv", "path\njump/b.mp4\n")
-        assert read_listing(path, labelled=False).entries[0].label is None
+        assert read_listing(path, labelled=False).entries[0].labels is None
         with pytest.raises(VideozooError, match="has no column 'label'"):
             read_listing(path)
 
@@ -184,18 +184,18 @@ class TestLists:
         text = "a run/two.pkl\n\n  a run/clip one.avi 3  \njump/b.mp4\t0\njump/gone.mp4 1\n"
         listing = read_listing(write(folder / "val.list", text))
         *found, gone = listing.entries
-        assert [(e.path, e.label) for e in found] == [
+        assert [(e.path, e.labels) for e in found] == [
             (folder / "a run/two.pkl", None),
-            (folder / "a run/clip one.avi", 3),
-            (folder / "jump/b.mp4", 0),
+            (folder / "a run/clip one.avi", (3,)),
+            (folder / "jump/b.mp4", (0,)),
         ]
-        assert (gone.path, gone.label) == (Path("jump/gone.mp4"), 1)
+        assert (gone.path, gone.labels) == (Path("jump/gone.mp4"), (1,))
         assert listing.class_names is None
 
     def test_names_as_labels(self, folder):
         path = write(folder / "val.list", "jump/b.mp4 a run\njump/b.mp4 jump\njump/b.mp4 1\n")
         listing = read_listing(path, class_names=["jump", "a run"])
-        assert [e.label for e in listing.entries] == [1, 0, 1]
+        assert [e.labels for e in listing.entries] == [(1,), (0,), (1,)]
 
     def test_unusual_endings_end_at_the_last_space(self, folder):
         (folder / "my clip").touch()
@@ -205,7 +205,7 @@ class TestLists:
     def test_without_labels(self, folder):
         text = "jump/b.mp4\na run/clip one.avi 77\njump/b.mp4 some name\n"
         listing = read_listing(write(folder / "infer.list", text), labelled=False)
-        assert [e.label for e in listing.entries] == [None] * 3
+        assert [e.labels for e in listing.entries] == [None] * 3
         assert listing.entries[1].path == folder / "a run" / "clip one.avi"
 
     def test_the_current_folder_comes_first(self, folder, tmp_path, monkeypatch):
@@ -281,7 +281,6 @@ class TestManyLabels:
         path = write(tmp_path / "l.list", "a b.mp4 1,4,7\nc.mp4 0\nd.mp4 2, 3\n")
         entries = read_listing(path, multi_label=True).entries
         assert [entry.labels for entry in entries] == [(1, 4, 7), (0,), (2, 3)]
-        assert [entry.label for entry in entries] == [1, 0, 2]
         assert entries[0].video == "a b.mp4"
 
     def test_a_csv_names_several(self, tmp_path):
@@ -294,7 +293,6 @@ class TestManyLabels:
     def test_a_folder_names_one(self, folder):
         entries = read_listing(folder, multi_label=True).entries
         assert {entry.labels for entry in entries} == {(0,), (1,)}
-        assert all(entry.labels == (entry.label,) for entry in entries)
 
     def test_without_the_key_a_comma_is_part_of_a_label(self, tmp_path):
         (tmp_path / "a.mp4").touch()
@@ -312,4 +310,4 @@ class TestManyLabels:
         (tmp_path / "a.mp4").touch()
         path = write(tmp_path / "l.list", "a.mp4 1,4\n")
         (entry,) = read_listing(path, multi_label=True, labelled=False).entries
-        assert (entry.label, entry.labels) == (None, ())
+        assert entry.labels is None

@@ -1,14 +1,15 @@
-"""Who reads which sample when: steps, the chunks they are made of, and the processes' shares.
+"""Who reads which sample when: steps, their micro-batches, and the processes' shares.
 
-    list of 10, batch_size 4, chunk_size 2, two processes (r0, r1), shuffled:
+    list of 10, batch_size 4, micro_batch_size 2, two processes (r0, r1), shuffled:
 
     step 0  [7 2 | 9 0]    r0 reads 7 2, r1 reads 9 0, both step
     step 1  [4 1 | 8 3]    r0 reads 4 1, r1 reads 8 3, both step
     step 2  [6 5]          the last batch is kept; r0 reads 6 5, r1 has no share, both step
 
-The chunks of a step are the same for any number of processes (they are the groups that batch norms
-see) and as even as can be: a last batch of 6 and chunks of 4 make 3 + 3. A process without a chunk
-in the last round gets an empty one and steps with weight zero.
+The micro-batches of a step are the same for any number of processes (they are the groups that batch
+norms see) and as even as can be: a last batch of 6 and micro-batches of 4 make 3 + 3. A process
+without a micro-batch in the last round gets an empty one and steps with weight zero. Where there
+are more processes than groups, each group is split over all processes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,29 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Sampler
 
-from videozoo.data.batches import Chunk, Int64Array
+from videozoo.data.sample import Int64Array
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """The samples that one process takes through the model at once: a part of one training step.
+
+    Attributes:
+        epoch, step: the optimizer step (counted from 0 within the epoch) this is a part of.
+        indices: the samples; empty for a process without a share of the last batch.
+        step_size: how many samples the whole step has, over all its parts and processes.
+        last: the optimizer steps after this micro-batch.
+        group: number of the group that batch norms see, within the step.
+        repeats: how often each of the samples came earlier in the epoch; empty: none did.
+    """
+
+    epoch: int
+    step: int
+    indices: tuple[int, ...]
+    step_size: int
+    last: bool
+    group: int = 0
+    repeats: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,21 +177,22 @@ def _rounds(count: int, length: int, rng: np.random.Generator) -> Int64Array:
 
 
 def split_evenly(indices: Int64Array, size: int) -> list[tuple[int, ...]]:
-    """Splits indices into the fewest chunks of at most `size`, whose lengths differ by one at most.
+    """Splits indices into the fewest parts of at most `size`, whose lengths differ by one at most.
 
-    Even chunks keep batch norms from seeing a lone sample where that can be avoided.
+    Even parts keep batch norms from seeing a lone sample where that can be avoided.
     """
     count = -(-len(indices) // size)
     return [tuple(part.tolist()) for part in np.array_split(indices, count)] if count else []
 
 
-class StepSampler(Sampler[Chunk]):
-    """The chunks that one process reads in an epoch.
+class StepSampler(Sampler[MicroBatch]):
+    """The micro-batches that one process reads in an epoch.
 
     Args:
         length: number of samples in the list.
         batch_size: samples a step, over all processes.
-        chunk_size: samples a process takes through the model at once.
+        micro_batch_size: samples of a group: those a process takes through the model at once.
+        split_groups: each process takes its part of every group, instead of groups of its own.
         shuffle: a new order each epoch; otherwise the order of the list.
         seed: decides the orders together with the epoch.
         rank: this process.
@@ -182,8 +206,9 @@ class StepSampler(Sampler[Chunk]):
         length: int,
         *,
         batch_size: int,
-        chunk_size: int,
+        micro_batch_size: int,
         shuffle: bool,
+        split_groups: bool = False,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -192,8 +217,9 @@ class StepSampler(Sampler[Chunk]):
     ) -> None:
         self.length = length
         self.batch_size = batch_size
-        self.chunk_size = min(chunk_size, batch_size)
+        self.micro_batch_size = min(micro_batch_size, batch_size)
         self.shuffle = shuffle
+        self.split_groups = split_groups
         self.seed = seed
         self.rank = rank
         self.world = world
@@ -221,10 +247,10 @@ class StepSampler(Sampler[Chunk]):
         return full * self._rounds(self.batch_size) + (self._rounds(rest) if rest else 0)
 
     def _rounds(self, step_size: int) -> int:
-        chunks = -(-step_size // self.chunk_size)
-        return -(-chunks // self.world)
+        groups = -(-step_size // self.micro_batch_size)
+        return groups if self.split_groups else -(-groups // self.world)
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         epoch, size = self.epoch, self.batch_size
         order: EpochOrder | BalancedOrder | None = None
         repeats: Int64Array | None = None
@@ -237,16 +263,27 @@ class StepSampler(Sampler[Chunk]):
         for step in range(first, self.steps):
             start, stop = step * size, min((step + 1) * size, self.length)
             indices = np.arange(start, stop) if order is None else order.take(start, stop)
-            chunks = split_evenly(indices, self.chunk_size)
-            again = [] if repeats is None else split_evenly(repeats[start:stop], self.chunk_size)
-            rounds = -(-len(chunks) // self.world)
+            parts = split_evenly(indices, self.micro_batch_size)
+            again: list[tuple[int, ...]] = []
+            if repeats is not None:
+                again = split_evenly(repeats[start:stop], self.micro_batch_size)
+            rounds = self._rounds(len(indices))
             for i in range(rounds):
-                place = i * self.world + self.rank
-                yield Chunk(
+                group = i if self.split_groups else i * self.world + self.rank
+                yield MicroBatch(
                     epoch=epoch,
                     step=step,
-                    indices=chunks[place] if place < len(chunks) else (),
+                    indices=self._share(parts, group),
                     step_size=len(indices),
                     last=i == rounds - 1,
-                    repeats=again[place] if place < len(again) else (),
+                    group=group,
+                    repeats=self._share(again, group),
                 )
+
+    def _share(self, groups: list[tuple[int, ...]], number: int) -> tuple[int, ...]:
+        """Returns what this process takes of a group; nothing where there is no such group."""
+        if number >= len(groups):
+            return ()
+        if not self.split_groups:
+            return groups[number]
+        return tuple(np.array_split(groups[number], self.world)[self.rank].tolist())

@@ -26,13 +26,13 @@ class PickledClip:
     Attributes:
         path: the file.
         video: the id of the video.
-        label: the class; None where the pickle names none.
+        labels: its one class; None where the pickle names none.
         frames: the compressed images, in order; at least one.
     """
 
     path: Path
     video: str
-    label: int | None
+    labels: tuple[int, ...] | None
     frames: Sequence[bytes]
 
     def read_clip(
@@ -99,18 +99,20 @@ def load_clip(path: Path) -> PickledClip:
         raise SampleError("its third part must be a list of JPEG images in bytes", path=path)
     if not frames:
         raise SampleError("holds no frames", path=path)
-    return PickledClip(path, _text(video), _label(label, path), frames)
+    return PickledClip(path, _text(video), _labels(label, path), frames)
 
 
 def _text(video: object) -> str:
     return video.decode("utf-8", "replace") if isinstance(video, bytes) else str(video)
 
 
-def _label(label: object, path: Path) -> int | None:
+def _labels(label: object, path: Path) -> tuple[int, ...] | None:
     if label is None:
         return None
     if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
-        return int(label)
+        return (int(label),)
     if isinstance(label, np.ndarray) and label.size == 1 and label.dtype.kind in "iu":
-        return int(label.reshape(()))
-    raise SampleError(f"its label must be a class number, not {label!r:.80}", path=path)
+        return (int(label.reshape(())),)
+    # written out, a small list that holds itself a billion times would take for ever
+    found = f"{label!r:.80}" if isinstance(label, (str, bytes, float)) else type(label).__name__
+    raise SampleError(f"its label must be a class number, not {found}", path=path)

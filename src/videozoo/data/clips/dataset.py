@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from videozoo.data.augment import draw_crop
-from videozoo.data.batches import Chunk, ClipBatch, ClipSample, Unreadable, collate_clips
-from videozoo.data.clips.files import PICKLE_SUFFIXES
-from videozoo.data.clips.listing import ClipEntry
-from videozoo.data.clips.pickles import load_clip
+from videozoo.data.batch import ClipBatch
+from videozoo.data.clips.clip_files import PICKLE_SUFFIXES
+from videozoo.data.clips.clip_list import ClipEntry
+from videozoo.data.clips.clip_pickles import load_clip
+from videozoo.data.collate import Empty, collate_clips, empty_array
+from videozoo.data.dataset import VideoDataset
 from videozoo.data.framing import Crop, Views, resized_size
-from videozoo.data.sampling import Int64Array, segment_frames
+from videozoo.data.sample import ClipSample, Int64Array, UInt8Array, label_fault
+from videozoo.data.sampling import segment_frames
 from videozoo.errors import SampleError, VideozooError
 from videozoo.video.geometry import Cut
 from videozoo.video.reader import read_clip
 
-UInt8Array = npt.NDArray[np.uint8]
 
-
-class ClipSource:
+class ClipDataset(VideoDataset):
     """Videos and Kinetics pickles, by number, in the order of the list.
 
     Args:
@@ -91,12 +89,12 @@ class ClipSource:
         """Returns what a clip is called in reports: its path as listed."""
         return self.entries[index].video
 
-    def read(self, index: int, rng: np.random.Generator | None) -> ClipSample:
+    def read(self, index: int, rng: np.random.Generator | None = None) -> ClipSample:
         """Reads one clip.
 
         Args:
             index: its place in the list.
-            rng: draws frames, crop and flip where this source augments; None takes the middle.
+            rng: draws frames, crop and flip where this data set augments; None takes the middle.
 
         Returns:
             The sample; its clip is uint8 [T, seglen * 3, target_size, target_size], or with `views`
@@ -110,13 +108,13 @@ class ClipSource:
         draw = rng if self.augment else None
         if entry.path.suffix.lower() in PICKLE_SUFFIXES:
             pickled = load_clip(entry.path)
-            label = pickled.label if entry.label is None else entry.label
+            listed = entry.labels or pickled.labels
             video = pickled.video
             read: Callable[..., UInt8Array] = pickled.read_clip
         else:
-            label, video = entry.label, entry.video
+            listed, video = entry.labels, entry.video
             read = partial(read_clip, entry.path, resize_with=self.resize_with)
-        numbers = self._checked_labels(label, entry) if self.labelled else ()
+        labels = self._checked(listed, entry) if self.labelled else None
         crop: Cut = Crop(self.target_size) if self.views is None else self.views
         if draw is not None:
             crop = self.draw_crop(draw)
@@ -129,8 +127,7 @@ class ClipSource:
         except SampleError as error:
             raise error.at(entry.path) from error
         clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
-        many = numbers if self.multi_label else ()
-        return ClipSample(video, clip, numbers[0] if numbers else None, many)
+        return ClipSample(video, clip, labels)
 
     def classes(self, index: int) -> tuple[int, ...]:
         """Returns the classes of a clip, without decoding it; none where none is known.
@@ -140,20 +137,15 @@ class ClipSource:
             VideozooError: one is out of range.
         """
         entry = self.entries[index]
-        label = entry.label
-        if label is None and entry.path.suffix.lower() in PICKLE_SUFFIXES:
-            label = load_clip(entry.path).label
-        return self._checked_labels(label, entry)
+        labels = entry.labels
+        if not labels and entry.path.suffix.lower() in PICKLE_SUFFIXES:
+            labels = load_clip(entry.path).labels
+        return self._checked(labels, entry) or ()
 
-    def _checked_labels(self, label: int | None, entry: ClipEntry) -> tuple[int, ...]:
-        numbers = entry.labels or (() if label is None else (label,))
-        for number in numbers:
-            if not 0 <= number < self.num_classes:
-                hint = "; it looks 1-based" if number == self.num_classes else ""
-                raise VideozooError(
-                    f"{entry.video}: label {number} is out of range 0..{self.num_classes - 1}{hint}"
-                )
-        return numbers
+    def _checked(self, labels: tuple[int, ...] | None, entry: ClipEntry) -> tuple[int, ...] | None:
+        if fault := label_fault(labels or (), self.num_classes):
+            raise VideozooError(f"{entry.video}: {fault}")
+        return labels or None
 
     def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
         """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""
@@ -173,19 +165,15 @@ class ClipSource:
 
     def collate(
         self,
-        samples: Sequence[ClipSample],
+        samples: Iterable[ClipSample],
         *,
-        unreadable: Sequence[Unreadable] = (),
-        chunk: Chunk | None = None,
-        weight: float = 1.0,
+        indices: Sequence[int] | None = None,
+        empty: Empty = empty_array,
     ) -> ClipBatch:
         """Makes a batch of samples, see `collate_clips`."""
-        batch = collate_clips(
-            samples, unreadable=unreadable, chunk=chunk, weight=weight, views=self.views
+        return collate_clips(
+            samples,
+            multi_label=self.num_classes if self.multi_label else None,
+            views=self.views,
+            empty=empty,
         )
-        if not self.multi_label:
-            return batch
-        labels = torch.zeros(len(samples), self.num_classes, dtype=torch.bool)  # [B, K]
-        for row, sample in zip(labels, samples, strict=True):
-            row[list(sample.labels)] = True
-        return replace(batch, labels=labels)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from videozoo.data import memory
-from videozoo.data.memory import RecycledArrays, SharedBlocks
+from videozoo.data import shared_memory
+from videozoo.data.shared_memory import RecycledArrays, SharedBlocks
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Duplicated:
 def blocks(monkeypatch: pytest.MonkeyPatch) -> SharedBlocks:
     if not hasattr(os, "memfd_create"):
         pytest.skip("this system has no such memory: workers send batches as PyTorch does")
-    monkeypatch.setattr(memory, "_SHARED_BYTES", 2 << 14)
+    monkeypatch.setattr(shared_memory, "_SHARED_BYTES", 2 << 14)
     return SharedBlocks(2)
 
 
@@ -176,10 +176,12 @@ def test_another_process_gives_no_block_back(blocks: SharedBlocks) -> None:
 def test_a_process_that_is_sent_blocks_has_them_beside_its_own(
     blocks: SharedBlocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "get_spawning_popen", object)
+    monkeypatch.setattr(shared_memory, "get_spawning_popen", object)
     monkeypatch.setattr(reduction, "DupFd", Duplicated)
     data = bytes(ForkingPickler.dumps(blocks))
-    monkeypatch.setattr(memory, "_pools", weakref.WeakValueDictionary())  # the other process's
+    monkeypatch.setattr(
+        shared_memory, "_pools", weakref.WeakValueDictionary()
+    )  # the other process's
     own = SharedBlocks(2)
     there = pickle.loads(data)
     first, second = (

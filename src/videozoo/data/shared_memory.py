@@ -5,6 +5,19 @@ batch that takes as long as reading them, and several times as long where the me
 between processes, which has small pages only. So a reader keeps the memory of batches that are
 gone for those to come. Gone means that no array, tensor or view is left that shows the memory: the
 finalizer of the array behind them all says so.
+
+Between processes a block has one owner at a time, and its number is the token of ownership:
+
+    free        the number lies in the pipe; nobody touches the block
+    worker      SharedBlocks.take has read the number out of the pipe: this worker alone writes.
+                It makes the batch in the block (SharedBlock.empty) and packs it: what does not
+                lie in the block yet is copied there, the rest becomes a _Message of a few hundred
+                bytes that goes through the DataLoader's queue
+    in transit  the number is in the _Message; the worker has let go of the block
+    consumer    unpickling the _Message calls _received, which rebuilds the batch around the block.
+                When the last tensor that shows it is gone, _gone puts the number into the pipe
+
+A worker that fails while it writes gives the number back itself; one that is killed takes it along.
 """
 
 from __future__ import annotations
@@ -26,7 +39,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videozoo.data.batches import UInt8Array, empty_array
+from videozoo.data.collate import empty_array
+from videozoo.data.sample import UInt8Array
 
 _KEPT = 2  # arrays of one kind that are kept for later: a batch in use and one being built
 _SHARED_BYTES = 2 << 30  # of all blocks together; only what is written to takes memory
@@ -175,6 +189,12 @@ class SharedBlock:
 
 
 class _Message:
+    """What the queue carries in a batch's place: pickled by the worker, it becomes the batch.
+
+    It holds the pool's key, since a consumer may have several loaders, the block's number, and the
+    pickle of the batch in which every tensor is a Place in the block.
+    """
+
     def __init__(self, key: str, number: int, data: bytes) -> None:
         self.key, self.number, self.data = key, number, data
 
@@ -183,6 +203,8 @@ class _Message:
 
 
 class _Packer(ForkingPickler):
+    """Pickles a batch with its tensors left in the block; what finds no room goes PyTorch's way."""
+
     def __init__(self, file: io.BytesIO, block: SharedBlock) -> None:
         super().__init__(file)
         self._block = block
@@ -192,6 +214,8 @@ class _Packer(ForkingPickler):
 
 
 class _Unpacker(pickle.Unpickler):
+    """Reads a batch that _Packer wrote; its tensors are views of the block, without a copy."""
+
     def __init__(self, file: io.BytesIO, memory: UInt8Array) -> None:
         super().__init__(file)
         self._memory = memory
@@ -207,6 +231,11 @@ def _tensor(memory: UInt8Array, dtype: torch.dtype, shape: tuple[int, ...]) -> T
 
 
 def _received(key: str, number: int, data: bytes) -> Any:
+    """Returns the batch of a message, in the process that takes batches; it owns the block now.
+
+    All tensors show one array, `memory`, and keep it alive through their views: its finalizer is
+    the end of the batch, however it was cut up and handed on.
+    """
     blocks = _pools[key]
     memory = blocks.memory(number)
     weakref.finalize(memory, _gone, blocks, number, os.getpid()).atexit = False
@@ -214,12 +243,19 @@ def _received(key: str, number: int, data: bytes) -> Any:
 
 
 def _gone(blocks: SharedBlocks, number: int, process: int) -> None:
-    # A process forked since has the batch too, but not the block.
+    """Gives a block back when nothing shows it any more.
+
+    A process that was forked since has the batch too, and ends it too, but does not own the block.
+    """
     if os.getpid() == process:
         blocks.give_back(number)
 
 
 def _opened(count: int, size: int, key: str, ends: list[Any]) -> SharedBlocks:
+    """Returns the blocks in a worker that was started anew (spawned): the same memory and pipe.
+
+    A forked worker needs none of this: it has them already.
+    """
     blocks = SharedBlocks.__new__(SharedBlocks)
     blocks._count, blocks._size, blocks._key = count, size, key
     blocks._open(*(end.detach() for end in ends))

@@ -1,0 +1,97 @@
+"""What every data set of videos answers, to our loader and to PyTorch's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from videozoo.data.batch import Batch
+from videozoo.data.collate import Empty, empty_array
+from videozoo.data.sampler import ReadGroups
+
+
+class VideoDataset(Dataset[Any], ABC):
+    """A list of videos with random access: YouTube8MDataset, ClipDataset, or your own.
+
+    It is a PyTorch data set: `DataLoader(dataset, batch_size=8, collate_fn=dataset.collate)` gives
+    batches. `loader.make_loader` gives them with exact resuming, with drawing that depends on
+    (seed, epoch, index) alone, and leaves out what cannot be read.
+
+    Attributes:
+        draws: `read` makes use of `rng`; False saves the making of one.
+        read_groups: which samples are best read near each other in time; None: it does not matter.
+    """
+
+    draws: bool = True
+    read_groups: ReadGroups | None = None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of listed videos."""
+
+    def __getitem__(self, index: int) -> Any:
+        """Reads one sample with nothing drawn, see `read`.
+
+        Raises:
+            IndexError: there is none of that number.
+        """
+        return self.read(range(len(self))[index], None)
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Returns what a sample is called in reports."""
+
+    @abstractmethod
+    def read(self, index: int, rng: np.random.Generator | None = None) -> Any:
+        """Reads one sample.
+
+        Args:
+            index: 0 to len(self) - 1.
+            rng: draws in training; None (test): nothing is drawn.
+
+        Returns:
+            A sample: its `labels` are its classes, None where none is known.
+
+        Raises:
+            SampleError: the sample cannot be read; the message is the reason.
+            VideozooError: the sample shows that the config is wrong: work must stop.
+        """
+
+    def classes(self, index: int) -> tuple[int, ...]:
+        """Returns the classes of a sample; none where none is known.
+
+        Raises:
+            SampleError: the sample must be read for them, and cannot be.
+            VideozooError: one is out of range.
+        """
+        labels = self.read(index, None).labels
+        return () if labels is None else tuple(sorted({int(label) for label in labels}))
+
+    def prefetch(self, indices: Sequence[int]) -> None:
+        """Lets the system fetch samples that will be read next; by default it is not told."""
+        return
+
+    @abstractmethod
+    def placeholder(self) -> Any:
+        """Returns a sample without labels that stands in a batch where none can be read."""
+
+    @abstractmethod
+    def collate(
+        self,
+        samples: Iterable[Any],
+        *,
+        indices: Sequence[int] | None = None,
+        empty: Empty = empty_array,
+    ) -> Batch:
+        """Makes a batch of samples.
+
+        Args:
+            samples: at least one; they may be read only when they are asked for.
+            indices: of the samples that may come, so that memory can be made for all of them;
+                None: `samples` is a list.
+            empty: gives the memory of large arrays.
+        """
