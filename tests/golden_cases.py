@@ -13,14 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fluid_tables import fluid_table
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
-from videozoo.checkpoints.names import fluid_table
+from videozoo.classifier import Classifier, autocast
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.predict.folding import ready_to_score
-from videozoo.predict.inputs import Classifier
-from videozoo.predict.scoring import autocast
-from videozoo.specs import build_model
-from videozoo.tasks.optimizers import CenteredRMSProp, weight_decay_split
+from videozoo.specs import SPECS, build_model
+from videozoo.training.optimizers import CenteredRMSProp, parameter_groups
 
 GOLDEN = Path(__file__).parent / "parity" / "golden"
 FEATURE_CASES = ["attention_cluster", "attention_lstm", "nextvlad"]
@@ -98,13 +96,9 @@ class Case:
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """What the original trained with."""
-        decayed, plain = weight_decay_split(self.model_name, model.named_parameters())
         decay = {"attention_lstm": 8e-4, "nextvlad": 1e-5}.get(self.name, 1e-4)
-        groups = [
-            {"params": params, "weight_decay": factor}
-            for params, factor in ((decayed, decay), (plain, 0.0))
-            if params
-        ]
+        decays = SPECS[self.model_name].decays
+        groups = parameter_groups(model, weight_decay=decay, decays=decays)
         if self.is_clip:
             return torch.optim.SGD(groups, lr=0.01, momentum=0.9)
         if self.name == "attention_lstm":
@@ -161,4 +155,4 @@ def scores_as_predicted(
     """The scores of a model on that device, made as `videozoo test` and `infer` make them."""
     given = Classifier(inputs=nn.Identity(), model=model, multi_label=not case.is_clip)
     with autocast(device, precision):
-        return case.scores(ready_to_score(given, precision).model, device)
+        return case.scores(given.for_inference(precision).model, device)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videozoo.specs import build_model, onednn, resnet
+from videozoo.models import onednn, resnet
+from videozoo.models.batch_norm import BatchNorm
 from videozoo.models.cpu import FoldedConv, PackedLinear, for_inference
-from videozoo.models.layers import BatchNorm
 from videozoo.models.resnet import ResNet
 from videozoo.specs import build_model
 

@@ -3,12 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from videozoo.models.layers import (
-    BatchNorm,
-    FluidDropout,
-    frame_mask,
-    quick_tanh,
-)
+from videozoo.models.batch_norm import BatchNorm
+from videozoo.models.layers import FluidDropout, frame_mask, quick_tanh
 
 
 def test_dropout_masks_without_rescaling_in_training() -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from videozoo import models
 from videozoo.config import load_experiment
+from videozoo.specs import SPECS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 VARIANTS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
@@ -25,11 +26,11 @@ VARIANTS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
 @pytest.mark.parametrize("config", VARIANTS)
 def test_a_variant_has_the_sizes_of_its_config(config: str) -> None:
     name, variant = VARIANTS[config]
-    settings = load_experiment(name, str(CONFIGS / config))["TRAIN"]
+    settings = load_experiment(SPECS[name].keys, str(CONFIGS / config))["TRAIN"]
     with torch.device("meta"):
         ours = variant()
-        theirs = models.build_model(name, **settings.model_arguments())
-    assert type(ours) is models.MODELS[name]
+        theirs = SPECS[name].build(settings)
+    assert type(ours) is type(theirs)
     assert [(k, v.shape) for k, v in ours.state_dict().items()] == [
         (k, v.shape) for k, v in theirs.state_dict().items()
     ]
@@ -37,4 +38,4 @@ def test_a_variant_has_the_sizes_of_its_config(config: str) -> None:
 
 
 def test_every_model_has_a_variant() -> None:
-    assert {name for name, _ in VARIANTS.values()} == set(models.MODELS)
+    assert {name for name, _ in VARIANTS.values()} == set(SPECS)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fluid_tables import fluid_table
 from golden_cases import CASES, GOLDEN, fresh_model, load_case
 from videozoo.checkpoints.fluid import load_fluid_weights, read_fluid, write_fluid
-from videozoo.checkpoints.names import fluid_table, to_fluid
+from videozoo.checkpoints.names import to_fluid
 from videozoo.checkpoints.native import NativeCheckpoint, load_native, save_native
 
 

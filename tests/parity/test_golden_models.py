@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fluid_tables import fluid_table
 from golden_cases import CASES, FEATURE_CASES, golden_model, load_case
-from videozoo.checkpoints.names import fluid_table, to_fluid
+from videozoo.checkpoints.names import to_fluid
 
 
 @pytest.mark.parametrize("name", CASES)

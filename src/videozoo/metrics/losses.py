@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,13 +23,14 @@ def feature_loss(
         class_weights: float [K]: factor of the loss where a video has the class; None: 1.
 
     Returns:
-        float32 [B].
+        float32 (float64 of such logits) [B].
     """
-    target = labels.float()  # [B, K]
+    logits = _full_precision(logits)
+    target = labels.to(logits.dtype)  # [B, K]
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / 2  # [B, K]
     loss = F.binary_cross_entropy_with_logits(
-        logits.float(), target, pos_weight=class_weights, reduction="none"
+        logits, target, pos_weight=class_weights, reduction="none"
     )  # [B, K]
     return loss.sum(dim=1)  # [B]
 
@@ -50,12 +52,18 @@ def clip_loss(
         class_weights: float [K]: factor of each class's term; None: 1.
 
     Returns:
-        float32 [B].
+        float32 (float64 of such logits) [B].
     """
+    logits = _full_precision(logits)
     return F.cross_entropy(
-        logits.float(),
-        labels,
+        logits,
+        labels if labels.ndim == 1 else labels.to(logits.dtype),
         weight=class_weights,
         label_smoothing=label_smoothing,
         reduction="none",
     )  # [B]
+
+
+def _full_precision(logits: Tensor) -> Tensor:
+    """Returns bfloat16 as float32; float32 and float64 stay as they are."""
+    return logits if logits.dtype == torch.float64 else logits.float()

@@ -17,7 +17,7 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from videozoo.models.layers import FluidDropout, frame_mask
+from videozoo.models.layers import FluidDropout, frame_mask, full_precision
 
 
 class ShiftingAttention(nn.Module):
@@ -52,7 +52,7 @@ class ShiftingAttention(nn.Module):
         scores = scores.masked_fill(~mask[:, :, None], -torch.inf)  # [B, L, C]
         weights = scores.softmax(dim=1)  # [B, L, C]
         v = torch.bmm(weights.transpose(1, 2).to(x.dtype), x)  # [B, C, D]
-        v = v.float() * self.shift_w[:, None] + self.shift_b[:, None]  # [B, C, D]
+        v = full_precision(v) * self.shift_w[:, None] + self.shift_b[:, None]  # [B, C, D]
         # The square root holds the eps too: a cluster of zeros has a finite gradient.
         v = v * torch.rsqrt(v.square().sum(dim=2, keepdim=True) + 1e-12)  # [B, C, D]
         return v.flatten(1) / sqrt(self.shift_w.numel())  # [B, C * D]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videozoo.models import onednn
-from videozoo.models.layers import BatchNorm
+from videozoo.models.batch_norm import BatchNorm
 from videozoo.models.peephole_lstm import PeepholeLSTM
 from videozoo.models.resnet import BasicBlock, Bottleneck, ResNet
 

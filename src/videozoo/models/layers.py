@@ -1,9 +1,8 @@
-"""Layers that several models share: Fluid's dropout, forgiving batch norms, masks by length."""
+"""Layers that several models share: Fluid's dropout, masks by length."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -33,24 +32,6 @@ class FluidDropout(nn.Module):
         return f"p={self.p}"
 
 
-class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over [N, C, ...], with any number of dimensions behind the channels.
-
-    A variance of one value is no variance: PyTorch raises there, and a last batch of one video
-    would end a training run. This one uses (and leaves alone) the running statistics in that case.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalises x; the shape stays."""
-        if self.training and x.numel() <= x.shape[1]:
-            mean, var = self.running_mean, self.running_var
-            return F.batch_norm(x, mean, var, self.weight, self.bias, training=False, eps=self.eps)
-        return super().forward(x)
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """PyTorch's own layers differ in this check alone."""
-
-
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """Says which frames of a padded batch are real.
 
@@ -73,3 +54,8 @@ def quick_tanh(x: Tensor, *, out: Tensor) -> Tensor:
         return torch.tanh(x, out=out)
     torch.add(x, x, out=out).sigmoid_()
     return out.add_(out).sub_(1)
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Returns bfloat16 values as float32; float32 and float64 stay as they are."""
+    return x if x.dtype == torch.float64 else x.float()

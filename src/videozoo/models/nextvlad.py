@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm, FluidDropout, frame_mask
+from videozoo.models.batch_norm import BatchNorm
+from videozoo.models.layers import FluidDropout, frame_mask, full_precision
 
 
 class Aggregation(nn.Module):
@@ -70,8 +71,9 @@ class Aggregation(nn.Module):
         x = _spread(x, where, batch * frames)  # [B * L, X]
         a = a.view(batch, frames * self.groups, clusters)  # [B, L * G, C]
         x = x.view(batch, frames * self.groups, part)  # [B, L * G, X / G]
-        vlad = torch.bmm(x.transpose(1, 2), a.to(x.dtype)).float()  # [B, X / G, C]
-        vlad = vlad - a.float().sum(dim=1)[:, None, :] * self.centres.t()  # [B, X / G, C]
+        vlad = full_precision(torch.bmm(x.transpose(1, 2), a.to(x.dtype)))  # [B, X / G, C]
+        sums = full_precision(a).sum(dim=1)  # [B, C]
+        vlad = vlad - sums[:, None, :] * self.centres.t()  # [B, X / G, C]
         vlad = F.normalize(vlad, dim=1)  # [B, X / G, C]
         out: Tensor = self.norm(vlad.flatten(1))  # [B, X / G * C]
         return out

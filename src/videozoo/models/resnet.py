@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm
+from videozoo.models.batch_norm import BatchNorm
 
 STAGE_BLOCKS = {
     18: (2, 2, 2, 2),

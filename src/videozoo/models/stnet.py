@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videozoo.models.layers import BatchNorm
+from videozoo.models.batch_norm import BatchNorm
 from videozoo.models.resnet import ResNet
 
 
