@@ -180,7 +180,7 @@ def test_faults_of_set_are_named(setting: str, said: str) -> None:
 
 
 def test_the_only_decoder_may_still_be_named() -> None:
-    assert load_experiment("TSN", None, overrides=["MODEL.decoder=pyav"])["TEST"]
+    assert load_experiment(find_spec("TSN").keys, None, overrides=["MODEL.decoder=pyav"])["TEST"]
 
 
 def test_nextvlad_takes_its_dims_from_the_sizes(tmp_path: Path) -> None:

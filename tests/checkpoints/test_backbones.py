@@ -8,13 +8,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from fluid_tables import fluid_table
 from videozoo.checkpoints.backbones import (
     load_image_resnet,
     put_into_backbone,
     start_from,
 )
 from videozoo.checkpoints.fluid import write_fluid
-from videozoo.checkpoints.names import fluid_table, resnet_table, to_fluid
+from videozoo.checkpoints.names import resnet_table, to_fluid
 from videozoo.checkpoints.native import NativeCheckpoint, save_native
 from videozoo.errors import VideozooError
 from videozoo.models import TSN, AttentionCluster, StNet

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from fluid_tables import fluid_table
 from videozoo.checkpoints.fluid import load_fluid_weights, read_fluid, write_fluid
-from videozoo.checkpoints.names import fluid_table, to_fluid
+from videozoo.checkpoints.names import to_fluid
 from videozoo.checkpoints.variables import pack_variable, parse_variable
 from videozoo.errors import VideozooError
 from videozoo.models import TSN, AttentionCluster

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fluid_tables import fluid_table
 from videozoo.checkpoints.names import (
-    fluid_table,
     from_fluid,
     is_optimizer_variable,
     resnet_depth,
@@ -12,8 +12,8 @@ from videozoo.checkpoints.names import (
     to_fluid,
 )
 from videozoo.errors import VideozooError
-from videozoo.specs import SPECS, build_model
 from videozoo.models.resnet import ResNet
+from videozoo.specs import SPECS, build_model
 
 SMALL = {
     "AttentionCluster": {

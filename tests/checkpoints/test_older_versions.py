@@ -11,8 +11,8 @@ import torch
 
 from videozoo.checkpoints.backbones import start_from
 from videozoo.checkpoints.native import load_native, read_safetensors, with_todays_keys
+from videozoo.classifier import load_weights
 from videozoo.models import AttentionLSTM
-from videozoo.predict.weights import load_weights
 
 DATA = Path(__file__).parent / "data"
 OLD = DATA / "AttentionLSTM_0.1.0.safetensors"

@@ -98,7 +98,7 @@ def load_fluid_weights(
 
     Args:
         path: a folder, or a .tar.gz archive of one.
-        table: the model's names, see names.fluid_table.
+        table: the model's names, see names.Table.
         model_state: the model's own state dict: its shapes are expected.
 
     Returns:

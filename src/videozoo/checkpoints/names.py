@@ -7,7 +7,7 @@ each other's inverse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-
-from videozoo.errors import VideozooError
 
 Array = npt.NDArray[Any]
 Table = dict[str, "FluidName"]
@@ -252,33 +250,6 @@ def stnet_names(model: nn.Module, feature_names: Sequence[str] = ()) -> Table:
     for key, name in (("norm", "bn"), ("norm1", "bndw"), ("norm2", "bn2")):
         table |= _norm(f"xception.{key}", f"xception_{name}")
     return table
-
-
-# What gives each model's table, by name as in videozoo.specs.SPECS.
-FLUID_NAMES: dict[str, Callable[[nn.Module, Sequence[str]], Table]] = {
-    "AttentionCluster": attention_cluster_names,
-    "AttentionLSTM": attention_lstm_names,
-    "NEXTVLAD": nextvlad_names,
-    "STNET": stnet_names,
-    "TSN": tsn_names,
-}
-
-
-def fluid_table(model_name: str, model: nn.Module, *, feature_names: Sequence[str] = ()) -> Table:
-    """Returns the table of a model.
-
-    Args:
-        model_name: as in videozoo.specs.SPECS, in any case.
-        model: gives its keys: how many modalities, how deep a ResNet.
-        feature_names: the modalities; NeXtVLAD's third and later ones are named after them.
-
-    Raises:
-        VideozooError: the original had no such model.
-    """
-    for name, names_of in FLUID_NAMES.items():
-        if name.lower() == model_name.lower():
-            return names_of(model, feature_names)
-    raise VideozooError(f"no table of Fluid's names for the model '{model_name}'")
 
 
 def _count(model: nn.Module, name: str) -> int:

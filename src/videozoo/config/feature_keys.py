@@ -58,3 +58,11 @@ class FeatureSettings(Settings):
     def whitening(self) -> str | None:
         """File of the eigenvalues that un-whiten rgb; None: rgb is left as it is."""
         return None
+
+    def without_effect(self) -> dict[str, str]:
+        """Returns what is to be said of keys that change nothing."""
+        said = super().without_effect()
+        default = type(self).model_fields["distill_weight"].default
+        if self.distill_from is None and self.distill_weight != default:
+            said["distill_weight"] = "distill_weight is not applied: distill_from names no models"
+        return said

@@ -131,7 +131,9 @@ class SharedSettings(BaseModel):
     seed: NonNegativeInt = key(
         0, description="seed of weights, order, sampling and dropout", scope=("free", "order")
     )
-    precision: Literal["32", "bf16"] = key("32", description="'32' float32, 'bf16' mixed precision")
+    precision: Literal["32", "64", "bf16"] = key(
+        "32", description="'32' float32, '64' float64 (to compare), 'bf16' mixed precision"
+    )
     epoch: PositiveInt = key(1, description="number of passes over the training list")
     learning_rate: PositiveFloat = key(0.001, description="learning rate at the start")
     pretrain_base: str | None = key(
@@ -150,7 +152,7 @@ class SharedSettings(BaseModel):
     @field_validator("precision", mode="before")
     @classmethod
     def _number_or_word(cls, value: object) -> object:
-        return "32" if value == 32 else value
+        return str(value) if value in (32, 64) else value
 
     @classmethod
     def keys_of(cls, scope: Scope) -> frozenset[str]:
@@ -165,6 +167,10 @@ class SharedSettings(BaseModel):
     def model_arguments(self) -> dict[str, Any]:
         """Returns the keyword arguments of the model's constructor."""
         return {name: getattr(self, name) for name in self.MODEL_KEYS}
+
+    def without_effect(self) -> dict[str, str]:
+        """Returns by key what is to be said where it is given, since here it changes nothing."""
+        return {}
 
     @property
     def labels(self) -> str | None:
@@ -181,6 +187,15 @@ def _notes(cls: type[SharedSettings], name: str) -> dict[str, Any]:
 class Settings(SharedSettings):
     """The keys that all models share, those of training recipes among them."""
 
+    optimizer: Literal["adam", "adamw", "centered_rmsprop", "sgd"] | None = key(
+        None, description="what makes steps of gradients; None: the model's own", scope="training"
+    )
+    optimizer_options: dict[str, Any] | None = key(
+        None,
+        description="numbers of that optimizer by their names in PyTorch, such as"
+        " {'betas': (0.9, 0.98), 'weight_decay': 0.05}",
+        scope="training",
+    )
     schedule: Literal["cosine"] | None = key(
         None,
         description="learning rate: 'cosine' falls to 0 over all epochs; None: the model's",

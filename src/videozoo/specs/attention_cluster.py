@@ -1,4 +1,4 @@
-"""What AttentionCluster is called, its config keys and how it is built."""
+"""What AttentionCluster is called, its config keys, how it is built and trained."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from videozoo.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.names import Table
 
 
 class AttentionClusterSettings(FeatureSettings):
@@ -50,4 +52,11 @@ def construct(**arguments: Any) -> nn.Module:
     return AttentionCluster(**arguments)
 
 
-SPEC = ModelSpec(keys=AttentionClusterSettings, construct=construct)
+def fluid_names(model: nn.Module, settings: FeatureSettings) -> Table:
+    """Returns the original's names of the model's weights."""
+    from videozoo.checkpoints.names import attention_cluster_names
+
+    return attention_cluster_names(model, settings.feature_names)
+
+
+SPEC = ModelSpec(keys=AttentionClusterSettings, construct=construct, fluid_names=fluid_names)

@@ -1,17 +1,21 @@
-"""What AttentionLSTM is called, its config keys and how it is built."""
+"""What AttentionLSTM is called, its config keys, how it is built and trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, key
+from videozoo.specs.schedules import at_epochs, piecewise
 from videozoo.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.names import Table
 
 
 class AttentionLSTMSettings(FeatureSettings):
@@ -43,4 +47,33 @@ def construct(**arguments: Any) -> nn.Module:
     return AttentionLSTM(**arguments)
 
 
-SPEC = ModelSpec(keys=AttentionLSTMSettings, construct=construct)
+def fluid_names(model: nn.Module, settings: FeatureSettings) -> Table:
+    """Returns the original's names of the model's weights."""
+    from videozoo.checkpoints.names import attention_lstm_names
+
+    return attention_lstm_names(model, settings.feature_names)
+
+
+def decays(name: str) -> bool:
+    """Tells whether a parameter decays: weights and the LSTMs' own bias vectors do, as in Fluid."""
+    return name.endswith((".weight", "_lstm.bias"))
+
+
+def rate_factor(settings: AttentionLSTMSettings, videos: int) -> Callable[[int], float]:
+    """Returns decay_gamma to the number of decay_epochs that are over, by the step."""
+    boundaries = at_epochs(
+        epochs=settings.decay_epochs, num_samples=videos, batch_size=settings.batch_size
+    )
+    return lambda step: piecewise(step, boundaries=boundaries, decay=settings.decay_gamma)
+
+
+SPEC = ModelSpec(
+    keys=AttentionLSTMSettings,
+    construct=construct,
+    optimizer="centered_rmsprop",
+    weight_decay=lambda settings: float(settings.weight_decay),
+    decays=decays,
+    rate_factor=rate_factor,
+    loss_is_sum=True,
+    fluid_names=fluid_names,
+)

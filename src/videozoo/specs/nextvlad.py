@@ -1,17 +1,21 @@
-"""What NeXtVLAD is called, its config keys and how it is built."""
+"""What NeXtVLAD is called, its config keys, how it is built and trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, key
+from videozoo.specs.schedules import staircase
 from videozoo.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.names import Table
 
 
 class NeXtVLADSettings(FeatureSettings):
@@ -71,6 +75,16 @@ class NeXtVLADSettings(FeatureSettings):
         """File of the eigenvalues that un-whiten rgb; None: rgb is left as it is."""
         return self.eigen_file
 
+    def without_effect(self) -> dict[str, str]:
+        """Returns what is to be said of keys that change nothing."""
+        said = super().without_effect()
+        if not self.clip_gradients:
+            said["gradient_clip_norm"] = (
+                "gradient_clip_norm is not applied, as in the original; --set"
+                " TRAIN.clip_gradients=True applies it, as in the paper"
+            )
+        return said
+
 
 def construct(**arguments: Any) -> nn.Module:
     """Returns NeXtVLAD with fresh weights; see the model's constructor."""
@@ -79,4 +93,31 @@ def construct(**arguments: Any) -> nn.Module:
     return NeXtVLAD(**arguments)
 
 
-SPEC = ModelSpec(keys=NeXtVLADSettings, construct=construct)
+def fluid_names(model: nn.Module, settings: FeatureSettings) -> Table:
+    """Returns the original's names of the model's weights."""
+    from videozoo.checkpoints.names import nextvlad_names
+
+    return nextvlad_names(model, settings.feature_names)
+
+
+def rate_factor(settings: NeXtVLADSettings, videos: int) -> Callable[[int], float]:
+    """Returns learning_rate_decay to the number of boundaries passed, by the step."""
+    every, last = videos // settings.batch_size, settings.max_iter
+    decay = settings.learning_rate_decay
+    return lambda step: staircase(step, every=every, decay=decay, last_step=last)
+
+
+def clip_norm(settings: NeXtVLADSettings) -> float | None:
+    """Returns the norm that the paper clips gradients to; the original read it, and did not."""
+    return settings.gradient_clip_norm if settings.clip_gradients else None
+
+
+SPEC = ModelSpec(
+    keys=NeXtVLADSettings,
+    construct=construct,
+    weight_decay=lambda settings: float(settings.l2_penalty),
+    decays=lambda name: name.startswith("classifier."),
+    rate_factor=rate_factor,
+    clip_norm=clip_norm,
+    fluid_names=fluid_names,
+)

@@ -1,4 +1,4 @@
-"""What StNet is called, its config keys and how it is built."""
+"""What StNet is called, its config keys, how it is built and trained."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from videozoo.config.clip_keys import ClipSettings
 from videozoo.config.keys import PositiveInt, key
-from videozoo.specs.spec import ModelSpec
+from videozoo.specs.clip_recipe import clip_spec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.names import Table
 
 
 class StNetSettings(ClipSettings):
@@ -30,4 +32,11 @@ def construct(**arguments: Any) -> nn.Module:
     return StNet(**arguments)
 
 
-SPEC = ModelSpec(keys=StNetSettings, construct=construct)
+def fluid_names(model: nn.Module, settings: ClipSettings) -> Table:
+    """Returns the original's names of the model's weights."""
+    from videozoo.checkpoints.names import stnet_names
+
+    return stnet_names(model)
+
+
+SPEC = clip_spec(keys=StNetSettings, construct=construct, fluid_names=fluid_names)

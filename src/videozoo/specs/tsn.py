@@ -1,4 +1,4 @@
-"""What TSN is called, its config keys and how it is built."""
+"""What TSN is called, its config keys, how it is built and trained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import model_validator
 
 from videozoo.config.clip_keys import ClipSettings
-from videozoo.specs.spec import ModelSpec
+from videozoo.specs.clip_recipe import clip_spec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.names import Table
 
 
 class TSNSettings(ClipSettings):
@@ -41,4 +43,11 @@ def construct(**arguments: Any) -> nn.Module:
     return TSN(**arguments)
 
 
-SPEC = ModelSpec(keys=TSNSettings, construct=construct)
+def fluid_names(model: nn.Module, settings: ClipSettings) -> Table:
+    """Returns the original's names of the model's weights."""
+    from videozoo.checkpoints.names import tsn_names
+
+    return tsn_names(model)
+
+
+SPEC = clip_spec(keys=TSNSettings, construct=construct, fluid_names=fluid_names)
