@@ -7,22 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 import videozoo
 from tiny import World, feature_world
-from videozoo.cli.infer import run_infer
-from videozoo.cli.test import run_test
+from videozoo.classifier import Classifier, load_weights
 from videozoo.config import Experiment, load_experiment
 from videozoo.data.loader import make_loader
-from videozoo.data.samplers import StepSampler
+from videozoo.data.sampler import StepSampler
+from videozoo.evaluate import Evaluation, evaluate
+from videozoo.inputs import open_samples
 from videozoo.metrics import ClipMetrics, YouTube8MMetrics
-from videozoo.predict.evaluate import Evaluation, evaluate
-from videozoo.predict.samples import open_samples
-from videozoo.predict.weights import load_weights
 from videozoo.specs import find_spec
 
-QUIET = Console(quiet=True)
 CPU = torch.device("cpu")
 Scores = list[list[float]]
 
@@ -62,21 +58,18 @@ def validated(world: World, experiment: Experiment) -> Evaluation:
     samples = open_samples(settings, settings.filelist, class_names=world.names)
     classifier = load_weights(world.weights, experiment).classifier
     classifier.train()  # as it is when validation begins
-    found = evaluate(classifier, samples.source, settings=settings, device=CPU)
+    found = evaluate(classifier, samples.dataset, settings=settings, device=CPU)
     assert classifier.training
     return found
 
 
 def inferred(world: World, experiment: Experiment, folder: Path) -> Scores:
-    run_infer(
-        experiment,
-        str(world.weights),
-        None,
+    videozoo.infer(
+        weights=str(world.weights),
+        experiment=experiment,
         top_k=100,
         save_dir=folder,
-        form="json",
         log_interval=1,
-        console=QUIET,
     )
     rows = json.loads((folder / f"{experiment.model}_infer_result.json").read_text())
     return [by_class([(p["index"], p["score"]) for p in row["predictions"]]) for row in rows]
@@ -91,8 +84,8 @@ def test_every_way_gives_the_same_scores(world: World, seen: Scores, tmp_path: P
     first = list(seen)
     assert len(first) == len({tuple(row) for row in first}) == 5  # the model tells them apart
     seen.clear()
-    test = run_test(
-        world.experiment, str(world.weights), save_dir=tmp_path, log_interval=1, console=QUIET
+    test = videozoo.test(
+        str(world.weights), experiment=world.experiment, save_dir=tmp_path, log_interval=1
     )
     assert seen == first
     assert test.metrics == valid.metrics
@@ -151,8 +144,6 @@ def test_out_of_memory_halves_the_part_that_goes_through(
     validated(world, changed(world, "MODEL.batch_size=1"))
     alone = list(seen)
     seen.clear()
-    from videozoo.predict.inputs import Classifier
-
     forward = Classifier.forward
     sizes: list[int] = []
 
@@ -174,9 +165,9 @@ def test_nothing_is_drawn_outside_training(world: World) -> None:
     samples = open_samples(settings, str(world.listing), class_names=world.names)
     batches = []
     for epoch in (0, 1):
-        sampler = StepSampler(5, batch_size=2, chunk_size=2, shuffle=False)
+        sampler = StepSampler(5, batch_size=2, micro_batch_size=2, shuffle=False)
         sampler.set_epoch(epoch)
-        loader = make_loader(samples.source, sampler, training=False, num_workers=0, seed=epoch)
+        loader = make_loader(samples.dataset, sampler, training=False, num_workers=0, seed=epoch)
         batches.append(list(loader))
     for one, other in zip(*batches, strict=True):
         assert one.videos == other.videos

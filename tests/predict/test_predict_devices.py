@@ -10,10 +10,10 @@ import torch
 
 from other_device import OtherTensor, other_device
 from tiny import World, clip_world, feature_world
-from videozoo.predict.evaluate import Evaluation, evaluate
-from videozoo.predict.predictor import Predictor, Result
-from videozoo.predict.samples import open_samples
-from videozoo.predict.weights import load_weights
+from videozoo.classifier import load_weights
+from videozoo.evaluate import Evaluation, evaluate
+from videozoo.inputs import open_samples
+from videozoo.predict import Predictor, Result
 
 MODELS = ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "TSN"]
 
@@ -26,7 +26,7 @@ def figures_of(world: World, device: torch.device) -> Evaluation:
     settings = world.experiment["TEST"]
     return evaluate(
         load_weights(world.weights).classifier.to(device),
-        open_samples(settings, str(world.listing)).source,
+        open_samples(settings, str(world.listing)).dataset,
         settings=settings,
         device=device,
     )

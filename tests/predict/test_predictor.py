@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import videozoo
 from tiny import (
@@ -18,16 +19,18 @@ from tiny import (
     write_list,
     write_shard,
 )
+from videozoo.classifier import Classifier, build_classifier, load_weights
 from videozoo.config import load_experiment
-from videozoo.data.batches import FeatureSample, collate_features
+from videozoo.data.collate import collate_features
+from videozoo.data.labels import read_label_file
+from videozoo.data.sample import FeatureSample
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import VideozooError
-from videozoo.predict.evaluate import evaluate
-from videozoo.predict.inputs import build_classifier, read_eigenvalues
-from videozoo.predict.predictor import Predictor
-from videozoo.predict.samples import open_samples, read_label_file
-from videozoo.predict.weights import load_weights
+from videozoo.evaluate import evaluate
+from videozoo.families.features import read_eigenvalues
+from videozoo.inputs import open_samples
+from videozoo.predict import Predictor
 from videozoo.specs import find_spec
 
 
@@ -101,10 +104,10 @@ def test_nothing_to_evaluate_is_an_error_with_the_first_reason(
     shard = write_shard(tmp_path / "cut.tfrecord", [0])
     shard.write_bytes(shard.read_bytes()[:-9])
     settings = feature_data.experiment["TEST"]
-    source = open_samples(settings, str(shard)).source
+    dataset = open_samples(settings, str(shard)).dataset
     classifier = load_weights(feature_data.weights).classifier
     with pytest.raises(VideozooError, match=r"1 unreadable, 0 without a label; the first: .*cut"):
-        evaluate(classifier, source, settings=settings, device=torch.device("cpu"))
+        evaluate(classifier, dataset, settings=settings, device=torch.device("cpu"))
 
 
 def test_videos_without_labels_are_counted_apart(feature_data: World, tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_videos_without_labels_are_counted_apart(feature_data: World, tmp_path: 
     found, without = (
         evaluate(
             classifier,
-            open_samples(settings, str(path)).source,
+            open_samples(settings, str(path)).dataset,
             settings=settings,
             device=torch.device("cpu"),
         )
@@ -124,6 +127,55 @@ def test_videos_without_labels_are_counted_apart(feature_data: World, tmp_path: 
     )
     assert (found.listed, found.evaluated, found.unlabelled) == (3, 2, 1)
     assert found.metrics == pytest.approx(without.metrics, abs=1e-6)
+
+
+def in_place(model: nn.Module) -> None:
+    with torch.no_grad():
+        model.fc.bias.add_(torch.tensor([1.0, 0.0, -1.0]))
+
+
+def loaded(model: nn.Module) -> None:
+    model.load_state_dict({key: value * 1.5 for key, value in model.state_dict().items()})
+
+
+def statistics(model: nn.Module) -> None:
+    model.backbone.bn1.running_mean.add_(1.0)
+
+
+@pytest.mark.parametrize("change", [in_place, loaded, statistics])
+def test_changed_weights_show_after_a_refresh(clip_data: World, change: object) -> None:
+    predictor = videozoo.load(clip_data.weights, use_gpu=False)
+    before = predictor.predict(clip_data.files[0])
+    assert predictor.predict(clip_data.files[0]) == before
+    change(predictor.classifier.model)  # type: ignore[operator]
+    predictor.refresh()
+    after = predictor.predict(clip_data.files[0])
+    assert after != before
+    fresh = Predictor(
+        classifier=predictor.classifier,
+        settings=predictor.settings,
+        labels=predictor.labels,
+        device=predictor.device,
+    )
+    assert fresh.predict(clip_data.files[0]) == after
+
+
+def test_weights_are_folded_once(clip_data: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folds: list[str] = []
+    fold = Classifier.for_inference
+
+    def spy(self: Classifier, precision: str) -> Classifier:
+        folds.append(precision)
+        return fold(self, precision)
+
+    monkeypatch.setattr(Classifier, "for_inference", spy)
+    predictor = videozoo.load(clip_data.weights, use_gpu=False)
+    first = predictor.predict(clip_data.files[0])
+    assert predictor.predict(clip_data.files[0]) == first
+    assert folds == ["32"]
+    predictor.refresh()
+    assert predictor.predict(clip_data.files[0]) == first
+    assert folds == ["32", "32"]
 
 
 def test_label_files(tmp_path: Path) -> None:

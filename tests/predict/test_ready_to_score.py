@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from tiny import World
+from videozoo.classifier import load_weights
+from videozoo.models.batch_norm import BatchNorm
 from videozoo.models.cpu import FoldedConv
-from videozoo.models.layers import BatchNorm
-from videozoo.predict.folding import ready_to_score
-from videozoo.predict.weights import load_weights
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("32", torch.float32), ("bf16", torch.bfloat16)])
@@ -17,7 +16,7 @@ def test_clips_are_scored_by_a_folded_copy(
     clip_data: World, precision: str, dtype: torch.dtype
 ) -> None:
     classifier = load_weights(clip_data.weights).classifier
-    ready = ready_to_score(classifier, precision)
+    ready = classifier.for_inference(precision)
     assert ready is not classifier
     assert ready.inputs is classifier.inputs
     convs = [module for module in ready.modules() if isinstance(module, FoldedConv)]
@@ -30,7 +29,7 @@ def test_clips_are_scored_by_a_folded_copy(
 def test_features_are_scored_by_a_copy(feature_data: World) -> None:
     classifier = load_weights(feature_data.weights).classifier
     before = {key: value.clone() for key, value in classifier.model.state_dict().items()}
-    ready = ready_to_score(classifier, "32")
+    ready = classifier.for_inference("32")
     assert ready.inputs is classifier.inputs
     assert not ready.training
     after = classifier.model.state_dict()

@@ -14,18 +14,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from videozoo.classifier import Classifier, build_classifier, load_weights, save_weights
 from videozoo.config import Experiment, load_experiment
-from videozoo.data.batches import Batch, ClipBatch
+from videozoo.data.batch import Batch, ClipBatch
 from videozoo.data.framing import Views
 from videozoo.errors import VideozooError
+from videozoo.evaluate import evaluate
+from videozoo.families import family_of
+from videozoo.inputs import open_samples
 from videozoo.models import resnet
-from videozoo.predict.evaluate import evaluate, video_losses
-from videozoo.predict.inputs import Classifier, build_classifier, describe_preprocessing
-from videozoo.predict.predictor import Predictor
-from videozoo.predict.samples import open_samples
-from videozoo.predict.scoring import score_batches
-from videozoo.predict.views import mean_logits
-from videozoo.predict.weights import load_weights, save_weights
+from videozoo.predict import Predictor, mean_logits, score_batches
 from videozoo.specs import find_spec
 
 Frames = np.ndarray  # uint8 [n, H, W, 3]
@@ -163,7 +161,7 @@ def test_the_centre_alone_is_what_it_was(models: Models) -> None:
     video, crop = models.write("a", frames), models.write("b", middle(frames, 32)[0])
     settings = models.experiment()["TEST"]
     samples = open_samples(settings, [str(video)], labelled=False)
-    batch = samples.source.collate([samples.source.read(0, None)])
+    batch = samples.dataset.collate([samples.dataset.read(0, None)])
     assert isinstance(batch, ClipBatch)
     assert batch.views is None
     assert batch.clips.shape[-2:] == (32, 32)
@@ -228,22 +226,24 @@ def test_every_command_scores_the_same_views(
     listing.write_text("".join(f"{video}\n" for video in videos))
     experiment = tsn.experiment(test_crop="ten")
     settings = experiment["TEST"]
-    source = open_samples(settings, str(listing)).source
-    batches = score_batches(tsn.classifier, source, settings=settings, device=CPU)
+    dataset = open_samples(settings, str(listing)).dataset
+    scoring = tsn.classifier.for_inference("32")
+    batches = score_batches(scoring, dataset, settings=settings, device=CPU)
     ((batch, logits),) = batches
     scores = tsn.classifier.scores(logits)
     assert torch.allclose(scores, tsn.scores(videos, test_crop="ten"), rtol=0, atol=1e-6)
-    found = evaluate(tsn.classifier, source, settings=settings, device=CPU)
+    found = evaluate(tsn.classifier, dataset, settings=settings, device=CPU)
     expected = -scores.log().gather(1, batch.labels[:, None]).mean()
     assert found.metrics["loss"] == pytest.approx(float(expected), abs=1e-5)
-    assert torch.allclose(video_losses(batch, logits).mean(), expected, atol=1e-5)
+    losses = family_of(settings).loss(logits, batch.labels)
+    assert torch.allclose(losses.mean(), expected, atol=1e-5)
     # the protocol rides with the weights
     path = tmp_path / "TSN.safetensors"
     save_weights(path, tsn.classifier, experiment, None)
     stored = load_weights(path).experiment["INFER"]
     assert stored.test_crop == "ten"
-    assert describe_preprocessing(stored)["views"] == 10
-    assert describe_preprocessing(stored)["crop"].startswith("32 px four corners")
+    assert family_of(stored).describe()["views"] == 10
+    assert family_of(stored).describe()["crop"].startswith("32 px four corners")
 
 
 def test_out_of_memory_halves_the_crops_at_once(
@@ -263,8 +263,9 @@ def test_out_of_memory_halves_the_crops_at_once(
     monkeypatch.setattr(Classifier, "forward", small)
     said: list[str] = []
     settings = tsn.experiment(test_crop="ten")["INFER"]
-    source = open_samples(settings, [str(v) for v in videos], labelled=False).source
-    batches = score_batches(tsn.classifier, source, settings=settings, device=CPU, say=said.append)
+    dataset = open_samples(settings, [str(v) for v in videos], labelled=False).dataset
+    scoring = tsn.classifier.for_inference("32")
+    batches = score_batches(scoring, dataset, settings=settings, device=CPU, say=said.append)
     ((_, logits),) = batches
     assert sizes[:4] == [8, 4, 2, 2]
     assert said[-1] == "out of memory: crops of videos at once from now on: 2"

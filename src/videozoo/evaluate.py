@@ -5,22 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from math import isnan
+from typing import TYPE_CHECKING
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
+from videozoo.classifier import Classifier
 from videozoo.config.keys import Settings
-from videozoo.data.batches import Batch, FeatureBatch, Unreadable
-from videozoo.data.loader import SampleSource
+from videozoo.data.batch import Batch
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.sample import Unreadable
+from videozoo.distributed import gathered
 from videozoo.errors import VideozooError
-from videozoo.metrics import ClipMetrics, MultiLabelMetrics, YouTube8MMetrics
-from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.predict.inputs import Classifier
-from videozoo.predict.scoring import Report, Say, score_batches
-from videozoo.processes import process_place
+from videozoo.families import Family, family_of
+from videozoo.predict import Report, Say, score_batches
 
-VideoMetrics = YouTube8MMetrics | ClipMetrics | MultiLabelMetrics
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 
 @dataclass
@@ -50,30 +51,6 @@ class Evaluation:
     average_precision: list[float | None] | None = None
 
 
-def video_losses(batch: Batch, logits: Tensor) -> Tensor:
-    """Returns the loss of each video, float32 [B]; what an unlabelled video gives means nothing."""
-    labels = batch.labels.to(logits.device)
-    if labels.ndim == 2:  # a column a class
-        return feature_loss(logits, labels)
-    return clip_loss(logits, labels.clamp(min=0))
-
-
-def metric_of(settings: Settings) -> VideoMetrics:
-    """Returns what measures the classifiers of these settings, with nothing taken in yet."""
-    if settings.family == "features":
-        return YouTube8MMetrics(num_classes=settings.num_classes, top_k=settings.topk)
-    if settings.multi_label:
-        return MultiLabelMetrics(num_classes=settings.num_classes)
-    return ClipMetrics(num_classes=settings.num_classes)
-
-
-def monitored(settings: Settings) -> str:
-    """Returns the metric whose highest value is best."""
-    if settings.family == "features":
-        return "gap"
-    return "map" if settings.multi_label else "top1"
-
-
 @dataclass
 class _Tally:
     """What one process has seen of a test."""
@@ -84,21 +61,17 @@ class _Tally:
     loss: float = 0.0
     fault: str | None = None
 
-    @classmethod
-    def of_all(cls, mine: _Tally) -> _Tally:
+    def of_all(self) -> _Tally:
         """Returns the sum over all processes.
 
         Raises:
             VideozooError: the data of one of them show that the config is wrong.
         """
-        _, world = process_place()
-        shares: list[_Tally] = [mine] * world
-        if world > 1:
-            dist.all_gather_object(shares, mine)
+        shares: list[_Tally] = gathered(self)
         fault = next((share.fault for share in shares if share.fault is not None), None)
         if fault is not None:
             raise VideozooError(fault)
-        return cls(
+        return _Tally(
             unreadable=sorted((u for s in shares for u in s.unreadable), key=lambda u: u.index),
             unlabelled=sum(share.unlabelled for share in shares),
             evaluated=sum(share.evaluated for share in shares),
@@ -108,7 +81,7 @@ class _Tally:
 
 def evaluate(
     classifier: Classifier,
-    source: SampleSource,
+    dataset: VideoDataset,
     *,
     settings: Settings,
     device: torch.device,
@@ -118,8 +91,8 @@ def evaluate(
     """Tests a classifier on labelled samples, over all processes.
 
     Args:
-        classifier: on `device`.
-        source: the samples.
+        classifier: on `device`; it stays as it is.
+        dataset: the samples.
         settings: of the mode: batch size, precision, topk, ...
         device: where the model is.
         report: told of the progress.
@@ -128,34 +101,37 @@ def evaluate(
     Raises:
         VideozooError: no sample could be evaluated, or the data show that the config is wrong.
     """
+    family = family_of(settings)
+    metric = family.metric().to(device)  # the first imports torchmetrics: no time of the test
     start = time.perf_counter()
-    metric = metric_of(settings).to(device)
     mine = _Tally()
+    scoring = classifier.for_inference(settings.precision)
     try:
         for batch, logits in score_batches(
-            classifier, source, settings=settings, device=device, report=report, say=say
+            scoring, dataset, settings=settings, device=device, report=report, say=say
         ):
-            _take_in(batch, logits, classifier, metric, mine)
+            _take_in(batch, logits, scoring, family, metric, mine)
     except VideozooError as error:
         mine.fault = str(error)  # raised in every process below: the others wait there
-    tally = _Tally.of_all(mine)
+    tally = mine.of_all()
     if tally.evaluated == 0:
         first = f"; the first: {tally.unreadable[0].reason}" if tally.unreadable else ""
         raise VideozooError(
-            f"none of the {len(source)} samples could be evaluated: {len(tally.unreadable)}"
+            f"none of the {len(dataset)} samples could be evaluated: {len(tally.unreadable)}"
             f" unreadable, {tally.unlabelled} without a label{first}"
         )
     found = metric.compute()
     precisions = found.pop("average_precision", None)
+    confusion = getattr(metric, "confusion", None)
     metrics = {key: float(value) for key, value in found.items()}
     return Evaluation(
         metrics={**metrics, "loss": tally.loss / tally.evaluated},
-        listed=len(source),
+        listed=len(dataset),
         evaluated=tally.evaluated,
         unreadable=tally.unreadable,
         unlabelled=tally.unlabelled,
         seconds=time.perf_counter() - start,
-        confusion=_confusion(metric) if isinstance(metric, ClipMetrics) else None,
+        confusion=None if confusion is None else sum(gathered(confusion.cpu())),
         average_precision=None if precisions is None else _known(precisions),
     )
 
@@ -168,32 +144,17 @@ def _take_in(
     batch: Batch,
     logits: Tensor,
     classifier: Classifier,
-    metric: VideoMetrics,
+    family: Family,
+    metric: Metric,
     tally: _Tally,
 ) -> None:
     """Adds a batch's real and labelled videos to the metric, and all to the tally."""
     tally.unreadable += batch.unreadable
     real = batch.weights > 0
-    known = _names_classes(batch)
-    keep = (real & known).to(logits.device)
-    tally.unlabelled += int((real & ~known).sum())
+    keep = (real & batch.labelled).to(logits.device)
+    tally.unlabelled += int((real & ~batch.labelled).sum())
     if keep.any():
-        labels = batch.labels.to(logits.device)[keep]
-        metric.update(classifier.scores(logits[keep]), labels)
+        labels, kept = batch.labels.to(logits.device)[keep], logits[keep]
+        metric.update(classifier.scores(kept), labels)
         tally.evaluated += int(keep.sum())
-        tally.loss += float(video_losses(batch, logits)[keep].sum(dtype=torch.float64))
-
-
-def _names_classes(batch: Batch) -> Tensor:
-    """Returns whose classes are known, bool [B]."""
-    if isinstance(batch, FeatureBatch):
-        return batch.labelled
-    return batch.labels >= 0 if batch.labels.ndim == 1 else batch.labels.any(dim=1)
-
-
-def _confusion(metric: ClipMetrics) -> Tensor:
-    """Returns the confusion matrix over all processes; compute() leaves each with its own."""
-    confusion = metric.confusion.clone()
-    if process_place()[1] > 1:
-        dist.all_reduce(confusion)
-    return confusion.cpu()
+        tally.loss += float(family.loss(kept, labels).sum(dtype=torch.float64))

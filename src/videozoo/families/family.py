@@ -1,0 +1,142 @@
+"""What a family of models is: everything that differs between features and clips, in one object.
+
+There are two: models on frame features, and models on clips of video. Loops, commands and reports
+ask the family of a model's settings, and know neither.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from videozoo.config.keys import Settings
+from videozoo.data.augment import DevicePolicy
+from videozoo.data.dataset import VideoDataset
+from videozoo.errors import Faults
+from videozoo.metrics.losses import clip_loss, feature_loss
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set and the class names that came with it.
+
+    Attributes:
+        dataset: the samples.
+        class_names: one a class; None where neither the data nor label_file names them.
+    """
+
+    dataset: VideoDataset
+    class_names: list[str] | None
+
+
+class Family(ABC):
+    """What a family does with the settings of one mode.
+
+    Attributes:
+        settings: of the mode.
+        takes_videos: it reads video files, not records of features.
+        monitor: the metric whose highest value is best.
+    """
+
+    takes_videos: bool
+    monitor: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings: Any = settings
+
+    @abstractmethod
+    def open(
+        self,
+        source: str | Sequence[str],
+        *,
+        augment: bool = False,
+        labelled: bool = True,
+        class_names: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Samples:
+        """Opens a list file, folder, csv or glob; or several paths.
+
+        Args:
+            source: what to open; a sequence means videos or shards without labels.
+            augment: draw frames, crops and flips (training).
+            labelled: every sample needs a label.
+            class_names: known from elsewhere, such as a checkpoint.
+            progress: told how many shards are indexed, and of how many.
+
+        Raises:
+            VideozooError: something is missing, or does not fit num_classes.
+        """
+
+    @abstractmethod
+    def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
+        """Returns the preprocessing: a batch in, the arguments of the model out.
+
+        Args:
+            eigenvalues: float32 [D] that un-whiten rgb, where the model wants that.
+        """
+
+    def eigenvalues(self) -> Tensor | None:
+        """Returns what un-whitens the inputs, where the settings name a file of it."""
+        return None
+
+    def loss(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+    ) -> Tensor:
+        """Returns the loss of each video, float [B]; an unlabelled video's means nothing.
+
+        Args:
+            logits: float [B, K].
+            labels: as batches have them, or shares of classes where videos are mixed.
+            label_smoothing: see metrics.losses.
+            class_weights: see metrics.losses.
+        """
+        loss = feature_loss if self.settings.multi_label else clip_loss
+        return loss(logits, labels, label_smoothing=label_smoothing, class_weights=class_weights)
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """Returns what measures a classifier, with nothing taken in yet."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Returns what is done to a video before the model, as results and checkpoints state it."""
+
+    def reader(self) -> dict[str, str]:
+        """Returns what else scores depend on: libraries that read, with their versions."""
+        return {}
+
+    def policy(self) -> DevicePolicy:
+        """Returns what is done to a training batch on the device."""
+        return DevicePolicy(mixup_alpha=self.settings.mixup_alpha)
+
+    def faults(self, modes: dict[str, Settings]) -> list[str]:
+        """Returns what does not fit together in the settings of the modes."""
+        return []
+
+
+def each_once(paths: Sequence[str], find: Callable[[str], list[Path]]) -> list[Path]:
+    """Returns the files that several paths lead to, each once.
+
+    Raises:
+        VideozooError: names every path that leads to nothing.
+    """
+    faults = Faults()
+    found: dict[Path, None] = {}
+    for path in paths:
+        with faults.noting():
+            found.update(dict.fromkeys(find(path)))
+    faults.raise_if_any()
+    return list(found)

@@ -1,0 +1,287 @@
+"""The one scoring loop behind validation, test, infer and the API, and what names classes by it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from videozoo.classifier import Classifier, autocast, load_weights, mean_logits
+from videozoo.config import Experiment
+from videozoo.config.keys import Settings
+from videozoo.data.batch import Batch
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.loader import make_loader, raise_if_fatal
+from videozoo.data.sampler import StepSampler
+from videozoo.distributed import process_place
+from videozoo.errors import VideozooError
+from videozoo.families import family_of
+
+Report = Callable[[int, int], None]
+"""Told how many of how many samples are done."""
+Say = Callable[[str], None]
+"""Prints a line."""
+
+
+def score_batches(
+    classifier: Classifier,
+    dataset: VideoDataset,
+    *,
+    settings: Settings,
+    device: torch.device,
+    report: Report | None = None,
+    say: Say = print,
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Yields each batch of this process's share, with its logits.
+
+    A video that is scored by several views (crops and mirror images) gets the mean of their scores.
+    Clips become floats as few at a time as a trunk takes at once, however long the protocol. Out of
+    memory halves the part of a batch that goes through the model at once, and says so.
+
+    Args:
+        classifier: on `device`, ready to score: see Classifier.for_inference.
+        dataset: the samples.
+        settings: of the mode.
+        device: where the model is.
+        report: told of the progress.
+        say: prints a line.
+
+    Yields:
+        The batch (on the host) and its logits, float32 or float64 [B, K] on the device.
+    """
+    rank, world = process_place()
+    size = settings.micro_batch or -(-settings.batch_size // world)
+    sampler = StepSampler(
+        len(dataset),
+        batch_size=size * world,
+        micro_batch_size=size,
+        shuffle=False,
+        rank=rank,
+        world=world,
+    )
+    loader = make_loader(
+        dataset,
+        sampler,
+        training=False,
+        num_workers=settings.num_workers,
+        pin_memory=device.type == "cuda",
+    )
+    scorer = _Scorer(classifier, device, settings.precision, say)
+    done = 0
+    for batch in map(raise_if_fatal, loader):
+        yield batch, scorer.logits(batch)
+        if report is not None and batch.micro_batch is not None and batch.micro_batch.last:
+            done += batch.micro_batch.step_size
+            report(done, len(dataset))
+
+
+class _Scorer:
+    """Takes batches through a model in parts that fit its device.
+
+    Args:
+        classifier: ready to score.
+        device: where it is.
+        precision: '32', '64' or 'bf16'.
+        say: prints a line.
+    """
+
+    def __init__(
+        self, classifier: Classifier, device: torch.device, precision: str, say: Say
+    ) -> None:
+        self._classifier = classifier
+        self._device = device
+        self._precision = precision
+        self._say = say
+        self._most = sys.maxsize  # views at once: fewer when memory has been too small
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Returns the logits of a batch's videos, float [B, K].
+
+        Raises:
+            VideozooError: the memory is too small for a single view.
+        """
+        parts: list[Tensor] = []
+        start, end = 0, len(batch) * batch.view_count
+        while start < end:
+            size = min(self._at_once(batch), end - start)
+            logits = self._logits(batch, start, start + size)
+            if logits is None:
+                self._halve(size, batch.view_count)
+                continue
+            parts.append(logits)
+            start += size
+        logits = torch.cat(parts)  # [B * views, K]
+        if batch.view_count == 1:
+            return logits
+        by_video = logits.view(len(batch), batch.view_count, -1)  # [B, views, K]
+        return mean_logits(by_video, self._classifier.multi_label)  # [B, K]
+
+    @torch.no_grad()  # with gradients a trunk takes all at once
+    def _at_once(self, batch: Batch) -> int:
+        """Returns how many views go through the model together."""
+        best = getattr(self._classifier.model, "images_at_once", None)
+        images = best(self._device) if best is not None and batch.images else None
+        return min(self._most, max(1, images // batch.images)) if images else self._most
+
+    def _logits(self, batch: Batch, start: int, stop: int) -> Tensor | None:
+        """Returns the logits of some views; None where the memory is too small."""
+        try:
+            views = batch.view_part(start, stop, self._device)
+            with torch.inference_mode(), autocast(self._device, self._precision):
+                logits: Tensor = self._classifier(views)
+                return logits if logits.dtype == torch.float64 else logits.float()
+        except torch.OutOfMemoryError:
+            return None
+
+    def _halve(self, size: int, views: int) -> None:
+        if size == 1:
+            raise VideozooError("out of memory with a single video; use --use-gpu False")
+        self._most = (size + 1) // 2
+        what = "crops of videos at once" if views > 1 else "videos at once (micro_batch)"
+        self._say(f"out of memory: {what} from now on: {self._most}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its score, between 0 and 1. `label` is the index where no name is known."""
+
+    index: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a video was given: its classes by falling score; or why it could not be read."""
+
+    video: str
+    predictions: list[Prediction]
+    unreadable: str | None = None
+
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class Predictor:
+    """Preprocessing, model and label names in one object.
+
+    The weights are laid out for scoring when it is made; after they have changed, call `refresh`.
+
+    Args:
+        classifier: preprocessing and model.
+        settings: of the mode INFER.
+        labels: class names; None: predictions carry the class index as their label.
+        device: where to run.
+    """
+
+    def __init__(
+        self,
+        *,
+        classifier: Classifier,
+        settings: Settings,
+        labels: list[str] | None,
+        device: torch.device,
+    ) -> None:
+        self.classifier = classifier.eval().to(device)
+        self.settings = settings
+        self.labels = labels
+        self.device = device
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes in weights of `classifier` that have changed."""
+        self._scoring = self.classifier.for_inference(self.settings.precision)
+
+    def __call__(self, paths: Paths, *, top_k: int = 5) -> list[Any]:
+        """Names what is in videos, in the form that most libraries give.
+
+        Args:
+            paths: one video file, or several files, folders or globs.
+            top_k: predictions a video.
+
+        Returns:
+            Of one file its classes, [{"label": ..., "score": ...}, ...], best first; of a list, and
+            of a folder or glob, such a list a video, in the order of `predict`.
+
+        Raises:
+            VideozooError: a path does not exist, or a video cannot be read: `predict` goes on.
+        """
+        results = self.predict(paths, top_k=top_k)
+        for result in results:
+            if result.unreadable is not None:
+                raise VideozooError(f"{result.video}: {result.unreadable}")
+        answers = [
+            [{"label": p.label, "score": p.score} for p in result.predictions] for result in results
+        ]
+        is_file = isinstance(paths, str | os.PathLike) and os.path.isfile(paths)
+        return answers[0] if is_file and len(answers) == 1 else answers
+
+    def predict(self, paths: Paths, *, top_k: int = 20) -> list[Result]:
+        """Names what is in videos.
+
+        Args:
+            paths: video files, folders or globs; YouTube-8M shards for a feature model.
+            top_k: predictions a video; never more than there are classes.
+
+        Returns:
+            One result a video, in the order of the paths.
+
+        Raises:
+            VideozooError: a path does not exist.
+        """
+        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        samples = family_of(self.settings).open([os.fspath(p) for p in given], labelled=False)
+        return [result for _, result in self.results(samples.dataset, top_k=top_k)]
+
+    def results(
+        self, dataset: VideoDataset, *, top_k: int, report: Report | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        """Yields (index, result) of each sample of this process's share, unreadable ones too."""
+        for batch, logits in score_batches(
+            self._scoring, dataset, settings=self.settings, device=self.device, report=report
+        ):
+            indices = () if batch.micro_batch is None else batch.micro_batch.indices
+            failed = {u.index: u for u in batch.unreadable}
+            scores, classes = self.classifier.scores(logits).topk(
+                min(top_k, self.settings.num_classes), dim=1
+            )
+            rows = iter(zip(batch.videos, scores.tolist(), classes.tolist(), strict=True))
+            for index in indices:
+                if index in failed:
+                    yield index, Result(failed[index].video, [], failed[index].reason)
+                    continue
+                video, values, names = next(rows)
+                found = [Prediction(c, self.name(c), s) for c, s in zip(names, values, strict=True)]
+                yield index, Result(video, found)
+
+    def name(self, index: int) -> str:
+        """Returns the name of a class, or its index where names are not known."""
+        return str(index) if self.labels is None else self.labels[index]
+
+
+def load_predictor(
+    path: Path, *, experiment: Experiment | None = None, device: torch.device
+) -> Predictor:
+    """Loads a checkpoint for prediction.
+
+    Args:
+        path: a native .safetensors file; with `experiment` also a Fluid folder or archive.
+        experiment: the config to use instead of the checkpoint's own.
+        device: where to run.
+
+    Raises:
+        VideozooError: the file is missing or does not fit.
+    """
+    weights = load_weights(path, experiment)
+    return Predictor(
+        classifier=weights.classifier,
+        settings=weights.experiment["INFER"],
+        labels=weights.labels,
+        device=device,
+    )
