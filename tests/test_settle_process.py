@@ -11,7 +11,7 @@ import pytest
 
 AGAIN = """
 import resource
-from videozoo.processes import settle_process
+from videozoo.distributed import settle_process
 settle_process()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "tasks"))  # small_training
+sys.path.append(str(Path(__file__).parents[1] / "training"))  # small_training
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # made_batches, peak_memory
 
 

@@ -9,10 +9,10 @@ import torch
 from peak_memory import PeakMemory
 
 from tiny import World, clip_world, feature_world
-from videozoo.data.batches import Batch, FeatureBatch
-from videozoo.data.loader import checked, make_loader
-from videozoo.data.samplers import StepSampler
-from videozoo.predict.samples import open_samples
+from videozoo.data.batch import Batch, FeatureBatch
+from videozoo.data.loader import make_loader, raise_if_fatal
+from videozoo.data.sampler import StepSampler
+from videozoo.inputs import open_samples
 
 EPOCHS = 8  # more than batches that are kept for their memory
 PAUSE = 1_000_000_000  # of a GPU's clock, about half a second in which it copies nothing
@@ -21,14 +21,14 @@ PAUSE = 1_000_000_000  # of a GPU's clock, about half a second in which it copie
 def read(world: World, device: torch.device, *, workers: int, epochs: int) -> list[Batch]:
     """Reads batches of two videos, moves them to the device and lets go of those of the host."""
     settings = world.experiment["TEST"]
-    source = open_samples(settings, str(world.listing)).source
-    sampler = StepSampler(len(source), batch_size=2, chunk_size=2, shuffle=False)
+    dataset = open_samples(settings, str(world.listing)).dataset
+    sampler = StepSampler(len(dataset), batch_size=2, micro_batch_size=2, shuffle=False)
     loader = make_loader(
-        source, sampler, training=False, num_workers=workers, pin_memory=device.type == "cuda"
+        dataset, sampler, training=False, num_workers=workers, pin_memory=device.type == "cuda"
     )
     moved = []
     for _ in range(epochs):
-        for batch in map(checked, loader):
+        for batch in map(raise_if_fatal, loader):
             assert batch.weights.is_pinned() == (device.type == "cuda")
             moved.append(batch.to(device))
     return moved
@@ -64,7 +64,7 @@ def one_video(frames: torch.Tensor) -> FeatureBatch:
         videos=["v"],
         weights=torch.ones(1, device=device),
         unreadable=[],
-        chunk=None,
+        micro_batch=None,
         features=(frames[None],),
         lengths=torch.tensor([len(frames)], device=device),
         labels=torch.zeros(1, 2, dtype=torch.bool, device=device),

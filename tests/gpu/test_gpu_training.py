@@ -12,8 +12,8 @@ import torch
 from made_batches import make_batch
 from small_training import (
     SMALL,
+    Steps,
     experiment_of,
-    make_task,
     model_keys,
     run_quietly,
     write_clips,
@@ -24,8 +24,9 @@ from torch.utils._pytree import tree_leaves
 
 from videozoo.checkpoints.native import load_native
 from videozoo.config import Experiment
-from videozoo.data.batches import Chunk
+from videozoo.data.sampler import MicroBatch
 from videozoo.specs import SPECS
+from videozoo.training.step import Stepper
 
 MODELS = list(SMALL)
 
@@ -77,11 +78,13 @@ class Types(TorchDispatchMode):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_gradients_are_made_in_bfloat16_too(model: str, device: torch.device) -> None:
-    task = make_task(model, batch_size=4).to(device)
-    batch = make_batch(SPECS[model].keys.model_validate(model_keys(model, batch_size=4)), (3, 6))
-    chunk = Chunk(epoch=0, step=0, indices=(0, 1, 2, 3), step_size=4, last=True)
-    with torch.autocast(device.type, torch.bfloat16), Types() as types:
-        task.training_step(replace(batch, chunk=chunk), 0)
+    made = Steps(model, batch_size=4)
+    made.classifier.to(device)
+    stepper = Stepper(**{**made.arguments, "precision": "bf16"})
+    settings = SPECS[model].keys.model_validate(model_keys(model, batch_size=4))
+    part = MicroBatch(epoch=0, step=0, indices=(0, 1, 2, 3), step_size=4, last=True)
+    with Types() as types:
+        stepper([replace(make_batch(settings, (3, 6)), micro_batch=part)], 0)
     assert "backward" in types.names
     assert torch.bfloat16 in types.seen
     assert torch.float16 not in types.seen

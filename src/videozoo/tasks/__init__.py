@@ -1,1 +1,0 @@
-"""What training means: losses, optimizers, schedules, and the run around them."""

@@ -1,0 +1,182 @@
+"""`videozoo.train`: opens what a training needs, checks all of it, and runs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from videozoo.classifier import build_classifier
+from videozoo.config import Experiment
+from videozoo.distributed import choose_device, is_first_process, joined
+from videozoo.errors import Faults, VideozooError
+from videozoo.experiments import Flags, open_experiment
+from videozoo.families import Samples, family_of
+from videozoo.files import make_folder
+from videozoo.inputs import open_list, pulled
+from videozoo.training.distill import Teacher, check_sibling, open_teachers
+from videozoo.training.folder import prepare_folder
+from videozoo.training.loop import Trained, Training
+from videozoo.training.run import run
+from videozoo.training.start import Fetch, Start, open_start
+from videozoo.zoo import archives
+from videozoo.zoo.archives import ImageResNet, VideoWeights
+
+PathLike = str | os.PathLike[str]
+
+
+def train(
+    folder: PathLike | None = None,
+    *,
+    model: str | None = None,
+    config: PathLike | None = None,
+    overrides: Sequence[str] = (),
+    save_dir: PathLike = "checkpoints",
+    pretrain: PathLike | None = None,
+    resume: PathLike | None = None,
+    valid_interval: int = 1,
+    save_interval: int | None = None,
+    log_interval: int = 10,
+    experiment: Experiment | None = None,
+    flags: Flags | None = None,
+    console: Console | None = None,
+) -> Trained:
+    """Trains a model from a config; or on a folder of videos, with nothing else to give.
+
+    Under torchrun (or another launcher) it trains together with the other workers.
+
+    Args:
+        folder: with one sub-folder of videos a class: needs no config.
+        model: the model's name, in any case; None: the config's, else the default.
+        config: the config file; None: the one that comes with the model.
+        overrides: config keys, such as "TRAIN.epoch=3".
+        save_dir: folder of checkpoints and curves.
+        pretrain: weights to start from: a path, a name of the zoo, or "none".
+        resume: a checkpoint to go on from; "auto": the last one in save_dir, if any.
+        valid_interval: epochs between two validations.
+        save_interval: epochs between kept checkpoints; None: 1, of a folder best and last only.
+        log_interval: steps between two lines.
+        experiment: a config that is resolved already, in place of model, config and overrides.
+        flags: further keys with the names of what gave them, see config.experiment.resolve.
+        console: where to print; None: nothing is printed.
+
+    Raises:
+        VideozooError: lists every fault found before work starts; or training diverged.
+    """
+    console = console or Console(quiet=True)
+    save_dir, given = Path(save_dir), None if config is None else str(config)
+    if folder is not None:  # every process writes the same files, each whole at once
+        experiment = prepare_folder(
+            Path(folder),
+            model_name=model,
+            config=given,
+            overrides=overrides,
+            flags=flags or {},
+            save_dir=save_dir,
+            say=lambda text: _say(console, text),
+        )
+    elif experiment is None:
+        experiment = open_experiment(model, given, overrides=overrides, flags=flags)
+    device = choose_device(experiment["TRAIN"].use_gpu, console.print)
+    with joined(device):
+        training, start = open_training(
+            experiment,
+            save_dir=save_dir,
+            pretrain=None if pretrain is None else os.fspath(pretrain),
+            resume=None if resume is None else os.fspath(resume),
+        )
+        make_folder(save_dir)
+        for sentence in start.sentences:
+            _say(console, sentence)
+        training.valid_interval, training.log_interval = valid_interval, log_interval
+        training.save_interval = save_interval or (
+            1 if folder is None else experiment["TRAIN"].epoch
+        )
+        training.device, training.console = device, console
+        return run(training)
+
+
+def _say(console: Console, text: str) -> None:
+    if is_first_process():
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def open_training(
+    experiment: Experiment, *, save_dir: Path, pretrain: str | None, resume: str | None
+) -> tuple[Training, Start]:
+    """Opens what a training needs: lists, eigenvalues, teachers and first weights.
+
+    Args:
+        experiment: the config.
+        save_dir: where checkpoints go, and where --resume auto looks.
+        pretrain: what --pretrain gave.
+        resume: what --resume gave.
+
+    Raises:
+        VideozooError: lists every fault found.
+    """
+    faults = Faults()
+    settings = experiment["TRAIN"]
+    samples = valid = eigenvalues = None
+    start = Start()
+    teachers: list[Teacher] = []
+    with faults.noting():
+        samples = open_list(experiment, "TRAIN", augment=True)
+    with faults.noting():
+        if experiment["VALID"].filelist is not None:
+            names = samples.class_names if samples is not None else None
+            valid = open_list(experiment, "VALID", class_names=names)
+    with faults.noting():
+        eigenvalues = family_of(settings).eigenvalues()
+    torch.manual_seed(settings.seed)
+    classifier = build_classifier(settings, eigenvalues)
+
+    def fetch(published: VideoWeights | ImageResNet, instead: str) -> Path:
+        faults.raise_if_any()  # what is wrong already must not show after a long transfer
+        return pulled(published, instead)
+
+    with faults.noting():
+        teachers = _open_teachers(experiment, samples, fetch)
+    with faults.noting():
+        start = open_start(
+            classifier,
+            experiment,
+            pretrain=pretrain,
+            resume=resume,
+            save_dir=save_dir,
+            fetch=fetch,
+        )
+    faults.raise_if_any()
+    assert samples is not None
+    training = Training(
+        experiment=experiment,
+        classifier=classifier,
+        train=samples.dataset,
+        valid=valid.dataset if valid is not None else None,
+        labels=samples.class_names,
+        save_dir=save_dir,
+        resume=start.state,
+        teachers=teachers,
+    )
+    return training, start
+
+
+def _open_teachers(experiment: Experiment, samples: Samples | None, fetch: Fetch) -> list[Teacher]:
+    """Loads the models that distill_from names: paths, or names of the zoo."""
+    settings = experiment["TRAIN"]
+
+    def locate(name: str) -> Path:
+        published, where = archives.find(name), f"distill_from {name}"
+        if published is None:
+            return Path(name)
+        if not isinstance(published, VideoWeights):
+            raise VideozooError(f"{where}: is an image ResNet; a teacher must take features")
+        check_sibling(published.experiment()["INFER"], settings, where)
+        return fetch(published, "")
+
+    return open_teachers(
+        settings, samples.class_names if samples is not None else None, locate=locate
+    )

@@ -1,0 +1,99 @@
+"""Runs trainings in forks of one process, since importing PyTorch takes seconds.
+
+python forked_training.py '[{"arguments": ["train", ...], "place": "step", "at": 5}, ...]'
+
+With a place, a training ends itself there by SIGKILL: nothing that a clean exit would do is done.
+
+    place "step":       after step `at` and the save that may have followed it
+    place "validated":  at the end of the epoch that ends with step `at`, validated but not saved
+
+With "processes", so many forks train together, as torchrun would start them. Prints
+the exit codes of all forks, one list a training; a killed one has minus the signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import torch
+
+from videozoo.cli.main import main
+from videozoo.training.saving import Checkpoints
+from videozoo.training.state import Position
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(place: str, at: int) -> None:
+    """Lets the training that follows kill itself."""
+    is_due, save = Checkpoints.is_due, Checkpoints.save
+
+    def killing_is_due(self: Checkpoints, position: Position) -> bool:
+        """After the step, and behind the save where one is due."""
+        due = is_due(self, position)
+        if place == "step" and position.steps_done == at:
+            if due:
+                save(self, ["last"], position)
+            die()
+        return due
+
+    def killing_save(self: Checkpoints, names: list[str], position: Position) -> None:
+        at_the_end = position.step == 0  # of the next epoch: this one is validated
+        if place == "validated" and at_the_end and position.steps_done == at:
+            die()
+        save(self, names, position)
+
+    Checkpoints.is_due = killing_is_due  # type: ignore[method-assign]
+    Checkpoints.save = killing_save  # type: ignore[method-assign,assignment]
+
+
+def train(training: dict[str, Any]) -> None:
+    torch.set_num_threads(1)
+    if "place" in training:
+        die_at(training["place"], training["at"])
+    main(training["arguments"])
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def run(training: dict[str, Any]) -> list[int]:
+    """Returns the exit codes of a training's forks."""
+    count = training.get("processes", 1)
+    port = str(free_port())
+    children = []
+    for rank in range(count):
+        child = os.fork()
+        if child == 0:
+            if count > 1:
+                os.environ.update(
+                    RANK=str(rank),
+                    LOCAL_RANK=str(rank),
+                    WORLD_SIZE=str(count),
+                    MASTER_ADDR="127.0.0.1",
+                    MASTER_PORT=port,
+                )
+            code = 0
+            try:
+                train(training)
+            except SystemExit as end:
+                code = int(end.code or 0)
+            sys.stdout.flush()
+            os._exit(code)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+if __name__ == "__main__":
+    ends = [run(training) for training in json.loads(sys.argv[1])]
+    print(json.dumps(ends))
