@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from tiny import World
+from videozoo.classifier import export_fluid, load_weights
 from videozoo.errors import VideozooError
 from videozoo.models.resnet import ResNet
-from videozoo.predict.weights import export_fluid, load_weights
 from videozoo.zoo import store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 from videozoo.zoo.store import pull

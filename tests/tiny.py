@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from videos import write_video
+from videozoo.classifier import build_classifier, save_weights
 from videozoo.config import Experiment, load_experiment
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
-from videozoo.predict.inputs import build_classifier
-from videozoo.predict.weights import eigenvalues_of, save_weights
+from videozoo.families import family_of
 from videozoo.specs import find_spec
 
 FEATURE_CLASSES = ["cat", "dog", "cart, wheel", "été", "guitar", "rain", "train", "yard"]
@@ -131,7 +131,7 @@ def feature_world(folder: Path, model: str = "AttentionCluster") -> World:
         write_shard(folder / "b.tfrecord", (3, 4)),
     ]
     listing = write_list(folder / "features.list", files)
-    sizes = FEATURE_SIZES[model]
+    sizes = FEATURE_SIZES.get(model, [])
     if model == "NEXTVLAD":
         eigenvalues = folder / "eigenvals.npy"
         np.save(eigenvalues, np.linspace(4, 0.01, 16, dtype=np.float32)[:, None])  # [16, 1]
@@ -140,13 +140,13 @@ def feature_world(folder: Path, model: str = "AttentionCluster") -> World:
     return _world(folder, model, text, listing, files, FEATURE_CLASSES)
 
 
-def clip_world(folder: Path) -> World:
-    """Makes a TSN and five videos; one has a space in its name."""
+def clip_world(folder: Path, model: str = "TSN") -> World:
+    """Makes a clip model and five videos; one has a space in its name."""
     files = [folder / f"clip {i}.mp4" if i == 1 else folder / f"clip{i}.mp4" for i in range(5)]
     for i, file in enumerate(files):
         write_video(file, 4 + 3 * i)
     listing = write_list(folder / "clips.list", [f"{file} {i % 3}" for i, file in enumerate(files)])
-    return _world(folder, "TSN", CLIPS, listing, files, CLIP_CLASSES)
+    return _world(folder, model, CLIPS, listing, files, CLIP_CLASSES)
 
 
 def _world(
@@ -157,7 +157,7 @@ def _world(
     experiment = load_experiment(find_spec(model).keys, str(config))
     torch.manual_seed(3)
     settings = experiment["INFER"]
-    classifier = build_classifier(settings, eigenvalues_of(settings))
+    classifier = build_classifier(settings, family_of(settings).eigenvalues())
     with torch.no_grad():
         for name, value in classifier.model.named_parameters():
             if name.startswith(("classifier.", "fc.")):

@@ -7,22 +7,59 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from videozoo import models
-    from videozoo.api import load
-    from videozoo.predict.predictor import Predictor
+    from videozoo.api import infer, load, test
+    from videozoo.predict import Predictor
     from videozoo.specs import build_model
+    from videozoo.training.train import train
+    from videozoo.variants import (
+        attention_cluster_youtube8m,
+        attention_lstm_youtube8m,
+        nextvlad_youtube8m,
+        stnet_resnet50_kinetics400,
+        tsn_resnet50_kinetics400,
+    )
 
-__version__ = "0.1.0"
-__all__ = ["Predictor", "__version__", "build_model", "load", "models"]
+__version__ = "0.2.0"
+__all__ = [
+    "Predictor",
+    "__version__",
+    "attention_cluster_youtube8m",
+    "attention_lstm_youtube8m",
+    "build_model",
+    "infer",
+    "load",
+    "models",
+    "nextvlad_youtube8m",
+    "stnet_resnet50_kinetics400",
+    "test",
+    "train",
+    "tsn_resnet50_kinetics400",
+]
+
+_PLACES = {
+    "Predictor": "videozoo.predict",
+    "build_model": "videozoo.specs",
+    "infer": "videozoo.api",
+    "load": "videozoo.api",
+    "test": "videozoo.api",
+    "train": "videozoo.training.train",
+    **dict.fromkeys(
+        (
+            "attention_cluster_youtube8m",
+            "attention_lstm_youtube8m",
+            "nextvlad_youtube8m",
+            "stnet_resnet50_kinetics400",
+            "tsn_resnet50_kinetics400",
+        ),
+        "videozoo.variants",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch only when a name that needs it is asked for."""
     if name == "models":
         return import_module("videozoo.models")
-    if name == "build_model":
-        return import_module("videozoo.specs").build_model
-    if name == "load":
-        return import_module("videozoo.api").load
-    if name == "Predictor":
-        return import_module("videozoo.predict.predictor").Predictor
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'videozoo' has no attribute '{name}'")

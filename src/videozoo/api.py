@@ -1,4 +1,4 @@
-"""The Python API: load a checkpoint, name what is in videos.
+"""The library's functions test, infer and load (train is beside its loop); commands call them.
 
 predictor = videozoo.load("checkpoints/TSN_best.safetensors")
 for result in predictor.predict(["a.mp4", "folder/of/clips"]):
@@ -8,27 +8,176 @@ for result in predictor.predict(["a.mp4", "folder/of/clips"]):
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from videozoo.config import Experiment
-from videozoo.predict.predictor import Predictor, load_predictor
+from videozoo.distributed import choose_device, gathered, is_first_process, joined
+from videozoo.errors import VideozooError
+from videozoo.evaluate import Evaluation, evaluate
+from videozoo.experiments import Weights, open_experiment
+from videozoo.files import make_folder
+from videozoo.inputs import open_trained, protocol
+from videozoo.predict import Paths, Predictor, Result, load_predictor
+from videozoo.progress import progress
+from videozoo.reports.results import write_predictions, write_test_result
 from videozoo.zoo.resolve import resolve_weights
+
+PathLike = str | os.PathLike[str]
 
 
 def load(
-    path: str | os.PathLike[str],
-    *,
-    experiment: Experiment | None = None,
-    use_gpu: bool = True,
+    weights: PathLike, *, experiment: Experiment | None = None, use_gpu: bool = True
 ) -> Predictor:
     """Loads a checkpoint for prediction.
 
     Args:
-        path: a native .safetensors file, or a name of the zoo, whose weights are fetched where they
-            are not here; with `experiment` also a Fluid folder or archive.
+        weights: a native .safetensors file, or a name of the zoo, whose weights are fetched where
+            they are not here; with `experiment` also a Fluid folder or archive.
         experiment: the config to use instead of the checkpoint's own.
         use_gpu: run on a GPU where there is one.
 
     Raises:
         VideozooError: the file is missing or does not fit, or cannot be fetched.
     """
-    return load_predictor(resolve_weights(path), experiment=experiment, use_gpu=use_gpu)
+    path = resolve_weights(weights)
+    return load_predictor(path, experiment=experiment, device=choose_device(use_gpu))
+
+
+def test(
+    weights: PathLike | Weights | None = None,
+    *,
+    filelist: PathLike | None = None,
+    model: str | None = None,
+    config: str | None = None,
+    overrides: Sequence[str] = (),
+    save_dir: PathLike | None = None,
+    log_interval: int = 10,
+    experiment: Experiment | None = None,
+    console: Console | None = None,
+) -> Evaluation:
+    """Tests weights on a labelled list.
+
+    Args:
+        weights: a path or a name of the zoo; None: the model's published weights.
+        filelist: a list, folder, csv or glob; None: the config's of [TEST].
+        model: the model's name; None: the weights'.
+        config: the config file; None: the weights' own, else the one that comes with the model.
+        overrides: config keys, such as "TEST.seg_num=25".
+        save_dir: folder of MODEL_test_result.json; None: it is not written.
+        log_interval: batches between two lines of progress.
+        experiment: a config that is resolved already, in place of the four before.
+        console: where to show progress; None: nowhere.
+
+    Raises:
+        VideozooError: lists every fault found, or nothing could be evaluated.
+    """
+    console = console or Console(quiet=True)
+    named = _named(weights)
+    experiment = experiment or _experiment(named, model, config, overrides, "TEST", filelist)
+    loaded, samples, labels = open_trained(named, experiment, None, "TEST")
+    settings = experiment["TEST"]
+    if save_dir is not None:
+        make_folder(Path(save_dir))
+    device = choose_device(settings.use_gpu, console.print)
+    with joined(device), progress(console, "test", log_interval) as report:
+        found = evaluate(
+            loaded.classifier.to(device),
+            samples.dataset,
+            settings=settings,
+            device=device,
+            report=report,
+            say=console.print,
+        )
+    if save_dir is not None and is_first_process():
+        path = Path(save_dir) / f"{experiment.model}_test_result.json"
+        write_test_result(
+            path, found, settings=settings, labels=labels,
+            protocol=protocol(loaded, experiment, "TEST"),
+        )  # fmt: skip
+    return found
+
+
+def infer(
+    paths: Paths | None = None,
+    weights: PathLike | Weights | None = None,
+    *,
+    filelist: PathLike | None = None,
+    model: str | None = None,
+    config: str | None = None,
+    overrides: Sequence[str] = (),
+    top_k: int = 20,
+    save_dir: PathLike | None = None,
+    form: str = "json",
+    log_interval: int = 10,
+    experiment: Experiment | None = None,
+    console: Console | None = None,
+) -> list[Result]:
+    """Names what is in videos.
+
+    Args:
+        paths: a video or several, folders or globs; shards for feature models; None: the list.
+        weights: a path or a name of the zoo; None: the model's published weights.
+        filelist: a list, folder, csv or glob; None: the config's of [INFER].
+        model: the model's name; None: the weights'.
+        config: the config file; None: the weights' own, else the one that comes with the model.
+        overrides: config keys, such as "INFER.seg_num=25".
+        top_k: predictions a video.
+        save_dir: folder of the result files; None: they are not written.
+        form: "json" or "csv".
+        log_interval: batches between two lines of progress.
+        experiment: a config that is resolved already, in place of filelist to overrides.
+        console: where to show progress; None: nowhere.
+
+    Returns:
+        The results in the order of the list, those that could not be read with their reason.
+
+    Raises:
+        VideozooError: lists every fault found.
+    """
+    if form not in ("json", "csv"):
+        raise VideozooError(f"form '{form}': results are written as json or csv")
+    console = console or Console(quiet=True)
+    named = _named(weights)
+    experiment = experiment or _experiment(named, model, config, overrides, "INFER", filelist)
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
+    source = [os.fspath(path) for path in given] or None
+    loaded, samples, labels = open_trained(named, experiment, source, "INFER")
+    settings = experiment["INFER"]
+    if save_dir is not None:
+        make_folder(Path(save_dir))
+    device = choose_device(settings.use_gpu, console.print)
+    predictor = Predictor(
+        classifier=loaded.classifier, settings=settings, labels=labels, device=device
+    )
+    with joined(device), progress(console, "infer", log_interval) as report:
+        share = list(predictor.results(samples.dataset, top_k=top_k, report=report))
+        pairs = [pair for one in gathered(share) for pair in one]
+    results = [result for _, result in sorted(pairs, key=lambda pair: pair[0])]
+    if save_dir is not None and is_first_process():
+        stem = Path(save_dir) / f"{experiment.model}_infer"
+        write_predictions(stem, results, form, protocol=protocol(loaded, experiment, "INFER"))
+    return results
+
+
+def _named(weights: PathLike | Weights | None) -> Weights:
+    if isinstance(weights, Weights):
+        return weights
+    return Weights.named(None if weights is None else os.fspath(weights))
+
+
+def _experiment(
+    weights: Weights,
+    model: str | None,
+    config: str | None,
+    overrides: Sequence[str],
+    mode: str,
+    filelist: PathLike | None,
+) -> Experiment:
+    flags: Mapping[tuple[str, str], tuple[Any, str]] = (
+        {} if filelist is None else {(mode, "filelist"): (os.fspath(filelist), "filelist")}
+    )
+    return open_experiment(model, config, weights=weights, overrides=overrides, flags=flags)

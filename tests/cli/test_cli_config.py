@@ -114,13 +114,13 @@ def test_use_gpu_false_means_false(
 ) -> None:
     wanted: list[bool] = []
 
-    def spy(use_gpu: bool, *, rank: int = 0) -> tuple[object, None]:
+    def spy(use_gpu: bool, say: object = None) -> object:
         import torch
 
         wanted.append(use_gpu)
-        return torch.device("cpu"), None
+        return torch.device("cpu")
 
-    monkeypatch.setattr("videozoo.predict.devices.choose_device", spy)
+    monkeypatch.setattr("videozoo.api.choose_device", spy)
     for words in (["--use-gpu", "False"], ["--use_gpu=True"], []):
         done = command("infer", feature_data.files[1], "--weights", feature_data.weights, *words)
         assert done.code == 0

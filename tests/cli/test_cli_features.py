@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from commands import Command
 
 from tiny import FEATURE_SIZES, World, write_list
 from videos import write_video
-from videozoo.data.youtube8m.source import YouTube8MSource
+from videozoo.classifier import load_weights
+from videozoo.data.youtube8m.dataset import YouTube8MDataset
 from videozoo.encoders.describe import FeatureRecipe, FrameDescriber, read_moments
 from videozoo.encoders.quantiser import Quantiser
-from videozoo.predict.weights import load_weights
 
 
-def source_of(path: Path) -> YouTube8MSource:
+def source_of(path: Path) -> YouTube8MDataset:
     shards = [Path(line) for line in path.read_text().splitlines()]
     names, dims = ["rgb", "audio"], [512, 64]
-    return YouTube8MSource(shards, feature_names=names, feature_dims=dims, num_classes=3)
+    return YouTube8MDataset(shards, feature_names=names, feature_dims=dims, num_classes=3)
 
 
 def test_lists_become_features_that_models_train_on(command: Command, clip_data: World) -> None:
@@ -72,7 +75,7 @@ def test_what_comes_later_is_on_the_same_scale(command: Command, clip_data: Worl
     assert done.code == 0, done.err
     assert Path("out/scale.safetensors").read_bytes() == scale
     names, dims = ["rgb"], [512]
-    later = YouTube8MSource(
+    later = YouTube8MDataset(
         [Path("out/new00000.tfrecord")], feature_names=names, feature_dims=dims, num_classes=3
     )
     sample = later.read(0)
@@ -107,3 +110,22 @@ def test_no_video_can_be_read(command: Command, clip_data: World) -> None:
     assert done.code == 2
     assert "no video of the first list can be read; the first fault:" in done.err
     assert not Path("out/bad.list").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_describe_as_one(command: Command, clip_data: World) -> None:
+    common = (clip_data.listing, "--weights", clip_data.weights, "--rate", 5, "--no-gpu")
+    assert command("prepare", "features", "one", *common).code == 0
+    arguments = ["prepare", "features", "two", *map(str, common), "--devices", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "videozoo", *arguments], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two/clips.list: 5 listed, 5 described in 10 rows, 0 unreadable") == 1
+    one, two = source_of(Path("one/clips.list")), source_of(Path("two/clips.list"))
+    assert len(one) == len(two) == 5
+    for number in range(5):
+        wanted, found = one.read(number), two.read(number)
+        assert found.video == wanted.video
+        for there, here in zip(wanted.features, found.features, strict=True):
+            np.testing.assert_array_equal(here, there)

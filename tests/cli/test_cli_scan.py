@@ -10,7 +10,7 @@ from commands import Command
 
 from tiny import World, example, write_list, write_shard
 from videozoo.cli.main import main
-from videozoo.data.clips.source import ClipSource
+from videozoo.data.clips.dataset import ClipDataset
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 
 
@@ -67,7 +67,7 @@ def test_a_stopped_scan_goes_on(
 ) -> None:
     words = ["scan", *map(str, clip_data.files), "--workers", "1"]
     reads: list[int] = []
-    read = ClipSource.read
+    read = ClipDataset.read
 
     def spy(self, index, rng):  # type: ignore[no-untyped-def]
         reads.append(index)
@@ -75,7 +75,7 @@ def test_a_stopped_scan_goes_on(
             raise KeyboardInterrupt  # as when Ctrl-C comes within the fourth video
         return read(self, index, rng)
 
-    monkeypatch.setattr(ClipSource, "read", spy)
+    monkeypatch.setattr(ClipDataset, "read", spy)
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 130

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from rich.console import Console
 
 import videozoo
 from tiny import World, write_list
-from videozoo.cli.test import run_test
-from videozoo.cli.train import run_train
+from videozoo.classifier import experiment_of
 from videozoo.config import load_experiment, resolve
-from videozoo.predict.weights import experiment_of
 from videozoo.specs import find_spec
 
 
@@ -43,11 +40,9 @@ def test_the_originals_way_from_training_to_names(command: Command, feature_data
 
 
 def test_validation_and_test_give_the_same_metrics(feature_data: World) -> None:
-    quiet = Console(quiet=True)
-    trained = run_train(
-        load_experiment(find_spec("AttentionCluster").keys, str(feature_data.config)),
-        save_dir=Path("runs"),
-        console=quiet,
+    trained = videozoo.train(
+        experiment=load_experiment(find_spec("AttentionCluster").keys, str(feature_data.config)),
+        save_dir="runs",
     )
     assert trained.evaluation is not None
     assert videozoo.load(trained.last, use_gpu=False).labels is None  # there were no names
@@ -58,9 +53,7 @@ def test_validation_and_test_give_the_same_metrics(feature_data: World) -> None:
             find_spec("AttentionCluster").keys, feature_data.experiment.as_dict(), source="x"
         ).modes
     )
-    found = run_test(
-        experiment, str(trained.last), save_dir=Path("."), log_interval=1, console=quiet
-    )
+    found = videozoo.test(str(trained.last), experiment=experiment, save_dir=".", log_interval=1)
     assert found.metrics == trained.evaluation.metrics
     assert (found.listed, found.evaluated) == (5, 5)
 

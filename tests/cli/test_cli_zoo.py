@@ -16,6 +16,7 @@ from published import archive_of, image_resnet, left
 from served import Served, Site, serving
 from tiny import World
 from videozoo.checkpoints.native import load_native
+from videozoo.specs import SPECS
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 
@@ -243,6 +244,14 @@ def train(command: Command, world: World, *words: object) -> str:
     return done.out
 
 
+@pytest.fixture
+def by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the tiny ResNet the one that the original took."""
+    spec = replace(SPECS["TSN"], default_pretrain=lambda settings: "ResNet50_pretrained")
+    monkeypatch.setitem(SPECS, "TSN", spec)
+
+
+@pytest.mark.usefixtures("by_default")
 def test_training_starts_from_the_resnet_that_the_original_took(
     command: Command, clip_data: World, site: Site
 ) -> None:
@@ -252,6 +261,7 @@ def test_training_starts_from_the_resnet_that_the_original_took(
     assert site.asked == ["r.pth"]
 
 
+@pytest.mark.usefixtures("by_default")
 def test_training_without_a_network(
     command: Command, clip_data: World, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,14 +9,13 @@ import torch
 from demo_clips import write_clip
 from demo_scenes import draw_scene
 from tiny import World
+from videozoo.classifier import load_weights
 from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.framing import Crop, resized_size
 from videozoo.data.transforms import normalise_clips
-from videozoo.config.clip_keys import ClipSettings
 from videozoo.encoders.describe import FeatureRecipe, FrameDescriber, frame_indices, read_moments
 from videozoo.errors import SampleError, VideozooError
 from videozoo.models.tsn import TSN
-from videozoo.predict.weights import load_weights
 from videozoo.video.reader import read_clip
 
 

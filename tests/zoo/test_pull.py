@@ -16,8 +16,8 @@ from published import archive_of, left, refused, weights_of
 from served import Served, serving
 from tiny import World, feature_world
 from videozoo.checkpoints.native import load_native
+from videozoo.classifier import load_weights
 from videozoo.errors import VideozooError
-from videozoo.predict.weights import load_weights
 from videozoo.zoo import archives, store
 from videozoo.zoo.store import pull
 
@@ -82,7 +82,7 @@ def test_the_first_checksum_is_compared_ever_after(
     state = load_weights(changed.weights)
     with torch.no_grad():
         next(state.classifier.model.parameters()).add_(1.0)
-    from videozoo.predict.weights import export_fluid
+    from videozoo.classifier import export_fluid
 
     export_fluid(tmp_path / "new.tar.gz", state)
     with serving({"tiny.tar.gz": Served(archive)}) as site:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from videozoo import distributed
 from videozoo.errors import VideozooError
 from videozoo.specs import SPECS
 
@@ -70,6 +71,15 @@ BatchSize = Annotated[
     int | None,
     typer.Option("--batch-size", min=1, help="Override the config's batch_size (all devices)."),
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        "--devices",
+        min=1,
+        help="GPUs of this machine, or CPU processes. (default: its GPUs, up to num_gpus)",
+        show_default=False,
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(
@@ -97,6 +107,38 @@ def say_no_effect(**flags: bool) -> None:
     if given:
         verb = "does" if len(given) == 1 else "do"
         typer.echo(f"{', '.join(given)} {verb} nothing here: accepted for old scripts", err=True)
+
+
+def launched(
+    context: typer.Context,
+    *,
+    use_gpu: bool,
+    num_gpus: int,
+    devices: int | None,
+    nodes: int = 1,
+) -> bool:
+    """Runs this command in several workers where there are several devices; False: there are not.
+
+    Args:
+        context: of the command.
+        use_gpu: take the GPUs that there are.
+        num_gpus: at most so many, where --devices gives no number.
+        devices: what --devices gave.
+        nodes: what --num-nodes gave.
+
+    Raises:
+        VideozooError: what a worker has said.
+    """
+    if distributed.has_launcher():
+        return False
+    if devices is None and (not use_gpu or num_gpus == 1) and nodes == 1:
+        return False  # without a look at the GPUs, which takes a second
+    count = distributed.processes_for(use_gpu=use_gpu, num_gpus=num_gpus, devices=devices)
+    if count * nodes == 1:
+        return False
+    command_line: list[str] = context.find_root().obj
+    distributed.launch(command_line, processes=count, nodes=nodes)
+    return True
 
 
 def expand(arguments: Sequence[str], options: Sequence[str]) -> list[str]:

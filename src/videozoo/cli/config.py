@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from videozoo.cli import arguments as args
+from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
+from videozoo.experiments import DEFAULT_MODEL, Weights, open_experiment
+from videozoo.specs import find_spec, guess_model
 
 
 def config(
@@ -23,12 +28,6 @@ def config(
     ] = False,
 ) -> None:
     """Print a config with every value resolved, and where each came from."""
-    from rich.console import Console
-
-    from videozoo.cli.doors import DEFAULT_MODEL, open_experiment
-    from videozoo.config.ini import MODES
-    from videozoo.specs import find_spec, guess_model
-
     console = Console(markup=False)  # paths may hold brackets
     if model_name is None and file is not None and not file.endswith(".safetensors"):
         model_name = guess_model(Path(file))
@@ -39,7 +38,7 @@ def config(
     experiment = open_experiment(
         model_name,
         None if is_weights else file,
-        weights=file if is_weights else None,
+        weights=Weights.named(file) if is_weights else None,
         overrides=set_ or (),
     )
     console.print(
@@ -59,11 +58,7 @@ def config(
             )
 
 
-def _print_keys(keys: type[Settings], console: object) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    assert isinstance(console, Console)
+def _print_keys(keys: type[Settings], console: Console) -> None:
     table = Table(title=f"the keys of {keys.NAME}")
     for column in ("key", "default", "meaning"):
         table.add_column(column, overflow="fold")

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from videozoo.cli import arguments as args
+from videozoo.errors import VideozooError
+from videozoo.experiments import Weights, open_experiment
 
 
 def convert(
@@ -27,25 +29,24 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a checkpoint: Fluid to native with labels and preprocessing, or native to Fluid."""
-    from videozoo.cli.doors import open_experiment
-    from videozoo.cli.weights import open_weights
-    from videozoo.errors import VideozooError
-    from videozoo.predict.samples import check_class_names, read_label_file
-    from videozoo.predict.weights import export_fluid, save_weights
+    from videozoo.classifier import export_fluid, save_weights
+    from videozoo.data.labels import check_class_names, read_label_file
+    from videozoo.inputs import open_weights
 
-    experiment = open_experiment(model_name, config, weights=source, overrides=set_ or ())
+    named = Weights.named(source)
+    experiment = open_experiment(model_name, config, weights=named, overrides=set_ or ())
     if Path(target).exists():
         raise VideozooError(f"{target}: exists already; give another name or remove it")
-    loaded = open_weights(source, experiment)
+    loaded = open_weights(named, experiment)
     settings, labels = experiment["INFER"], loaded.labels
     names = label_file or settings.labels
     if names is not None:
         labels = read_label_file(names)
-        check_class_names(labels, settings, names)
+        check_class_names(labels, settings.num_classes, names)
     if target.endswith(".safetensors"):
         save_weights(Path(target), loaded.classifier, experiment, labels)
     else:
         export_fluid(Path(target), loaded)
-    named = f"{len(labels)} class names" if labels else "no class names (give --label-file)"
-    native = f", {named}" if target.endswith(".safetensors") else ""
+    names = f"{len(labels)} class names" if labels else "no class names (give --label-file)"
+    native = f", {names}" if target.endswith(".safetensors") else ""
     typer.echo(f"{source} -> {target}: {experiment.model}{native}")

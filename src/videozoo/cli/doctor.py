@@ -10,10 +10,10 @@ from pathlib import Path
 
 import typer
 
-from videozoo.processes import usable_cores
+from videozoo.distributed import usable_cores
 
 LIBRARIES = (
-    "torch", "lightning", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
+    "torch", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
     "google-crc32c", "typer", "tensorboard", "matplotlib",
 )  # fmt: skip
 

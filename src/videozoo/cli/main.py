@@ -1,6 +1,6 @@
 """The command `videozoo` and the original's three scripts.
 
-Nothing heavy is imported here: torch comes with the command that needs it, lightning with train.
+Nothing heavy is imported here: torch comes with the command that needs it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.main import get_command
@@ -27,8 +27,8 @@ from videozoo.cli import (
 )
 from videozoo.cli.arguments import expand
 from videozoo.cli.moved import add_moved
+from videozoo.distributed import settle_process, tell_launcher
 from videozoo.errors import VideozooError
-from videozoo.processes import settle_process
 
 app = typer.Typer(
     name="videozoo",
@@ -74,17 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     try:
-        command(args=_spelled_out(command, given), prog_name="videozoo")
+        command(args=_spelled_out(command, given), prog_name="videozoo", obj=given)
     except VideozooError as error:
-        if os.environ.get("VIDEOZOO_TRACEBACK"):
-            raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _end(error, str(error))
     except OSError as error:
-        if os.environ.get("VIDEOZOO_TRACEBACK") or error.filename is None:
+        if error.filename is None:
             raise
-        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
-        sys.exit(2)
+        _end(error, f"{error.filename}: {error.strerror}")
+
+
+def _end(error: Exception, sentence: str) -> NoReturn:
+    """Ends a command with one sentence, or with a traceback where that was asked for."""
+    if os.environ.get("VIDEOZOO_TRACEBACK"):
+        raise error
+    if not tell_launcher(sentence):
+        typer.echo(f"error: {sentence}", err=True)
+    sys.exit(2)
 
 
 def _spelled_out(command: Any, given: Sequence[str]) -> list[str]:

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.filesize import decimal
 
-from videozoo.processes import usable_cores
+from videozoo.cli import arguments as args
+from videozoo.cli.tables import print_unreadable
+from videozoo.distributed import choose_device, is_first_process, joined, usable_cores
+from videozoo.progress import progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from videozoo.data.clips.prepare_clips import Prepared
     from videozoo.encoders.write_records import FeatureList
 
@@ -75,10 +78,6 @@ def clips(
     stopped. OUT/prepare.csv says what became of each video. Exit code 2
     where some cannot be read.
     """
-    from rich.console import Console
-
-    from videozoo.cli.progress import progress
-    from videozoo.cli.test import print_unreadable
     from videozoo.data.clips.prepare_clips import prepare_clips
     from videozoo.video.write import Encoding
 
@@ -107,6 +106,7 @@ def clips(
 
 @app.command("features")
 def features(
+    context: typer.Context,
     out: Annotated[
         str, typer.Argument(metavar="OUT", help="Folder for the features and their lists.")
     ],
@@ -134,6 +134,9 @@ def features(
     use_gpu: Annotated[
         bool, typer.Option("--gpu/--no-gpu", help="Use a GPU where there is one.")
     ] = True,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, help="GPUs of this machine, or CPU processes.")
+    ] = 1,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Reading threads. (default: the cores)")
     ] = None,
@@ -146,19 +149,19 @@ def features(
     runs into the same OUT are put on the same scale. Exit code 2 where
     videos cannot be read; NAME_unreadable.csv says why.
     """
-    from rich.console import Console
-
-    from videozoo.cli.doors import choose_device
-    from videozoo.cli.progress import progress
-    from videozoo.cli.weights import named_weights
+    from videozoo.classifier import load_weights
     from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
     from videozoo.encoders.write_records import prepare_features
+    from videozoo.inputs import fetched_weights
 
-    console = Console(markup=False)  # paths may hold brackets
+    if args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
+        return
+    console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
     recipe = FeatureRecipe(rate=rate, most=most, sound=sound)
-    loaded = named_weights(weights)
-    describer = FrameDescriber(loaded, choose_device(use_gpu, console))
-    with ExitStack() as stack:
+    loaded = load_weights(fetched_weights(weights))
+    device = choose_device(use_gpu, console.print)
+    describer = FrameDescriber(loaded, device)
+    with joined(device), ExitStack() as stack:
         lines: dict[str, Callable[[int, int], None]] = {}
 
         def report(name: str, done: int, total: int) -> None:
@@ -178,12 +181,11 @@ def features(
             report=report,
         )
     _print_lists(lists, describer.dim, sound, console)
-    if any(found.unreadable for found in lists):
+    if any(found.unreadable for found in lists) and is_first_process():
         raise typer.Exit(2)
 
 
 def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Console) -> None:
-    from videozoo.cli.test import print_unreadable
     from videozoo.encoders.describe import BANDS
 
     for found in lists:
@@ -205,8 +207,6 @@ def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Conso
 def _print_summary(
     done: Prepared, unreadable: int, out: Path, seconds: float, console: Console
 ) -> None:
-    from rich.filesize import decimal
-
     listed = len(done.rows)
     before = f" ({done.before} of them before)" if done.before else ""
     sizes = (sum(row.bytes for row in done.rows), sum(row.new_bytes for row in done.rows))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from videozoo.cli import arguments as args
-
-if TYPE_CHECKING:
-    from videozoo.data.loader import SampleSource
+from videozoo.cli.tables import print_unreadable
+from videozoo.config.ini import MODES
+from videozoo.errors import VideozooError, did_you_mean
+from videozoo.experiments import flags_of, open_experiment
+from videozoo.progress import progress
 
 
 def scan(
@@ -37,13 +40,7 @@ def scan(
 
     A scan that was stopped goes on where it was. Exit code 2 where samples cannot be used.
     """
-    from rich.console import Console
-
-    from videozoo.cli import doors
-    from videozoo.cli.progress import progress
-    from videozoo.cli.test import print_unreadable
-    from videozoo.config.ini import MODES
-    from videozoo.errors import VideozooError, did_you_mean
+    from videozoo.inputs import open_list, open_samples
     from videozoo.reports.scan import scan_samples
 
     section = mode.upper()
@@ -54,19 +51,20 @@ def scan(
     if model_name is None and config is None and paths and not _looks_like_shards(paths):
         model_name = "TSN"
     console = Console(markup=False)  # paths may hold brackets
-    experiment = doors.open_experiment(
+    experiment = open_experiment(
         model_name,
         config,
         overrides=set_ or (),
-        flags=doors.flags_of(section, filelist=(filelist, "--filelist")),
+        flags=flags_of(section, filelist=(filelist, "--filelist")),
     )
     if paths:
-        samples = doors.open_samples(experiment[section], paths, labelled=False)
+        samples = open_samples(experiment[section], paths, labelled=False)
     else:
-        samples = doors.open_list(experiment, section, labelled=section != "INFER")
-    source: SampleSource = samples.source
+        samples = open_list(experiment, section, labelled=section != "INFER")
     with progress(console, "scan", 10) as report:
-        found = scan_samples(source, Path(out), workers=workers, restart=restart, report=report)
+        found = scan_samples(
+            samples.dataset, Path(out), workers=workers, restart=restart, report=report
+        )
     bad = [(name, reason) for name, reason in found if reason]
     print_unreadable(bad, console, most=20)
     console.print(

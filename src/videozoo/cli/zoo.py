@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from videozoo.zoo.archives import ImageResNet, Published, VideoWeights
+from videozoo.errors import VideozooError, did_you_mean
+from videozoo.zoo import archives, store
+from videozoo.zoo.archives import ImageResNet, Published, VideoWeights
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A name of `videozoo zoo list`, in any case.")
@@ -23,10 +26,6 @@ app = typer.Typer(
 @app.command("list")
 def list_() -> None:
     """List the published weights with their scores, and say which are here."""
-    from rich.console import Console
-
-    from videozoo.zoo import store
-
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = 200  # whoever reads a file or a pipe does not want lines folded
@@ -46,8 +45,7 @@ def pull(name: Name) -> None:
 
     Prints the path. Weights that are here already are compared with their checksum.
     """
-    from videozoo.cli.weights import pulled
-    from videozoo.zoo import store
+    from videozoo.inputs import pulled
 
     published = _published(name)
     before = store.pulled(published)
@@ -63,7 +61,6 @@ def pull(name: Name) -> None:
 def where(name: Name) -> None:
     """Print the path of weights that have been pulled; exit code 2 where they have not."""
     from videozoo.errors import VideozooError
-    from videozoo.zoo import store
 
     published = _published(name)
     path = store.pulled(published)
@@ -75,9 +72,6 @@ def where(name: Name) -> None:
 
 
 def _published(name: str) -> VideoWeights | ImageResNet:
-    from videozoo.errors import VideozooError, did_you_mean
-    from videozoo.zoo import archives
-
     published = archives.named(name)
     if published is None:
         known = archives.names()
@@ -87,16 +81,10 @@ def _published(name: str) -> VideoWeights | ImageResNet:
 
 
 def _here(published: Published) -> str:
-    from videozoo.zoo import store
-
     return "yes" if store.pulled(published) is not None else ""
 
 
-def _weights_table() -> object:
-    from rich.table import Table
-
-    from videozoo.zoo import archives
-
+def _weights_table() -> Table:
     table = Table(title="models, as the original library published them")
     for column in ("name", "model, config", "data", "published", "trained on", "here"):
         table.add_column(column, overflow="fold", no_wrap=column in ("name", "here"))
@@ -114,11 +102,7 @@ def _weights_table() -> object:
     return table
 
 
-def _resnets_table() -> object:
-    from rich.table import Table
-
-    from videozoo.zoo import archives
-
+def _resnets_table() -> Table:
     table = Table(title="image ResNets, for --pretrain")
     for column in ("name", "layers", "data", "published", "from", "here"):
         table.add_column(column, overflow="fold", no_wrap=column in ("name", "here"))

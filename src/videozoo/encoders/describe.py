@@ -6,28 +6,26 @@ arXiv:1609.08675, 2016, section 3.3: an image network's pooled features of sampl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from videozoo.classifier import LoadedWeights, autocast
 from videozoo.config.clip_keys import ClipSettings
-from videozoo.data.batches import Int64Array, UInt8Array
+from videozoo.data.clips.clip_list import ClipEntry
 from videozoo.data.framing import Crop, resized_size
+from videozoo.data.sample import Int64Array, UInt8Array
 from videozoo.data.transforms import normalise_clips
 from videozoo.encoders.quantiser import Float
 from videozoo.encoders.sound import log_mel, read_sound
 from videozoo.errors import SampleError, VideozooError
-from videozoo.models.tsn import TSN
-from videozoo.predict.folding import ready_to_score
-from videozoo.predict.scoring import autocast
-from videozoo.predict.weights import LoadedWeights
-from videozoo.config.clip_keys import ClipSettings
-from videozoo.encoders.quantiser import Float
-from videozoo.encoders.sound import log_mel, read_sound
 from videozoo.video.reader import probe_video, read_clip
 
 BANDS = 64  # of the sound's spectra
@@ -133,17 +131,17 @@ class FrameDescriber:
 
     def __init__(self, weights: LoadedWeights, device: torch.device) -> None:
         settings = weights.experiment["INFER"]
-        if not isinstance(settings, ClipSettings) or not isinstance(weights.classifier.model, TSN):
+        if weights.experiment.model != "TSN":
             raise VideozooError(
                 f"{weights.path}: holds weights of {weights.experiment.model}; features are"
                 " computed by a TSN, give weights of one"
             )
-        self.settings = settings
-        self.dim = weights.classifier.model.fc.in_features
+        self.settings: Any = settings
+        trained: Any = weights.classifier.model
+        model: Any = weights.classifier.to(device).for_inference(settings.precision).model
+        self.dim: int = trained.fc.in_features
         self._device = device
-        ready = ready_to_score(weights.classifier.to(device), settings.precision)
-        assert isinstance(ready.model, TSN)
-        self._model = ready.model
+        self._model = model
 
     def __call__(self, frames: UInt8Array) -> Float:
         """Describes uint8 [n, 3, H, W]; returns float32 [n, D]."""
@@ -156,3 +154,52 @@ class FrameDescriber:
                 rows.append(self._model.embed(values[0]).float().cpu())  # [n', D]
         features: Float = torch.cat(rows).numpy()
         return features
+
+
+@dataclass(frozen=True)
+class Describing:
+    """How videos are read and described.
+
+    Attributes:
+        describer: computes the features of frames.
+        read: gives what is described of a video.
+        threads: that read ahead.
+    """
+
+    describer: FrameDescriber
+    read: Callable[[Path], Moments]
+    threads: int
+
+    def rows(
+        self, entries: Sequence[ClipEntry]
+    ) -> Iterator[tuple[ClipEntry, tuple[Float, ...] | SampleError]]:
+        """Yields each video in order with float32 [n, D] a modality, or why it cannot be read."""
+        for entry, moments in self._ahead(entries):
+            if isinstance(moments, SampleError):
+                yield entry, moments
+            else:
+                rgb = self.describer(moments.frames)  # [n, D]
+                yield entry, (rgb,) if moments.audio is None else (rgb, moments.audio)
+
+    def _ahead(
+        self, entries: Sequence[ClipEntry]
+    ) -> Iterator[tuple[ClipEntry, Moments | SampleError]]:
+        waiting: deque[tuple[ClipEntry, Future[Moments | SampleError]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for entry in entries:
+                    waiting.append((entry, pool.submit(self._tried, entry.path)))
+                    if len(waiting) > 2 * self.threads:
+                        first, future = waiting.popleft()
+                        yield first, future.result()
+                while waiting:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _tried(self, path: Path) -> Moments | SampleError:
+        try:
+            return self.read(path)
+        except SampleError as error:
+            return error

@@ -7,10 +7,18 @@ arXiv:1609.08675, 2016, section 3.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from videozoo.errors import VideozooError
+from videozoo.files import write_bytes
+
+SCALE_FILE = "scale.safetensors"
 
 Float = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -51,3 +59,28 @@ class Quantiser:
         """
         values = 2 * (features - self.centre) / self.reach  # [n, D]
         return np.clip(np.rint((values + 2 - 4 / 512) * 255 / 4), 0, 255).astype(np.uint8)
+
+
+def stored_scale(out: Path) -> tuple[Quantiser, ...] | None:
+    """Returns the scale that a folder of features holds, a modality each; None: it holds none.
+
+    Raises:
+        VideozooError: it cannot be read.
+    """
+    path = out / SCALE_FILE
+    if not path.exists():
+        return None
+    try:
+        stored = load(path.read_bytes())
+        count = len(stored) // 2
+        return tuple(Quantiser(stored[f"centre{i}"], stored[f"reach{i}"]) for i in range(count))
+    except (OSError, SafetensorError, KeyError) as error:
+        raise VideozooError(f"{path}: cannot be read ({error}); take another folder") from None
+
+
+def store_scale(out: Path, scale: tuple[Quantiser, ...]) -> None:
+    """Keeps a scale in a folder of features."""
+    arrays = {f"centre{i}": q.centre for i, q in enumerate(scale)}
+    write_bytes(
+        out / SCALE_FILE, save(arrays | {f"reach{i}": q.reach for i, q in enumerate(scale)})
+    )

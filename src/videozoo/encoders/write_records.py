@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import json
 import random
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from videozoo.data.clips.listing import ClipEntry, Listing, read_listing
+from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
 from videozoo.data.clips.prepare_plan import refuse_pickles
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
+from videozoo.distributed import gathered, is_first_process, process_place
 from videozoo.encoders.describe import (
+    Describing,
     FeatureRecipe,
     FrameDescriber,
-    Moments,
     read_moments,
 )
-from videozoo.encoders.quantiser import Float, Quantiser, UInt8Array
+from videozoo.encoders.quantiser import (
+    Float,
+    Quantiser,
+    UInt8Array,
+    store_scale,
+    stored_scale,
+)
 from videozoo.errors import SampleError, VideozooError
-from videozoo.files import make_folder, write_bytes, write_csv, write_json, write_text
+from videozoo.files import make_folder, write_csv, write_json, write_text
 
-SCALE_FILE, RECIPE_FILE, LABEL_FILE = "scale.safetensors", "features.json", "labels.txt"
+RECIPE_FILE, LABEL_FILE = "features.json", "labels.txt"
 SHARD = 500  # videos
 MODALITIES = ("rgb", "audio")
 FIT_ROWS = 50_000  # that decide the scale, of videos drawn from the whole list
@@ -53,7 +56,7 @@ class FeatureList:
 
 
 def prepare_features(
-    specs: Sequence[Path],
+    sources: Sequence[Path],
     out: Path,
     *,
     describer: FrameDescriber,
@@ -70,7 +73,7 @@ def prepare_features(
     all of its shards are there.
 
     Args:
-        specs: folders or lists of videos, the one to train on first.
+        sources: folders or lists of videos, the one to train on first.
         out: a folder.
         describer: computes the features of frames.
         recipe: which moments of a video are described.
@@ -86,22 +89,17 @@ def prepare_features(
         VideozooError: a list has faults, two have one name, `out` holds features of another
             recipe, no video can be read, or `out` cannot be written to.
     """
-    names = [_name_of(spec) for spec in specs]
+    names = [_name_of(source) for source in sources]
     for name in names:
         if names.count(name) > 1:
             raise VideozooError(f"{name}: two lists have this name; give each another folder")
-    listings = _listings(specs, labelled)
+    listings = _listings(sources, labelled)
     make_folder(out)
     _claim(out, {"weights": weights_sha256, **asdict(recipe)})
-    work = _Work(
+    work = Describing(
         describer, partial(read_moments, recipe=recipe, settings=describer.settings), workers
     )
-    scale = _stored_scale(out)
-    if scale is None:
-        entries = list(listings[0].entries)
-        random.Random(0).shuffle(entries)
-        scale = _fit(entries, work, partial(report, "scale"))
-        _store_scale(out, scale)
+    scale = _scale(out, listings[0].entries, work, partial(report, "scale"))
     class_names = listings[0].class_names
     if class_names is not None:
         write_text(out / LABEL_FILE, "".join(f"{name}\n" for name in class_names))
@@ -111,15 +109,15 @@ def prepare_features(
     ]
 
 
-def _name_of(spec: Path) -> str:
-    return spec.resolve().name if spec.is_dir() else spec.stem
+def _name_of(source: Path) -> str:
+    return source.resolve().name if source.is_dir() else source.stem
 
 
-def _listings(specs: Sequence[Path], labelled: bool) -> list[Listing]:
+def _listings(sources: Sequence[Path], labelled: bool) -> list[Listing]:
     names: Sequence[str] | None = None
     found = []
-    for spec in specs:
-        listing = read_listing(spec, class_names=names, labelled=labelled)
+    for source in sources:
+        listing = read_listing(source, class_names=names, labelled=labelled)
         refuse_pickles(listing.entries, "; features are made of videos, list those")
         names = names or listing.class_names
         found.append(listing)
@@ -147,78 +145,34 @@ def _claim(out: Path, recipe: dict[str, object]) -> None:
         )
 
 
-def _stored_scale(out: Path) -> tuple[Quantiser, ...] | None:
-    path = out / SCALE_FILE
-    if not path.exists():
-        return None
-    try:
-        stored = load(path.read_bytes())
-        count = len(stored) // 2
-        return tuple(Quantiser(stored[f"centre{i}"], stored[f"reach{i}"]) for i in range(count))
-    except (OSError, SafetensorError, KeyError) as error:
-        raise VideozooError(f"{path}: cannot be read ({error}); take another folder") from None
+def _scale(
+    out: Path, entries: Sequence[ClipEntry], work: Describing, done: Progress
+) -> tuple[Quantiser, ...]:
+    """Returns the scale that `out` holds; where there is none, the first process fits one.
 
-
-def _store_scale(out: Path, scale: tuple[Quantiser, ...]) -> None:
-    arrays = {f"centre{i}": q.centre for i, q in enumerate(scale)}
-    write_bytes(
-        out / SCALE_FILE, save(arrays | {f"reach{i}": q.reach for i, q in enumerate(scale)})
-    )
+    Raises:
+        VideozooError: no video can be read.
+    """
+    scale, fault = stored_scale(out), None
+    if scale is None and is_first_process():
+        shuffled = list(entries)
+        random.Random(0).shuffle(shuffled)
+        try:
+            scale = _fit(shuffled, work, done)
+            store_scale(out, scale)
+        except VideozooError as error:  # raised in every process: the others wait here
+            fault = str(error)
+    fitted: tuple[Quantiser, ...] | None
+    fitted, fault = gathered((scale, fault))[0]
+    if fitted is None:
+        raise VideozooError(str(fault))
+    return fitted
 
 
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class _Work:
-    """How videos are read and described.
-
-    Attributes:
-        describer: computes the features of frames.
-        read: gives what is described of a video.
-        threads: that read ahead.
-    """
-
-    describer: FrameDescriber
-    read: Callable[[Path], Moments]
-    threads: int
-
-    def rows(
-        self, entries: Sequence[ClipEntry]
-    ) -> Iterator[tuple[ClipEntry, tuple[Float, ...] | SampleError]]:
-        """Yields each video in order with float32 [n, D] a modality, or why it cannot be read."""
-        for entry, moments in self._ahead(entries):
-            if isinstance(moments, SampleError):
-                yield entry, moments
-            else:
-                rgb = self.describer(moments.frames)  # [n, D]
-                yield entry, (rgb,) if moments.audio is None else (rgb, moments.audio)
-
-    def _ahead(
-        self, entries: Sequence[ClipEntry]
-    ) -> Iterator[tuple[ClipEntry, Moments | SampleError]]:
-        waiting: deque[tuple[ClipEntry, Future[Moments | SampleError]]] = deque()
-        with ThreadPoolExecutor(self.threads) as pool:
-            try:
-                for entry in entries:
-                    waiting.append((entry, pool.submit(self._tried, entry.path)))
-                    if len(waiting) > 2 * self.threads:
-                        first, future = waiting.popleft()
-                        yield first, future.result()
-                while waiting:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _tried(self, path: Path) -> Moments | SampleError:
-        try:
-            return self.read(path)
-        except SampleError as error:
-            return error
-
-
-def _fit(entries: Sequence[ClipEntry], work: _Work, done: Progress) -> tuple[Quantiser, ...]:
+def _fit(entries: Sequence[ClipEntry], work: Describing, done: Progress) -> tuple[Quantiser, ...]:
     """Fits the scale of each modality.
 
     Raises:
@@ -243,11 +197,16 @@ def _fit(entries: Sequence[ClipEntry], work: _Work, done: Progress) -> tuple[Qua
 def _write(
     entries: Sequence[ClipEntry],
     path: Path,
-    work: _Work,
+    work: Describing,
     scale: tuple[Quantiser, ...],
     done: Progress,
 ) -> FeatureList:
-    """Writes a list's shards, what is unreadable, and then the list."""
+    """Writes a list's shards, what is unreadable, and then the list.
+
+    Several processes share the shards among them.
+    """
+    rank, world = process_place()
+    size = min(SHARD, -(-len(entries) // world))
     unreadable: list[tuple[str, str]] = []
     seen = rows = 0
 
@@ -255,7 +214,7 @@ def _write(
         nonlocal seen, rows
         for entry, described in work.rows(part):
             seen += 1
-            done(seen, len(entries))
+            done(min(seen * world, len(entries)), len(entries))
             if isinstance(described, SampleError):
                 unreadable.append((str(entry.path), str(described)))
                 continue
@@ -263,16 +222,24 @@ def _write(
             features = [q(values) for q, values in zip(scale, described, strict=True)]
             yield record_of(entry, features)
 
-    shards = []
-    for number, first in enumerate(range(0, len(entries), SHARD)):
-        part = entries[first : first + SHARD]
+    shards: list[tuple[int, Path]] = []
+    for number, first in enumerate(range(0, len(entries), size)):
+        if number % world != rank:
+            continue
+        part = entries[first : first + size]
         shard = path.with_name(f"{path.stem}{number:05d}.tfrecord")
         before = len(unreadable)
         write_tfrecord(shard, records(part))
         if len(unreadable) - before == len(part):
             shard.unlink()  # holds no video
         else:
-            shards.append(shard)
+            shards.append((number, shard))
+    shares = gathered((shards, unreadable, rows))
+    shards = sorted(shard for share in shares for shard in share[0])
+    unreadable = [fault for share in shares for fault in share[1]]
+    found = FeatureList(path, len(entries), sum(share[2] for share in shares), unreadable)
+    if not is_first_process():
+        return found
     reasons = path.with_name(f"{path.stem}_unreadable.csv")
     if unreadable:
         write_csv(reasons, ["path", "reason"], unreadable)
@@ -280,8 +247,8 @@ def _write(
         reasons.unlink(missing_ok=True)
     if not shards:
         raise VideozooError(f"{path.stem}: not one of its videos can be read, see {reasons}")
-    write_text(path, "".join(f"{shard.resolve()}\n" for shard in shards))
-    return FeatureList(path, len(entries), rows, unreadable)
+    write_text(path, "".join(f"{shard.resolve()}\n" for _, shard in shards))
+    return found
 
 
 def record_of(entry: ClipEntry, features: Sequence[UInt8Array]) -> bytes:
@@ -291,6 +258,6 @@ def record_of(entry: ClipEntry, features: Sequence[UInt8Array]) -> bytes:
         entry: the video.
         features: uint8 [n, D] of rgb and, where sound is wanted, of audio.
     """
-    labels = entry.labels or (() if entry.label is None else (entry.label,))
+    labels = entry.labels or ()
     named = dict(zip(MODALITIES, features, strict=False))
     return encode_example(video=entry.video, labels=labels or None, features=named)

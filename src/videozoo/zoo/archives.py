@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from videozoo.config import Experiment, load_experiment
-from videozoo.config.clip_keys import ClipSettings
 from videozoo.config.keys import Settings
 from videozoo.errors import VideozooError
 from videozoo.specs import SPECS, find_spec
@@ -152,8 +151,6 @@ RESNETS = (
 )  # fmt: skip
 
 # What the original started TSN and StNet from, where nothing else was given.
-DEFAULT_RESNET = "ResNet50_pretrained"
-
 VOCABULARY = Published(
     name="youtube8m_vocabulary", file="vocabulary.csv",
     addresses=("https://research.google.com/youtube8m/csv/2/vocabulary.csv",),
@@ -187,15 +184,20 @@ def find(name: str | os.PathLike[str] | None) -> VideoWeights | ImageResNet | No
     return named(name) if isinstance(name, str) and not Path(name).exists() else None
 
 
+def published_of(model: str) -> VideoWeights | None:
+    """Returns the published weights of a model; None: there are none."""
+    return next((weights for weights in WEIGHTS if weights.model == model), None)
+
+
 def of_model(model: str) -> VideoWeights:
     """Returns the published weights of a model.
 
     Raises:
         VideozooError: none were published.
     """
-    for weights in WEIGHTS:
-        if weights.model == model:
-            return weights
+    weights = published_of(model)
+    if weights is not None:
+        return weights
     raise VideozooError(f"no weights of {model} are given, and none were published; give --weights")
 
 
@@ -276,7 +278,7 @@ def check_start(published: VideoWeights | ImageResNet, experiment: Experiment) -
             raise VideozooError(
                 f"--pretrain {published.name}: does not fit {experiment.source}: {sizes}"
             )
-    elif not isinstance(settings, ClipSettings):
+    elif not hasattr(settings, "num_layers"):
         raise VideozooError(
             f"--pretrain {published.name}: {experiment.model} has no image network; start it from"
             " one of its own checkpoints"

@@ -11,11 +11,11 @@ import torch
 from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, save_safetensors
+from videozoo.data.labels import check_class_names, read_label_file
 from videozoo.errors import FileError, VideozooError
+from videozoo.families import family_of
 from videozoo.models.resnet import ResNet
-from videozoo.predict.inputs import build_classifier, describe_preprocessing
-from videozoo.predict.samples import check_class_names, read_label_file
-from videozoo.predict.weights import fluid_names
+from videozoo.specs import SPECS
 from videozoo.zoo import store
 from videozoo.zoo.archives import VOCABULARY, ImageResNet, VideoWeights
 
@@ -46,16 +46,16 @@ def convert(
         save_safetensors(target, load_image_resnet(file, keys))
         return
     experiment = published.experiment()
+    settings, spec = experiment["INFER"], SPECS[published.model]
+    assert spec.fluid_names is not None
     with torch.device("meta"):  # shapes alone: drawing weights would take a while
-        classifier = build_classifier(experiment["INFER"])
-    state = load_fluid_weights(
-        file, fluid_names(experiment, classifier), classifier.model.state_dict()
-    )
+        model = spec.build(settings)
+    state = load_fluid_weights(file, spec.fluid_names(model, settings), model.state_dict())
     checkpoint = NativeCheckpoint(
         model=published.model,
         state_dict=state,
         config=experiment.as_dict(),
-        preprocessing=describe_preprocessing(experiment["INFER"]),
+        preprocessing=family_of(settings).describe(),
         labels=labels,
     )
     save_native(target, checkpoint)
@@ -101,5 +101,5 @@ def class_names(published: VideoWeights, say: store.Say = lambda text: None) -> 
 
 def _read_class_names(published: VideoWeights, path: Path) -> list[str]:
     names = read_label_file(str(path))
-    check_class_names(names, published.experiment()["INFER"], str(path))
+    check_class_names(names, published.experiment()["INFER"].num_classes, str(path))
     return names

@@ -18,9 +18,10 @@ from videozoo.checkpoints.native import (
     read_native_header,
     save_native,
 )
+from videozoo.distributed import choose_device
 from videozoo.errors import VideozooError
 from videozoo.files import write_json, write_text
-from videozoo.predict.predictor import Predictor, load_predictor
+from videozoo.predict import Predictor, load_predictor
 from videozoo.zoo.resolve import resolve_weights
 
 try:
@@ -111,7 +112,7 @@ class HubModel:
 
     def predictor(self, *, use_gpu: bool = True) -> Predictor:
         """Returns what names videos with these weights; see videozoo.load."""
-        return load_predictor(self.path, use_gpu=use_gpu)
+        return load_predictor(self.path, device=choose_device(use_gpu))
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, model_card_kwargs: dict[str, str] | None = None
@@ -139,19 +140,24 @@ class HubModel:
         *,
         private: bool | None = None,
         token: str | None = None,
+        branch: str | None = None,
         model_card_kwargs: dict[str, str] | None = None,
         **how: Any,
     ) -> str:
         """Uploads what save_pretrained writes to OWNER/NAME, made where there is none.
 
-        Other keyword arguments are those of huggingface_hub.HfApi.upload_folder: revision,
-        create_pr, commit_message. Returns the address of what was made.
+        `branch` names the branch, the main one where it is None. Other keyword arguments are those
+        of huggingface_hub.HfApi.upload_folder: create_pr, commit_message. Returns the address of
+        what was made.
         """
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         with TemporaryDirectory() as folder:
             card = {"repo_id": repo_id} | (model_card_kwargs or {})
             self.save_pretrained(folder, model_card_kwargs=card)
+            if branch is not None:
+                api.create_branch(repo_id, branch=branch, exist_ok=True)
+                how["revision"] = branch
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **how))
 
     def card(self, *, results: str = "", repo_id: str = "OWNER/NAME") -> str:

@@ -25,9 +25,8 @@ from filelock import FileLock, Timeout
 
 from videozoo import __version__
 from videozoo.errors import FileError, VideozooError
-from videozoo.reports.files import write_json
+from videozoo.files import HOME_VARIABLE, cache_home, sha256_of, write_json
 from videozoo.zoo.archives import ImageResNet, Published, VideoWeights, addresses
-from videozoo.files import HOME_VARIABLE, cache_home, sha256_of
 
 Report = Callable[[int, int | None], None]  # bytes that are here, and of how many (None: unknown)
 Say = Callable[[str], None]

@@ -18,10 +18,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from videozoo.processes import is_first_process
+from videozoo.distributed import is_first_process
 
 if TYPE_CHECKING:
-    from videozoo.predict.scoring import Report
+    from videozoo.predict import Report
 
 
 _SILENT = 3.0  # seconds without a word

@@ -1,0 +1,58 @@
+"""Tables and lines that several commands print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from videozoo.evaluate import Evaluation
+
+NAMES = {
+    "hit_at_1": "Hit@1",
+    "perr": "PERR",
+    "gap": "GAP",
+    "map": "mAP",
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro F1",
+    "loss": "loss",
+}
+
+
+def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
+    """Prints the metrics, the counts and the first samples that could not be read."""
+    title = (
+        f"{model}: {found.evaluated} of {found.listed} videos evaluated,"
+        f" {len(found.unreadable)} unreadable"
+    )
+    table = Table(title=title, min_width=min(len(title), console.width))  # the title in one line
+    for name in (*found.metrics, "videos/s"):
+        table.add_column(NAMES.get(name, name), justify="right")
+    table.add_row(
+        *(f"{value:.4f}" for value in found.metrics.values()),
+        f"{found.evaluated / found.seconds:.3g}",
+    )
+    console.print(table)
+    if found.unlabelled:
+        console.print(f"{found.unlabelled} videos name no class and were left out")
+    print_unreadable([(u.video, u.reason) for u in found.unreadable], console)
+
+
+def print_unreadable(unreadable: list[tuple[str, str]], console: Console, *, most: int = 5) -> None:
+    """Prints the first samples that could not be read, with reasons."""
+    if not unreadable:
+        return
+    console.print(f"unreadable: {len(unreadable)}", highlight=False)
+    print_reasons(unreadable[:most], console)
+    if len(unreadable) > most:
+        console.print(f"  ... and {len(unreadable) - most} more, all in the result file")
+
+
+def print_reasons(unreadable: list[tuple[str, str]], console: Console) -> None:
+    """Prints a line a sample: its name, where the reason does not hold it, and the reason."""
+    for video, reason in unreadable:
+        text = reason if video in reason else f"{video}: {reason}"
+        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,231 @@
+"""What commands and the API open before work starts: all of it is checked, every fault is named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from videozoo import __version__
+from videozoo.classifier import LoadedWeights, load_weights
+from videozoo.config import Experiment
+from videozoo.config.keys import Settings
+from videozoo.data.labels import check_class_names, read_label_file
+from videozoo.distributed import is_first_process
+from videozoo.errors import Faults, VideozooError
+from videozoo.experiments import Weights
+from videozoo.families import Samples, family_of
+from videozoo.progress import downloading, indexing
+from videozoo.zoo import archives, store
+from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo.convert import own_class_names
+from videozoo.zoo.resolve import find_weights
+
+INSTEAD = ", or give --weights a checkpoint of yours"
+_WORTH_TELLING = 1.0  # seconds of indexing
+
+
+def open_samples(
+    settings: Settings,
+    source: str | Sequence[str],
+    *,
+    augment: bool = False,
+    labelled: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> Samples:
+    """Opens a list file, folder, csv or glob; or several paths.
+
+    Says what indexing shards took, where it took long.
+
+    Args:
+        settings: of the mode that reads.
+        source: what to open; a sequence means videos or shards without labels.
+        augment: draw frames, crops and flips (training).
+        labelled: every sample needs a label.
+        class_names: known from elsewhere, such as a checkpoint; label_file of the settings wins.
+
+    Raises:
+        VideozooError: something is missing, or the class names do not fit num_classes.
+    """
+    faults = Faults()
+    names = list(class_names) if class_names is not None else None
+    samples: Samples | None = None
+    # what is said of the cache goes beside the results, not among them
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not is_first_process())
+    with faults.noting():
+        if settings.labels is not None:
+            names = read_label_file(settings.labels)
+            check_class_names(names, settings.num_classes, settings.labels)
+    with faults.noting():
+        samples = family_of(settings).open(
+            source,
+            augment=augment,
+            labelled=labelled,
+            class_names=names,
+            progress=indexing(console),
+        )
+        if samples.class_names is not None:
+            where = settings.labels or "the data"
+            check_class_names(samples.class_names, settings.num_classes, where)
+    faults.raise_if_any()
+    assert samples is not None
+    report = getattr(samples.dataset, "index_report", None)
+    if report is not None and report.seconds >= _WORTH_TELLING:
+        console.print(str(report), markup=False)
+    return samples
+
+
+def open_list(
+    experiment: Experiment,
+    mode: str,
+    *,
+    augment: bool = False,
+    labelled: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> Samples:
+    """Opens the samples of a mode's filelist.
+
+    Raises:
+        VideozooError: there is no filelist, or it has faults.
+    """
+    settings = experiment[mode]
+    if settings.filelist is None:
+        raise VideozooError(
+            f"{experiment.source}: [{mode}] filelist is missing; give it in the config, or"
+            f" --set {mode}.filelist=PATH"
+        )
+    try:
+        return open_samples(
+            settings,
+            settings.filelist,
+            augment=augment,
+            labelled=labelled,
+            class_names=class_names,
+        )
+    except VideozooError as error:
+        stored = not experiment.origins[mode]["filelist"].typed
+        if experiment.source.endswith(".safetensors") and stored:
+            hint = (
+                "the list is the one that these weights were trained with; --filelist gives another"
+            )
+            raise VideozooError(f"{error}; {hint}") from None
+        raise
+
+
+def open_weights(
+    weights: Weights, experiment: Experiment, faults: Faults | None = None
+) -> LoadedWeights:
+    """Loads weights, published ones fetched where they are not here.
+
+    Args:
+        weights: which.
+        experiment: the config.
+        faults: raised before anything is fetched, as they must not show after a long transfer.
+
+    Raises:
+        VideozooError: there are none, they do not fit, or they cannot be fetched.
+    """
+    found = weights.of_model(experiment.model)
+    if isinstance(found, VideoWeights):
+        archives.check_weights(found, experiment, given=weights.given is not None)
+        if faults is not None:
+            faults.raise_if_any()
+        found = pulled(found)
+    return load_weights(found, experiment)
+
+
+def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Path:
+    """Returns the path of published weights; pulls them where they are not here.
+
+    Args:
+        published: which.
+        instead: what else can be done where they cannot be fetched; ends the error's sentence.
+
+    Raises:
+        VideozooError: they cannot be fetched.
+    """
+    # what is said of the transfer goes beside the results, not among them
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    console.quiet = not is_first_process()
+    with downloading(console, published.name) as report:
+        return store.pull(published, report=report, say=console.print, instead=instead)
+
+
+def fetched_weights(given: str) -> Path:
+    """Returns the path of weights that were named; published ones are fetched where need be.
+
+    Raises:
+        VideozooError: there are none, or they cannot be fetched.
+    """
+    found = find_weights(given)
+    return found if isinstance(found, Path) else pulled(found)
+
+
+def open_trained(
+    weights: Weights, experiment: Experiment, source: str | Sequence[str] | None, mode: str
+) -> tuple[LoadedWeights, Samples, list[str] | None]:
+    """Opens what test and infer need: the weights, the samples, the class names.
+
+    Args:
+        weights: which.
+        experiment: the config.
+        source: the samples; None: the config's filelist.
+        mode: TEST or INFER.
+
+    Raises:
+        VideozooError: lists all faults found.
+    """
+    faults, settings = Faults(), experiment[mode]
+    loaded: LoadedWeights | None = None
+    samples: Samples | None = None
+
+    def opened(names: list[str] | None) -> Samples:
+        how: dict[str, Any] = {"labelled": mode == "TEST", "class_names": names}
+        if source is not None:
+            return open_samples(settings, source, **how)
+        return open_list(experiment, mode, **how)
+
+    names = None
+    found = None if weights.fault else weights.found or archives.published_of(experiment.model)
+    if isinstance(found, VideoWeights):
+        names = own_class_names(found)
+        names = names if names is not None and len(names) == settings.num_classes else None
+        if store.pulled(found) is None:  # a fault of the list must not show after a long transfer
+            with faults.noting():
+                opened(names)
+    with faults.noting():
+        loaded = open_weights(weights, experiment, faults)
+    with faults.noting():
+        samples = opened(loaded.labels if loaded is not None else names)
+    faults.raise_if_any()
+    assert loaded is not None
+    assert samples is not None
+    labels = samples.class_names or loaded.labels
+    if labels is not None:
+        check_class_names(labels, settings.num_classes, settings.labels or "the data")
+    return loaded, samples, labels
+
+
+def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:
+    """Returns how scores were made: model, weights, frames, sizes, decoder and versions."""
+    settings = experiment[mode]
+    family = family_of(settings)
+    return {
+        "model": experiment.model,
+        "config": experiment.source,
+        "weights": str(loaded.path),
+        "weights_sha256": loaded.sha256,
+        "num_classes": settings.num_classes,
+        "precision": settings.precision,
+        **family.describe(),
+        **family.reader(),
+        "versions": {
+            "videozoo": __version__,
+            "torch": torch.__version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+        },
+    }
