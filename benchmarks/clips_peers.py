@@ -93,11 +93,11 @@ class Videozoo(Clips):
             source.read(i, None)
 
     def _source(self, videos: Sequence[Video], work: Work) -> Any:
-        from videozoo.data.clips.listing import ClipEntry
-        from videozoo.data.clips.source import ClipSource
+        from videozoo.data.clips.clip_list import ClipEntry
+        from videozoo.data.clips.dataset import ClipDataset
 
-        return ClipSource(
-            [ClipEntry(Path(video.path), 0, video.path) for video in videos],
+        return ClipDataset(
+            [ClipEntry(Path(video.path), (0,), video.path) for video in videos],
             num_classes=1,
             seg_num=work.seg_num,
             seglen=work.seglen,

@@ -24,16 +24,17 @@ import torch
 
 from reports import describe_machine, json_path, machine, number, save_json, text_table
 from videozoo.config import load_experiment
-from videozoo.data.batches import Chunk
-from videozoo.data.clips.files import CLIP_SUFFIXES, expand_paths
-from videozoo.data.clips.listing import read_listing
-from videozoo.data.loader import SampleSource, checked, make_loader
-from videozoo.data.samplers import StepSampler
+from videozoo.config.keys import Settings
+from videozoo.data.clips.clip_files import CLIP_SUFFIXES, expand_paths
+from videozoo.data.clips.clip_list import read_listing
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.loader import make_loader, raise_if_fatal
+from videozoo.data.sampler import MicroBatch, StepSampler
 from videozoo.data.youtube8m.shards import list_shards
+from videozoo.distributed import settle_process, usable_cores
 from videozoo.errors import VideozooError
-from videozoo.predict.samples import open_samples
-from videozoo.processes import settle_process, usable_cores
-from videozoo.settings import Settings
+from videozoo.inputs import open_samples
+from videozoo.specs import find_spec
 
 DISTRIBUTIONS = ("videozoo", "torch", "numpy", "av", "google-crc32c")
 MODELS = {"youtube8m": "AttentionLSTM", "clips": "TSN"}  # all frames; 3 of them
@@ -54,10 +55,11 @@ def main() -> None:
     about = machine(DISTRIBUTIONS)
     try:
         model = arguments.model_name or MODELS[kind]
-        settings = load_experiment(model, arguments.config, overrides=arguments.set)["TEST"]
-        source, files = open_some(settings, kind, path, arguments.videos or MOST[kind])
+        keys = find_spec(model).keys
+        settings = load_experiment(keys, arguments.config, overrides=arguments.set)["TEST"]
+        dataset, files = open_some(settings, kind, path, arguments.videos or MOST[kind])
         counts = [0, *worker_counts(arguments.workers)]
-        readers = [Reader(source, count, arguments.batch_size) for count in counts]
+        readers = [Reader(dataset, count, arguments.batch_size) for count in counts]
         read = readers[0].once()
     except VideozooError as error:
         parser.error(str(error))
@@ -105,7 +107,7 @@ def options() -> argparse.ArgumentParser:
 
 def open_some(
     settings: Settings, kind: str, path: str, wanted: int
-) -> tuple[SampleSource, list[Path]]:
+) -> tuple[VideoDataset, list[Path]]:
     """Opens whole files, spread evenly over the list, that hold about so many videos.
 
     Raises:
@@ -114,10 +116,10 @@ def open_some(
     files = [file for file in list_files(kind, path) if file.is_file()]
     if not files:
         raise VideozooError(f"{path}: none of the listed files is there")
-    first = open_samples(settings, [str(files[0])], labelled=False).source
+    first = open_samples(settings, [str(files[0])], labelled=False).dataset
     count = min(len(files), max(1, wanted // max(1, len(first))))
     chosen = [files[i * len(files) // count] for i in range(count)]
-    return open_samples(settings, list(map(str, chosen)), labelled=False).source, chosen
+    return open_samples(settings, list(map(str, chosen)), labelled=False).dataset, chosen
 
 
 def list_files(kind: str, path: str) -> list[Path]:
@@ -138,7 +140,7 @@ def worker_counts(most: int) -> list[int]:
 class Endless(StepSampler):
     """Goes over the list again and again, so that workers never start anew."""
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         while True:
             yield from super().__iter__()
 
@@ -147,24 +149,26 @@ class Reader:
     """Makes batches of all samples, again and again, as test and infer do.
 
     Args:
-        source: the samples.
+        dataset: the samples.
         workers: processes; 0: this one.
         batch_size: videos a batch.
     """
 
-    def __init__(self, source: SampleSource, workers: int, batch_size: int) -> None:
+    def __init__(self, dataset: VideoDataset, workers: int, batch_size: int) -> None:
         self.workers = workers
         self.unreadable: dict[str, str] = {}
-        sampler = Endless(len(source), batch_size=batch_size, chunk_size=batch_size, shuffle=False)
+        sampler = Endless(
+            len(dataset), batch_size=batch_size, micro_batch_size=batch_size, shuffle=False
+        )
         self._steps = len(sampler)
-        loader = make_loader(source, sampler, training=False, num_workers=workers)
+        loader = make_loader(dataset, sampler, training=False, num_workers=workers)
         self._batches = iter(loader)
 
     def once(self) -> int:
         """Reads all samples once; returns how many could be read."""
         read = 0
         for _ in range(self._steps):
-            batch = checked(next(self._batches))
+            batch = raise_if_fatal(next(self._batches))
             read += int(batch.weights.sum())  # a placeholder weighs nothing
             self.unreadable |= {u.video: u.reason for u in batch.unreadable}
         return read

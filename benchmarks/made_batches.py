@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from videozoo.data.batches import (
-    Batch,
-    ClipSample,
-    FeatureSample,
-    collate_clips,
-    collate_features,
-)
-from videozoo.settings import Settings
+from videozoo.config.keys import Settings
+from videozoo.data.batch import Batch
+from videozoo.data.collate import collate_clips, collate_features
+from videozoo.data.sample import ClipSample, FeatureSample
 
 LABELS = 3  # of a video of features
 
@@ -31,7 +27,9 @@ def make_batch(settings: Settings, frames: tuple[int, int] = (300, 300)) -> Batc
         size = settings.target_size
         shape = (settings.seg_num, settings.seglen * 3, size, size)
         clips = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(count)]
-        return collate_clips([ClipSample("made up", c, int(rng.integers(classes))) for c in clips])
+        return collate_clips(
+            [ClipSample("made up", c, (int(rng.integers(classes)),)) for c in clips]
+        )
     samples = []
     for n in rng.permutation(np.linspace(*frames, count).round().astype(int)):
         features = tuple(rng.integers(0, 256, (n, dim), dtype=np.uint8) for dim in dims)

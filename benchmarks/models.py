@@ -26,9 +26,9 @@ from torch.utils.benchmark import Timer
 
 from reports import describe_machine, json_path, machine, number, save_json, text_table
 from videozoo.config import load_experiment
+from videozoo.distributed import settle_process
 from videozoo.errors import VideozooError
-from videozoo.models import MODELS
-from videozoo.processes import settle_process
+from videozoo.specs import SPECS, find_spec
 
 BATCH_SIZES = {"AttentionCluster": 32, "AttentionLSTM": 8, "NEXTVLAD": 16, "STNET": 2, "TSN": 4}
 OTHER_BATCH_SIZE = 8
@@ -62,7 +62,7 @@ def main() -> None:
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--model-name", nargs="+", default=list(MODELS), metavar="NAME", help="(all)")
+    add("--model-name", nargs="+", default=list(SPECS), metavar="NAME", help="(all)")
     add("--precision", nargs="+", default=["32", "bf16"], choices=["32", "bf16"], help="(both)")
     add("--batch-size", type=int, help=f"videos a batch {BATCH_SIZES}")
     add(
@@ -97,7 +97,8 @@ def make_jobs(arguments: argparse.Namespace) -> Iterator[Job]:
             own = [f"TRAIN.batch_size={size}", f"TRAIN.precision={precision}"]
             # The weights must stay finite, not learn.
             own += ["TRAIN.num_gpus=1", "TRAIN.learning_rate=1e-6"]
-            settings = load_experiment(name, None, overrides=[*arguments.set, *own])["TRAIN"]
+            keys = find_spec(name).keys
+            settings = load_experiment(keys, None, overrides=[*arguments.set, *own])["TRAIN"]
             usual = getattr(settings, "seg_num", FRAMES)  # AttentionCluster takes a sample
             frames = arguments.frames or (usual, usual)
             for training in (False, True):

@@ -82,7 +82,7 @@ def two_threads() -> None:
 
 
 def two_torch_threads() -> None:
-    from videozoo.processes import settle_process
+    from videozoo.distributed import settle_process
 
     two_threads()
     settle_process()
@@ -105,7 +105,7 @@ def made_model(name: str, *, training: bool) -> nn.Module:
     import torch
     from torch import nn
 
-    from videozoo.models.layers import BatchNorm
+    from videozoo.models.batch_norm import BatchNorm
     from videozoo.specs import build_model
 
     torch.manual_seed(0)
@@ -233,11 +233,10 @@ def scoring(model: nn.Module, precision: str) -> nn.Module:
     """Returns the copy of a model that test and infer run."""
     from torch import nn
 
-    from videozoo.predict.folding import ready_to_score
-    from videozoo.predict.inputs import Classifier
+    from videozoo.classifier import Classifier
 
     classifier = Classifier(inputs=nn.Identity(), model=model, multi_label=True)
-    return ready_to_score(classifier, precision).model
+    return classifier.for_inference(precision).model
 
 
 def first_of(work: Work, model: nn.Module) -> Tensor | None:

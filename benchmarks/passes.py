@@ -16,16 +16,15 @@ import torch
 from made_batches import make_batch
 from peak_memory import PeakMemory
 from torch import nn
-from torch.optim import Optimizer
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from videozoo.data.batches import Batch
+from videozoo.classifier import Classifier, autocast, build_classifier
+from videozoo.config.keys import Settings
+from videozoo.data.batch import Batch
+from videozoo.distributed import settle_process
 from videozoo.metrics.losses import clip_loss, feature_loss
-from videozoo.predict.folding import ready_to_score
-from videozoo.predict.inputs import Classifier, build_classifier
-from videozoo.processes import settle_process
-from videozoo.settings import Settings
+from videozoo.specs import SPECS
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def run_job(job: Job) -> Passes:
     settle_process()
     device = torch.device(job.device)
     if job.training:
-        import videozoo.tasks.fit  # noqa: F401 (libraries are no memory of the model)
+        import videozoo.training.loop  # noqa: F401 (libraries are no memory of the model)
     (torch.ones(64, 64, device=device) @ torch.ones(64, 64, device=device)).sum().item()
     memory = PeakMemory(device)
     torch.manual_seed(0)
@@ -101,10 +100,10 @@ def inference_pass(
     classifier: Classifier, batch: Batch, settings: Settings, device: torch.device
 ) -> Callable[[], None]:
     """Returns what scores the batch once, as test and infer do."""
-    ready = ready_to_score(classifier.eval(), settings.precision)
+    ready = classifier.eval().for_inference(settings.precision)
 
     def run() -> None:
-        with torch.inference_mode(), autocast(settings, device):
+        with torch.inference_mode(), autocast(device, settings.precision):
             ready(batch.to(device)).float()
 
     return run
@@ -114,31 +113,19 @@ def training_pass(
     classifier: Classifier, batch: Batch, settings: Settings, device: torch.device
 ) -> Callable[[], None]:
     """Returns what makes one training step on the batch, as train does."""
-    optimizer = make_optimizer(classifier.train(), settings)
+    from videozoo.training.optimizers import make_optimizer
+
+    optimizer = make_optimizer(classifier.train().model, SPECS[settings.NAME], settings)
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
         moved = batch.to(device)
-        with autocast(settings, device):
+        with autocast(device, settings.precision):
             loss = mean_loss(moved, classifier(moved))
         loss.backward()
         optimizer.step()
 
     return run
-
-
-def make_optimizer(classifier: Classifier, settings: Settings) -> Optimizer:
-    """Returns the model's own optimizer."""
-    from videozoo.tasks.fit import TASKS
-
-    task = TASKS[settings.NAME](
-        classifier=classifier, settings=settings, videos=settings.batch_size
-    )
-    return task.configure_optimizers()
-
-
-def autocast(settings: Settings, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16")
 
 
 def mean_loss(batch: Batch, logits: torch.Tensor) -> torch.Tensor:

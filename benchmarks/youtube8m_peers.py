@@ -69,25 +69,25 @@ class Videozoo(Batches):
 
         import torch
 
-        from videozoo.data.loader import ChunkReader, make_loader
-        from videozoo.data.samplers import StepSampler
-        from videozoo.data.youtube8m.source import YouTube8MSource
+        from videozoo.data.loader import MicroBatchReader, make_loader
+        from videozoo.data.sampler import StepSampler
+        from videozoo.data.youtube8m.dataset import YouTube8MDataset
 
         torch.set_num_threads(1)
-        source = YouTube8MSource(
+        source = YouTube8MDataset(
             [Path(path) for path in paths],
             feature_names=list(DIMS),
             feature_dims=list(DIMS.values()),
             num_classes=NUM_CLASSES,
         )
         sampler = StepSampler(
-            len(source), batch_size=BATCH_SIZE, chunk_size=BATCH_SIZE, shuffle=False
+            len(source), batch_size=BATCH_SIZE, micro_batch_size=BATCH_SIZE, shuffle=False
         )
         self._loader: Iterable[Any]
         if workers:
             self._loader = make_loader(source, sampler, training=False, num_workers=workers)
         else:
-            reader = ChunkReader(source, training=False)
+            reader = MicroBatchReader(source, training=False)
             self._loader = _Mapped(reader, sampler)
 
     def batches(self) -> Iterator[Made]:

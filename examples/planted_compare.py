@@ -17,14 +17,14 @@ import torch
 from planted_records import KINDS, kind_of
 from torch import Tensor, nn
 
+from videozoo.classifier import load_weights
 from videozoo.config import load_experiment
+from videozoo.data.youtube8m.dataset import YouTube8MDataset
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.data.youtube8m.source import YouTube8MSource
+from videozoo.inputs import open_samples
 from videozoo.metrics.losses import feature_loss
 from videozoo.metrics.youtube8m import YouTube8MMetrics
-from videozoo.predict.samples import open_samples
-from videozoo.predict.scoring import score_batches
-from videozoo.predict.weights import load_weights
+from videozoo.predict import score_batches
 from videozoo.specs import find_spec
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def mean_frames(path: Path) -> tuple[Tensor, Tensor]:
     """Reads a list: mean frames [N, 1152], of length 1 a video, and labels [N, K] of 0 and 1."""
     settings = load_experiment(find_spec("NEXTVLAD").keys, None)["TEST"]
-    source = YouTube8MSource(
+    source = YouTube8MDataset(
         list_shards(str(path)),
         feature_names=["rgb", "audio"],
         feature_dims=[1024, 128],
@@ -70,8 +70,9 @@ def scores_of(weights: Path, valid: Path) -> tuple[Tensor, Tensor]:
     """Returns a checkpoint's logits [N, K] on the valid list, and the labels."""
     loaded = load_weights(weights)
     settings = loaded.experiment["TEST"].model_copy(update={"batch_size": 32})
-    source = open_samples(settings, str(valid)).source
-    scored = list(score_batches(loaded.classifier, source, settings=settings, device=CPU))
+    dataset = open_samples(settings, str(valid)).dataset
+    scoring = loaded.classifier.for_inference("32")
+    scored = list(score_batches(scoring, dataset, settings=settings, device=CPU))
     return torch.cat([s for _, s in scored]), torch.cat([b.labels for b, _ in scored])
 
 

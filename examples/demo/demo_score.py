@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from demo_scenes import TWINS
-from videozoo.predict.predictor import Result
+from videozoo.files import write_csv
+from videozoo.predict import Result
 
 
 @dataclass(frozen=True)

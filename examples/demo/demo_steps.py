@@ -15,23 +15,20 @@ import numpy as np
 import torch
 from rich.console import Console
 
+import videozoo
 from demo_clips import DemoClips, make_clips
 from demo_configs import FEATURE_MODELS, FRAMES, values_for
 from demo_pictures import plot_confusion, plot_curves, plot_frames
 from demo_scenes import TWINS
 from demo_score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
-from videozoo.cli.infer import run_infer
-from videozoo.cli.test import run_test
-from videozoo.cli.train import run_train
+from videozoo.classifier import load_weights
 from videozoo.config import Experiment, resolve
 from videozoo.config.ini import Values, format_config
-from videozoo.data.batches import UInt8Array
-from videozoo.config.ini import Values, format_config
+from videozoo.data.sample import UInt8Array
 from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
 from videozoo.encoders.write_records import prepare_features
 from videozoo.files import write_text
-from videozoo.predict.predictor import Result
-from videozoo.predict.weights import load_weights
+from videozoo.predict import Result
 from videozoo.specs import find_spec
 from videozoo.video.reader import read_frames
 
@@ -108,8 +105,8 @@ def _train_and_test(
     experiment = _experiment(model, folder, clips, seed)
     checkpoints, found_in = folder / "checkpoints", folder / "results"
     _title(f"videozoo train --model-name {model} --config {experiment.source}", console)
-    trained = run_train(
-        experiment,
+    trained = videozoo.train(
+        experiment=experiment,
         save_dir=checkpoints,
         pretrain="none",
         save_interval=experiment["TRAIN"].epoch,
@@ -117,16 +114,11 @@ def _train_and_test(
         console=console,
     )
     weights = str(trained.last)
-    found = run_test(experiment, weights, save_dir=found_in, log_interval=10**6, console=console)
-    results = run_infer(
-        experiment,
-        weights,
-        None,
-        top_k=len(clips.names),
-        save_dir=found_in,
-        form="json",
-        log_interval=10**6,
-        console=Console(quiet=True),
+    found = videozoo.test(
+        weights, experiment=experiment, save_dir=found_in, log_interval=10**6, console=console
+    )
+    results = videozoo.infer(
+        weights=weights, experiment=experiment, top_k=len(clips.names), save_dir=found_in
     )
     metric = "top1" if model not in FEATURE_MODELS else "gap"
     row = Row(
@@ -167,17 +159,16 @@ def _name_one(folder: Path, clips: DemoClips, console: Console) -> None:
     path, label = next((p, k) for p, k in clips.test if clips.names[k] == TWINS[0][0])
     weights = str(folder / "checkpoints" / "STNET_last.safetensors")
     _title(f"videozoo infer --weights {weights} '{path}'", console)
-    experiment = load_weights(Path(weights)).experiment
-    run_infer(
-        experiment,
-        weights,
+    results = videozoo.infer(
         [str(path)],
+        weights,
         top_k=3,
         save_dir=folder / "results" / "one",
-        form="json",
         log_interval=10**6,
         console=console,
     )
+    best = "  ".join(f"{p.label} {p.score:.3f}" for p in results[0].predictions)
+    console.print(f"{path}: {best}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"it is a clip of '{clips.names[label]}' that no model has seen")
 
 

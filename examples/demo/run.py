@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from videozoo.processes import settle_process
+from videozoo.distributed import settle_process
 
 
 def main() -> None:

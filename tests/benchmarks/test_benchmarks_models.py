@@ -14,7 +14,8 @@ from passes import Job, count_operations, make_classifier, run_job
 import models
 from tiny import FEATURE_SIZES
 from videozoo.config import load_experiment
-from videozoo.settings import Settings
+from videozoo.config.keys import Settings
+from videozoo.specs import find_spec
 
 CLIP_SIZES = ["num_layers=18", "num_classes=3", "short_size=36", "target_size=32"]
 SIZES = {**FEATURE_SIZES, "STNET": CLIP_SIZES, "TSN": CLIP_SIZES}
@@ -27,7 +28,8 @@ def sizes_of(model: str) -> list[str]:
 
 def tiny(model: str, precision: str = "32") -> Settings:
     own = ["TRAIN.batch_size=2", "TRAIN.learning_rate=1e-6", f"TRAIN.precision={precision}"]
-    return load_experiment(model, None, overrides=[*sizes_of(model), *own])["TRAIN"]
+    keys = find_spec(model).keys
+    return load_experiment(keys, None, overrides=[*sizes_of(model), *own])["TRAIN"]
 
 
 @pytest.mark.slow

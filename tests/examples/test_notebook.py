@@ -22,7 +22,7 @@ import json
 print(json.dumps({
     "names": names,
     "confusion": confusion.tolist(),
-    "true": [entry.label for entry in source.entries],
+    "true": [entry.labels[0] for entry in dataset.entries],
     "predicted": [r.predictions[0].index if r.predictions else None for r in results.values()],
 }))
 """

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videozoo.data.batches import FeatureSample
+from videozoo.data.sample import FeatureSample
+from videozoo.data.youtube8m.dataset import YouTube8MDataset
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.data.youtube8m.source import YouTube8MSource
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def samples(folder: Path) -> list[FeatureSample]:
     """The videos to train on."""
-    source = YouTube8MSource(
+    source = YouTube8MDataset(
         list_shards(folder / "train.list"),
         feature_names=["rgb", "audio"],
         feature_dims=[1024, 128],
