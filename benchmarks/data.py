@@ -25,7 +25,7 @@ import torch
 from reports import describe_machine, json_path, machine, number, save_json, text_table
 from videozoo.config import load_experiment
 from videozoo.config.keys import Settings
-from videozoo.data.clips.clip_files import CLIP_SUFFIXES, expand_paths
+from videozoo.data.clips.clip_files import CLIP_SUFFIXES, expand_path
 from videozoo.data.clips.clip_list import read_listing
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import make_loader, raise_if_fatal
@@ -127,7 +127,7 @@ def list_files(kind: str, path: str) -> list[Path]:
     if kind == "youtube8m":
         return list_shards(path)
     if path.lower().endswith(CLIP_SUFFIXES):  # a video, or a pattern of videos
-        return expand_paths([path])
+        return expand_path(path)
     return [entry.path for entry in read_listing(path, labelled=False).entries]
 
 

@@ -21,7 +21,7 @@ from videozoo.evaluate import Evaluation, evaluate
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
 from videozoo.inputs import open_trained, protocol
-from videozoo.predict import Paths, Predictor, Result, load_predictor
+from videozoo.predict import Paths, Predictor, Result, load_predictor, path_list
 from videozoo.progress import progress
 from videozoo.reports.results import write_predictions, write_test_result
 from videozoo.zoo.resolve import resolve_weights
@@ -143,8 +143,7 @@ def infer(
     console = console or Console(quiet=True)
     named = _named(weights)
     experiment = experiment or _experiment(named, model, config, overrides, "INFER", filelist)
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
-    source = [os.fspath(path) for path in given] or None
+    source = path_list(() if paths is None else paths) or None
     loaded, samples, labels = open_trained(named, experiment, source, "INFER")
     settings = experiment["INFER"]
     if save_dir is not None:

@@ -31,6 +31,7 @@ from videozoo.config.keys import LABEL_KEYS, Settings
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.models.cpu import for_inference
+from videozoo.models.layers import full_precision
 from videozoo.specs import SPECS, find_spec
 
 
@@ -64,7 +65,7 @@ class Classifier(nn.Module):
 
     def scores(self, logits: Tensor) -> Tensor:
         """Returns scores between 0 and 1, float32 (float64 of such logits) [B, K]."""
-        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logits = full_precision(logits)
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
     def for_inference(self, precision: str) -> Classifier:

@@ -123,9 +123,8 @@ def joined(device: torch.device) -> Iterator[None]:
         return
     if process_place()[1] == 1:
         if device.type == "cuda":
-            torch.cuda.set_device(
-                device
-            )  # what NCCL sends objects through; else all take the first
+            # what NCCL sends objects through; else all take the first
+            torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=_PATIENCE)
     atexit.unregister(_leave)

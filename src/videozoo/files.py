@@ -10,7 +10,7 @@ import os
 import pickle
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,30 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a csv with a header in one step."""
+    write_text(path, _csv_text([header, *rows]))
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[Sequence[Any]], None]]:
+    """Gives what adds a row to a csv, at once, so that work that is stopped can go on behind it.
+
+    Adding raises VideozooError where the file cannot be written to.
+    """
+    with path.open("ab", buffering=0) as file:
+
+        def add(row: Sequence[Any]) -> None:
+            try:
+                file.write(_csv_text([row]).encode("utf-8", "surrogateescape"))
+            except OSError as error:
+                raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+
+        yield add
+
+
+def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def write_pickle(path: Path, value: Any) -> None:

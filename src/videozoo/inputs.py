@@ -23,7 +23,6 @@ from videozoo.progress import downloading, indexing
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 from videozoo.zoo.convert import own_class_names
-from videozoo.zoo.resolve import find_weights
 
 INSTEAD = ", or give --weights a checkpoint of yours"
 _WORTH_TELLING = 1.0  # seconds of indexing
@@ -153,16 +152,6 @@ def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Pat
     console.quiet = not is_first_process()
     with downloading(console, published.name) as report:
         return store.pull(published, report=report, say=console.print, instead=instead)
-
-
-def fetched_weights(given: str) -> Path:
-    """Returns the path of weights that were named; published ones are fetched where need be.
-
-    Raises:
-        VideozooError: there are none, or they cannot be fetched.
-    """
-    found = find_weights(given)
-    return found if isinstance(found, Path) else pulled(found)
 
 
 def open_trained(

@@ -22,6 +22,7 @@ from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
+from videozoo.models.layers import full_precision
 
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""
@@ -134,8 +135,7 @@ class _Scorer:
         try:
             views = batch.view_part(start, stop, self._device)
             with torch.inference_mode(), autocast(self._device, self._precision):
-                logits: Tensor = self._classifier(views)
-                return logits if logits.dtype == torch.float64 else logits.float()
+                return full_precision(self._classifier(views))
         except torch.OutOfMemoryError:
             return None
 
@@ -166,6 +166,11 @@ class Result:
 
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def path_list(paths: Paths) -> list[str]:
+    """Returns one path, or several, as a list of strings."""
+    return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 class Predictor:
@@ -235,8 +240,7 @@ class Predictor:
         Raises:
             VideozooError: a path does not exist.
         """
-        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        samples = family_of(self.settings).open([os.fspath(p) for p in given], labelled=False)
+        samples = family_of(self.settings).open(path_list(paths), labelled=False)
         return [result for _, result in self.results(samples.dataset, top_k=top_k)]
 
     def results(

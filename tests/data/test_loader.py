@@ -14,7 +14,7 @@ from videozoo.data.collate import collate_clips
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import FatalDataError, MicroBatchReader, make_loader, raise_if_fatal
 from videozoo.data.sample import ClipSample, Unreadable
-from videozoo.data.sampler import MicroBatch, StepSampler, epoch_order
+from videozoo.data.sampler import EpochOrder, MicroBatch, StepSampler
 from videozoo.errors import SampleError, VideozooError
 
 
@@ -85,7 +85,7 @@ def test_batches_come_in_the_samplers_order() -> None:
     assert [b.videos for b in batches] == [[f"clip {i}", f"clip {i + 1}"] for i in range(0, 10, 2)]
     assert [b.micro_batch.step for b in batches if b.micro_batch] == [0, 0, 1, 1, 2]
     shuffled = read_epochs(Numbers(10), workers=0, seed=3)
-    order = epoch_order(10, seed=3, epoch=0).tolist()
+    order = EpochOrder(10, seed=3, epoch=0).take(0, 10).tolist()
     assert [int(i) for b in shuffled for i in b.labels] == order
 
 

@@ -11,9 +11,16 @@ from videozoo.data.sampler import (
     MicroBatch,
     ReadGroups,
     StepSampler,
-    epoch_order,
     split_evenly,
 )
+
+
+def epoch_order(
+    length: int, *, seed: int, epoch: int, groups: ReadGroups | None = None
+) -> np.ndarray:
+    """Returns the order of an epoch whole."""
+    return EpochOrder(length, seed=seed, epoch=epoch, groups=groups).take(0, length)
+
 
 LENGTHS = st.integers(1, 60)
 BATCHES = st.integers(1, 20)

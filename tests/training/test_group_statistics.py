@@ -82,8 +82,7 @@ def test_a_strange_batch_norm_is_refused_where_there_are_several_processes(
 ) -> None:
     strange = nn.Sequential(BatchNorm(CHANNELS), nn.BatchNorm2d(CHANNELS))
     GroupStatistics(strange)  # alone it may be
-    monkeypatch.setattr(batch_norm.dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(batch_norm.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(batch_norm, "process_place", lambda: (0, 2))
     with pytest.raises(ValueError, match=r"Sequential has a BatchNorm2d.*models\.batch_norm"):
         GroupStatistics(strange)
     GroupStatistics(model_of(BatchNorm))

@@ -10,6 +10,8 @@ from published import archive_of, weights_of
 from served import Served, serving
 from tiny import World
 from videozoo.errors import VideozooError
+from videozoo.experiments import Weights
+from videozoo.inputs import open_weights
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import VideoWeights
 from videozoo.zoo.resolve import find_weights, resolve_weights
@@ -43,18 +45,24 @@ def test_nothing_given_means_what_was_published_of_the_model(
     with serving({"tiny.tar.gz": Served(archive_of(feature_data, tmp_path))}) as site:
         published = weights_of(feature_data, site.url("tiny.tar.gz"))
         monkeypatch.setattr(archives, "WEIGHTS", (published,))
+        monkeypatch.setattr(
+            archives, "check_weights", lambda found, *_, **__: checked.append(found)
+        )
         for given in (None, "tiny"):
-            path = resolve_weights(given, model="AttentionCluster", check=checked.append)
-            assert path == store.pulled(published)
+            loaded = open_weights(Weights.named(given), feature_data.experiment)
+            assert loaded.path == store.pulled(published)
     assert site.asked == ["tiny.tar.gz"]
     assert checked == [published, published]
     with pytest.raises(VideozooError, match="no weights of TSN are given, and none were published"):
-        resolve_weights(None, model="TSN")
+        find_weights(None, model="TSN")
 
 
-def test_weights_that_do_not_fit_are_not_fetched() -> None:
-    def check(published: VideoWeights) -> None:
+def test_weights_that_do_not_fit_are_not_fetched(
+    feature_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(published: VideoWeights, *_: object, **__: object) -> None:
         raise VideozooError(f"{published.name} does not fit")
 
+    monkeypatch.setattr(archives, "check_weights", check)
     with pytest.raises(VideozooError, match="tsn_kinetics does not fit"):
-        resolve_weights("tsn", check=check)
+        open_weights(Weights.named("tsn"), feature_data.experiment)

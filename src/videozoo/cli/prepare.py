@@ -152,13 +152,14 @@ def features(
     from videozoo.classifier import load_weights
     from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
     from videozoo.encoders.write_records import prepare_features
-    from videozoo.inputs import fetched_weights
+    from videozoo.inputs import pulled
+    from videozoo.zoo.resolve import resolve_weights
 
     if args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
         return
     console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
     recipe = FeatureRecipe(rate=rate, most=most, sound=sound)
-    loaded = load_weights(fetched_weights(weights))
+    loaded = load_weights(resolve_weights(weights, pull=pulled))
     device = choose_device(use_gpu, console.print)
     describer = FrameDescriber(loaded, device)
     with joined(device), ExitStack() as stack:

@@ -60,8 +60,6 @@ def pull(name: Name) -> None:
 @app.command("where")
 def where(name: Name) -> None:
     """Print the path of weights that have been pulled; exit code 2 where they have not."""
-    from videozoo.errors import VideozooError
-
     published = _published(name)
     path = store.pulled(published)
     if path is None:

@@ -1,4 +1,4 @@
-"""Config files: the INI files of the original become typed settings here, and nowhere else."""
+"""One experiment: defaults, file, --set and flags become typed settings in four modes."""
 
 from __future__ import annotations
 

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from videozoo.data.framing import Crop
-from videozoo.video.geometry import Cut, Planes
+from videozoo.video.geometry import Cut, Planes, UInt8Array
 
-UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 ASPECTS = (3 / 4, 4 / 3)  # of a random resized crop: width / height

@@ -52,6 +52,11 @@ def raise_if_fatal(batch: Batch | FatalDataError) -> Batch:
     return batch
 
 
+def or_placeholder(batch: Batch | FatalDataError) -> Batch:
+    """Returns the batch; where there is none, what stands for it."""
+    return batch.placeholder if isinstance(batch, FatalDataError) else batch
+
+
 class MicroBatchReader(Dataset[Batch | FatalDataError]):
     """Reads one micro-batch at a time: `reader[micro_batch]` is a batch.
 

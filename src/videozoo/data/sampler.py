@@ -118,13 +118,6 @@ class EpochOrder:
         return self._made[1]
 
 
-def epoch_order(
-    length: int, *, seed: int, epoch: int, groups: ReadGroups | None = None
-) -> Int64Array:
-    """Returns the order of one epoch whole: a permutation, see EpochOrder."""
-    return EpochOrder(length, seed=seed, epoch=epoch, groups=groups).take(0, length)
-
-
 class BalancedOrder:
     """An order of one epoch in which every class comes equally often, to within one.
 

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from videozoo.data.sample import UInt8Array
 from videozoo.errors import VideozooError
 from videozoo.files import write_bytes
 
 SCALE_FILE = "scale.safetensors"
 
 Float = npt.NDArray[np.float32]
-UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
 from videozoo.data.clips.prepare_plan import refuse_pickles
+from videozoo.data.sample import UInt8Array
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.distributed import gathered, is_first_process, process_place
@@ -22,13 +23,7 @@ from videozoo.encoders.describe import (
     FrameDescriber,
     read_moments,
 )
-from videozoo.encoders.quantiser import (
-    Float,
-    Quantiser,
-    UInt8Array,
-    store_scale,
-    stored_scale,
-)
+from videozoo.encoders.quantiser import Float, Quantiser, store_scale, stored_scale
 from videozoo.errors import SampleError, VideozooError
 from videozoo.files import make_folder, write_csv, write_json, write_text
 

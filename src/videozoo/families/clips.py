@@ -67,7 +67,7 @@ class ClipFamily(Family):
     ) -> Samples:
         """Opens videos and Kinetics pickles; see Family.open."""
         # FFmpeg comes with what is read, not with a model that is loaded.
-        from videozoo.data.clips.clip_files import expand_paths
+        from videozoo.data.clips.clip_files import expand_path
         from videozoo.data.clips.clip_list import ClipEntry, read_listing
         from videozoo.data.clips.dataset import ClipDataset
 
@@ -84,7 +84,7 @@ class ClipFamily(Family):
             entries, names = listing.entries, names or listing.class_names
             check_labels(entries, settings.num_classes, source)
         else:
-            found = each_once(source, lambda path: expand_paths([path]))
+            found = each_once(source, expand_path)
             entries = [ClipEntry(path, None, str(path)) for path in found]
         dataset = ClipDataset(
             entries,

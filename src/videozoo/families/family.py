@@ -7,7 +7,7 @@ ask the family of a model's settings, and know neither.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,24 +87,13 @@ class Family(ABC):
         """Returns what un-whitens the inputs, where the settings name a file of it."""
         return None
 
-    def loss(
-        self,
-        logits: Tensor,
-        labels: Tensor,
-        *,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
-    ) -> Tensor:
-        """Returns the loss of each video, float [B]; an unlabelled video's means nothing.
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """The loss of each video of a batch: metrics.losses says what it takes and gives.
 
-        Args:
-            logits: float [B, K].
-            labels: as batches have them, or shares of classes where videos are mixed.
-            label_smoothing: see metrics.losses.
-            class_weights: see metrics.losses.
+        An unlabelled video's means nothing.
         """
-        loss = feature_loss if self.settings.multi_label else clip_loss
-        return loss(logits, labels, label_smoothing=label_smoothing, class_weights=class_weights)
+        return feature_loss if self.settings.multi_label else clip_loss
 
     @abstractmethod
     def metric(self) -> Metric:
@@ -127,7 +116,7 @@ class Family(ABC):
         return []
 
 
-def each_once(paths: Sequence[str], find: Callable[[str], list[Path]]) -> list[Path]:
+def each_once(paths: Iterable[str], find: Callable[[str], list[Path]]) -> list[Path]:
     """Returns the files that several paths lead to, each once.
 
     Raises:

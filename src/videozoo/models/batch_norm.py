@@ -18,6 +18,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from videozoo.distributed import process_place
+
 _collecting: GroupStatistics | None = None  # what the pass under way reports to
 
 
@@ -117,7 +119,7 @@ class GroupStatistics:
     """
 
     def __init__(self, model: nn.Module, *, split: bool = False) -> None:
-        world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        _, world = process_place()
         norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         strange = next((m for m in norms if not isinstance(m, BatchNorm)), None)
         if strange is not None and world > 1:

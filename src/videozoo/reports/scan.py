@@ -14,7 +14,7 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import as_it_is, one_thread
 from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
-from videozoo.files import write_csv
+from videozoo.files import appending, write_csv
 
 HEADER = ("index", "sample", "status", "reason")
 Found = tuple[int, str, str]
@@ -64,16 +64,11 @@ def scan_samples(
     left = [i for i in range(len(dataset)) if i not in found]
     # Written anew, for the last line of a stopped scan may be half there.
     write_csv(part, [stamp], ((index, *found[index]) for index in sorted(found)))
-    try:
-        with part.open("a", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            for index, name, reason in _check(dataset, left, workers):
-                found[index] = (name, reason)
-                writer.writerow([index, name, reason])
-                file.flush()
-                report(len(found), len(dataset))
-    except OSError as error:
-        raise VideozooError(f"{part}: cannot be written: {error.strerror}") from None
+    with appending(part) as add:
+        for index, name, reason in _check(dataset, left, workers):
+            found[index] = (name, reason)
+            add([index, name, reason])
+            report(len(found), len(dataset))
     rows = [found[index] for index in range(len(dataset))]
     write_csv(
         out,

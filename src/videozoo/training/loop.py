@@ -14,7 +14,7 @@ from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
-from videozoo.data.loader import FatalDataError, make_loader
+from videozoo.data.loader import FatalDataError, make_loader, or_placeholder
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
@@ -24,11 +24,7 @@ from videozoo.training.balance import ListedClasses
 from videozoo.training.distill import Teacher
 from videozoo.training.log import TrainingLog
 from videozoo.training.saving import Checkpoints, checkpoint_path
-from videozoo.training.state import (
-    Position,
-    TrainingState,
-    group_size,
-)
+from videozoo.training.state import Position, TrainingState, group_size
 from videozoo.training.step import MicroBatches, Stepper
 
 
@@ -159,7 +155,7 @@ def steps_of(batches: Iterable[Batch | FatalDataError]) -> Iterator[MicroBatches
     step: list[Batch | FatalDataError] = []
     for batch in batches:
         step.append(batch)
-        part = _batch_of(batch).micro_batch
+        part = or_placeholder(batch).micro_batch
         assert part is not None
         if part.last:
             yield step
@@ -168,12 +164,8 @@ def steps_of(batches: Iterable[Batch | FatalDataError]) -> Iterator[MicroBatches
 
 def unreadable_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
     """Returns name and reason, by index, of the samples of a step that could not be read."""
-    found = [one for batch in step for one in _batch_of(batch).unreadable]
+    found = [one for batch in step for one in or_placeholder(batch).unreadable]
     return {one.index: (one.video, one.reason) for one in found}
-
-
-def _batch_of(batch: Batch | FatalDataError) -> Batch:
-    return batch.placeholder if isinstance(batch, FatalDataError) else batch
 
 
 def validate(training: Training, classifier: Classifier) -> Evaluation:
@@ -202,7 +194,6 @@ def _batches(
 ) -> tuple[StepSampler, Iterable[Batch | FatalDataError]]:
     """Returns what orders this process's samples, and the loader of their micro-batches."""
     settings, (rank, world) = training.settings, process_place()
-    balanced = listed is not None and settings.sampler == "balanced"
     sampler = StepSampler(
         len(training.train),
         batch_size=settings.batch_size,
@@ -213,7 +204,7 @@ def _batches(
         rank=rank,
         world=world,
         groups=training.train.read_groups,
-        classes=listed.classes if balanced and listed is not None else None,
+        classes=listed.classes if listed and settings.sampler == "balanced" else None,
     )
     sampler.resume_at(position.epoch, position.step)
     loader = make_loader(

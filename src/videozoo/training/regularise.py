@@ -85,11 +85,11 @@ def make_regulariser(
     """
     settings = family.settings
     weights = None
-    if isinstance(settings.class_weights, list):
-        weights = torch.tensor(settings.class_weights)
-    elif settings.class_weights == "balanced":
+    if settings.class_weights == "balanced":
         assert listed is not None
         weights = balanced_weights(listed.classes, num_classes=settings.num_classes)
+    elif settings.class_weights is not None:
+        weights = torch.tensor(settings.class_weights)
     policy = family.policy()
     return Regulariser(
         family=family,

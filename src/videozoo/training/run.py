@@ -171,7 +171,6 @@ def _check_folder(training: Training, position: Position, log: TrainingLog) -> N
             " checkpoints (--resume auto would go on with it)"
         )
     position.fingerprint = mine
-    training.save_dir.mkdir(parents=True, exist_ok=True)
 
 
 def _trained(

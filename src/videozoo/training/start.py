@@ -14,6 +14,7 @@ from videozoo.classifier import Classifier, fluid_names
 from videozoo.config import Experiment
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.specs import SPECS
+from videozoo.training.saving import checkpoint_path
 from videozoo.training.state import TrainingState, load_state, state_path
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
@@ -67,7 +68,7 @@ def open_start(
     if resume is None:
         return Start(sentences=_first_weights(classifier, experiment, pretrain, fetch))
     if resume == "auto":
-        weights = save_dir / f"{experiment.model}_last.safetensors"
+        weights = checkpoint_path(save_dir, experiment.model, "last")
         if not state_path(weights).is_file():
             sentences = _first_weights(classifier, experiment, pretrain, fetch)
             return Start(sentences=[f"nothing to resume in {save_dir}", *sentences])

@@ -27,9 +27,6 @@ from videozoo.files import link_or_copy, replacing
 
 FORMAT = 2
 
-# What decides which samples a step has.
-ORDER_KEYS = {"samples", "names", "batch_size", "seed", "sampler"}
-
 
 @dataclass
 class Position:
@@ -253,7 +250,8 @@ def check_resume(position: Position, mine: dict[str, Any], settings: Settings) -
     if not changes:
         return None
     what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
-    if position.step and ORDER_KEYS & set(changes):
+    deciding = {"samples", "names"} | settings.keys_of("order")  # which samples a step has
+    if position.step and deciding & set(changes):
         raise VideozooError(
             f"--resume: the checkpoint was saved within an epoch of another training ({what});"
             " resume with the list, batch size, seed and sampler it was trained with"

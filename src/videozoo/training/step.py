@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from videozoo.classifier import Classifier, autocast
 from videozoo.data.batch import Batch
-from videozoo.data.loader import FatalDataError
+from videozoo.data.loader import FatalDataError, or_placeholder
 from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
 from videozoo.models.batch_norm import GroupStatistics
@@ -56,6 +56,7 @@ class BatchLoss(nn.Module):
         self.classifier = classifier
         self.regulariser = regulariser
         self.precision = precision
+        self._weights = [p for p in self.parameters() if p.requires_grad]
 
     def forward(self, batch: Batch | None) -> Tensor:
         """Returns the sum over the batch; of None zero.
@@ -63,13 +64,12 @@ class BatchLoss(nn.Module):
         A process without a video takes part in the exchange of gradients by that zero, and leaves
         running statistics alone.
         """
-        weights = [p for p in self.parameters() if p.requires_grad]
         if batch is None:
-            return _of_all_weights(weights[0].new_zeros(()), weights)
+            return _of_all_weights(self._weights[0].new_zeros(()), self._weights)
         with autocast(batch.weights.device, self.precision):
             batch = self.regulariser.prepare(batch)
             losses: Tensor = self.regulariser.losses(batch, self.classifier(batch)) * batch.weights
-        return _of_all_weights(losses.sum(), weights)
+        return _of_all_weights(losses.sum(), self._weights)
 
 
 def _of_all_weights(loss: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -157,7 +157,7 @@ class Stepper:
                 memory is too small for a single video.
         """
         fatal = next((b.message for b in batches if isinstance(b, FatalDataError)), None)
-        readable = [b.placeholder if isinstance(b, FatalDataError) else b for b in batches]
+        readable = [or_placeholder(batch) for batch in batches]
         while (failed := self._first_too_large(readable, steps_done)) is not None:
             self._halve(readable[: failed + 1])
         if self.statistics.split:
@@ -259,12 +259,12 @@ class Stepper:
             VideozooError: the data of one process show that the config is wrong.
         """
         videos = sum(int(batch.weights.sum()) for batch in batches)
-        mine = torch.stack([self._loss, self._loss.new_tensor(videos)])  # [2]
         if process_place()[1] == 1:
             if fatal is not None:
                 raise VideozooError(fatal)
-            return float(mine[0]), videos
-        numbers = torch.cat([mine, mine.new_tensor([fatal is not None])])  # [3]
+            return float(self._loss), videos
+        numbers = self._loss.new_tensor([0, videos, fatal is not None])  # [3]
+        numbers[0] = self._loss
         dist.all_reduce(numbers)
         total, read, faults = numbers.tolist()
         if faults:

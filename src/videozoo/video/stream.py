@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -153,9 +154,9 @@ class VideoStream:
         return self._stream.codec_context.has_b_frames
 
     @property
-    def ticks_per_second(self) -> float:
-        """How many units of the stream's times are a second."""
-        return float(1 / self._stream.time_base) if self._stream.time_base else 1.0
+    def time_base(self) -> Fraction | None:
+        """Seconds in which frames count their times, where the file says so."""
+        return self._stream.time_base
 
     @property
     def fps(self) -> float | None:

@@ -146,7 +146,7 @@ def write_clip(
     temporary = target.with_name(f".{os.getpid()}.mp4.part")
     try:
         with VideoStream(source) as stream:
-            time_base = _time_base(stream)
+            time_base = stream.time_base or Fraction(1, 25)
             frames = _frames_between(stream, time_base, start, end)
             first = next(frames, None)
             if first is None:
@@ -170,12 +170,6 @@ def write_clip(
         return WrittenClip(written, size, converter.size)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _time_base(stream: VideoStream) -> Fraction:
-    """Returns the seconds in which a stream counts; its last frames do not tell it themselves."""
-    packet = next(stream.packets(), None)
-    return packet.time_base if packet is not None and packet.time_base else Fraction(1, 25)
 
 
 def _frames_between(

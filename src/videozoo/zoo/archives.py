@@ -150,7 +150,6 @@ RESNETS = (
     ),
 )  # fmt: skip
 
-# What the original started TSN and StNet from, where nothing else was given.
 VOCABULARY = Published(
     name="youtube8m_vocabulary", file="vocabulary.csv",
     addresses=("https://research.google.com/youtube8m/csv/2/vocabulary.csv",),

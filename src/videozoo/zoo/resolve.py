@@ -6,14 +6,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
-
-if TYPE_CHECKING:
-    from videozoo.zoo.store import Report, Say
 
 
 def find_weights(
@@ -24,7 +20,7 @@ def find_weights(
     Args:
         given: a path; a name of the zoo, where no file or folder has that name; or None: the
             weights that were published of the model.
-        model: as in videozoo.models.MODELS; needed where nothing is given.
+        model: as in videozoo.specs.SPECS; needed where nothing is given.
 
     Raises:
         VideozooError: there are none, or they are an image ResNet's.
@@ -43,31 +39,22 @@ def find_weights(
 
 
 def resolve_weights(
-    given: str | os.PathLike[str] | None,
-    *,
-    model: str | None = None,
-    check: Callable[[VideoWeights], None] = lambda published: None,
-    report: Report = lambda done, total: None,
-    say: Say = lambda text: print(text, file=sys.stderr),
-    instead: str = "",
+    given: str | os.PathLike[str], *, pull: Callable[[VideoWeights], Path] | None = None
 ) -> Path:
     """Returns the path of the weights that are meant, published ones fetched where need be.
 
     Args:
         given: see find_weights.
-        model: see find_weights.
-        check: called with published weights before they are fetched, to raise what is wrong.
-        report: see store.pull.
-        say: see store.pull.
-        instead: see store.pull.
+        pull: fetches published weights; None: store.pull, which tells of it on stderr.
 
     Raises:
         VideozooError: there are none, they are an image ResNet's, or they cannot be fetched.
     """
-    found = find_weights(given, model=model)
+    found = find_weights(given)
     if isinstance(found, Path):
         return found
-    check(found)
-    from videozoo.zoo.store import pull  # the network and the lock: where they are needed
+    if pull is not None:
+        return pull(found)
+    from videozoo.zoo import store  # the network and the lock: where they are needed
 
-    return pull(found, report=report, say=say, instead=instead)
+    return store.pull(found, say=lambda text: print(text, file=sys.stderr))

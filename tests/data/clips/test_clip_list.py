@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from videozoo.data.clips.clip_files import expand_paths, find_clips
+from videozoo.data.clips.clip_files import expand_path, find_clips
 from videozoo.data.clips.clip_list import read_listing
 from videozoo.errors import VideozooError
+from videozoo.families.family import each_once
 
 
 @pytest.fixture
@@ -244,9 +245,9 @@ class TestLists:
             read_listing(folder / "binary")
 
 
-class TestExpandPaths:
+class TestExpandPath:
     def names(self, paths, folder):
-        return [str(p.relative_to(folder)) for p in expand_paths([str(p) for p in paths])]
+        return [str(p.relative_to(folder)) for p in each_once(map(str, paths), expand_path)]
 
     def test_files_folders_and_patterns(self, folder):
         assert self.names([folder / "jump"], folder) == ["jump/b.mp4", "jump/deep/a.MKV"]
@@ -262,7 +263,7 @@ class TestExpandPaths:
     def test_order_and_repetitions(self, folder):
         wanted = [folder / "jump/b.mp4", folder, folder / "jump/b.mp4"]
         assert self.names(wanted, folder)[:2] == ["jump/b.mp4", "a run/clip one.avi"]
-        assert len(expand_paths([str(p) for p in wanted])) == 4
+        assert len(each_once(map(str, wanted), expand_path)) == 4
 
     def test_brackets_in_a_name_are_no_pattern(self, folder):
         (folder / "a[1].mp4").touch()
@@ -272,7 +273,7 @@ class TestExpandPaths:
     def test_nothing_found(self, folder, path):
         (folder / "empty").mkdir()
         with pytest.raises(VideozooError, match=r"no such file|holds no"):
-            expand_paths([str(folder / "jump"), str(folder / path)])
+            each_once([str(folder / "jump"), str(folder / path)], expand_path)
 
 
 class TestManyLabels:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from youtube8m_records import features
+from youtube8m_records import features, source_of
 
 from videozoo.data.batch import FeatureBatch
 from videozoo.data.collate import empty_array
@@ -25,15 +25,6 @@ from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import SampleError
 
 FRAMES = [5, 300, 1, 120, 7, 299, 64, 2]
-
-
-def source_of(*shards: Path, **changed: Any) -> YouTube8MDataset:
-    chosen: dict[str, Any] = {
-        "feature_names": ["rgb", "audio"],
-        "feature_dims": [8, 4],
-        "num_classes": 10,
-    }
-    return YouTube8MDataset(shards, **{**chosen, **changed})
 
 
 def video(number: int, **changed: Any) -> bytes:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from youtube8m_records import features
+from youtube8m_records import features, source_of
 
-from videozoo.data.youtube8m.dataset import PICKLES_AT_ONCE, SHARDS_AT_ONCE, YouTube8MDataset
+from videozoo.data.youtube8m.dataset import PICKLES_AT_ONCE, SHARDS_AT_ONCE
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.frames import sample_cluster_frames
 from videozoo.data.youtube8m.shards import list_shards
@@ -20,15 +20,6 @@ from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import SampleError, VideozooError
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def source_of(*shards: Path, **changed: Any) -> YouTube8MDataset:
-    chosen: dict[str, Any] = {
-        "feature_names": ["rgb", "audio"],
-        "feature_dims": [8, 4],
-        "num_classes": 10,
-    }
-    return YouTube8MDataset(shards, **{**chosen, **changed})
 
 
 def one(tmp_path: Path, **changed: Any) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from videozoo.errors import VideozooError
@@ -40,33 +39,24 @@ def _is_clip(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(CLIP_SUFFIXES)
 
 
-def expand_paths(paths: Sequence[str]) -> list[Path]:
-    """Returns the clip files that a command line names.
+def expand_path(text: str) -> list[Path]:
+    """Returns the clip files that an argument of a command means.
 
     Args:
-        paths: files (of any ending), folders (all clips inside, sorted) and patterns such as
+        text: a file (of any ending), a folder (all clips inside, sorted) or a pattern such as
             `clips/*.mp4` (`**` crosses folders).
 
-    Returns:
-        The files in the order given, each once.
-
     Raises:
-        VideozooError: one of the paths leads to no clip.
+        VideozooError: it leads to no clip.
     """
-    found: dict[Path, None] = {}
-    for text in paths:
-        path = Path(os.path.expanduser(text))
-        places = [path] if os.path.exists(path) else [Path(p) for p in sorted(_matches(path))]
-        clips = [clip for place in places for clip in _clips_at(place, named=place == path)]
-        if not clips:
-            what = "holds no video" if path.is_dir() else "no such file, folder or pattern"
-            raise VideozooError(f"{text}: {what}")
-        found.update(dict.fromkeys(clips))
-    return list(found)
-
-
-def _matches(pattern: Path) -> list[str]:
-    return glob.glob(str(pattern), recursive=True)
+    path = Path(os.path.expanduser(text))
+    there = os.path.exists(path)
+    places = [path] if there else map(Path, sorted(glob.glob(str(path), recursive=True)))
+    clips = [clip for place in places for clip in _clips_at(place, named=place == path)]
+    if not clips:
+        what = "holds no video" if path.is_dir() else "no such file, folder or pattern"
+        raise VideozooError(f"{text}: {what}")
+    return clips
 
 
 def _clips_at(place: Path, *, named: bool) -> list[Path]:

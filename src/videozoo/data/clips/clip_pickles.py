@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from videozoo.data.sample import Int64Array, UInt8Array
 from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError
 from videozoo.video.geometry import Cut, ResizeRule
-
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from videozoo.data.clips.prepare_plan import REPORT_FILE, check_list, claim_folder, plan_clips
 from videozoo.distributed import usable_cores
 from videozoo.errors import SampleError, VideozooError
-from videozoo.files import write_csv, write_text
+from videozoo.files import appending, write_csv, write_text
 from videozoo.video.write import Encoding, write_clip
 
 
@@ -120,15 +120,10 @@ def prepare_clips(
         _sweep(out)
         work = partial(_prepare, out=out, encoding=encoding)
         processes = min(workers or usable_cores(), max(1, len(left) // 4))
-        with file.open("a", newline="", encoding="utf-8", errors="surrogateescape") as kept:
-            writer = csv.writer(kept)
+        with appending(file) as add:
             for number, row in enumerate(_each(work, left, processes, out), before + 1):
                 rows[row.new_path] = row
-                try:
-                    writer.writerow(astuple(row))
-                    kept.flush()  # a run that is stopped goes on from here
-                except OSError as error:
-                    raise VideozooError(f"{file}: cannot be written: {error.strerror}") from None
+                add(astuple(row))
                 report(number, len(jobs))
         order = dict.fromkeys([*jobs, *rows])
         write_csv(file, _COLUMNS, (astuple(rows[name]) for name in order))

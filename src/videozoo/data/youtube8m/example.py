@@ -19,12 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from videozoo.data.sample import Int64Array, UInt8Array
 from videozoo.errors import SampleError
 
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
 Span = tuple[int, int]  # first byte and the one after the last
 
 _BYTES, _INT64 = 1, 3  # the fields of Feature

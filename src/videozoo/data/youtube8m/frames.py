@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Int64Array = npt.NDArray[np.int64]
+from videozoo.data.sample import Int64Array
 
 
 def cluster_frames(n: int, seg_num: int, r: npt.NDArray[np.float64] | float) -> Int64Array:

@@ -15,15 +15,12 @@ from threading import Lock
 from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from videozoo.data.youtube8m.pickles import load_shard
 from videozoo.data.youtube8m.shards import Kind, kind_of_shard
 from videozoo.data.youtube8m.tfrecord import RecordIndex, index_shard
 from videozoo.errors import SampleError, VideozooError
 from videozoo.files import cache_home, replacing
-
-Int64Array = npt.NDArray[np.int64]
 
 CACHE_VARIABLE = "VIDEOZOO_CACHE"  # of indexes alone
 _SUBFOLDER = "youtube8m"

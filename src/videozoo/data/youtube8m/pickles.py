@@ -17,14 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from videozoo.data.sample import Int64Array, UInt8Array
 from videozoo.data.unpickle import load_pickle
 from videozoo.data.youtube8m.example import Example
 from videozoo.errors import SampleError
-
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
 
 _STORED_AS = {"rgb": "feature"}
 _NOT_FEATURES = ("video", "label", "nframes")

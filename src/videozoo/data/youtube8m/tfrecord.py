@@ -22,14 +22,13 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from videozoo.data.sample import Int64Array, UInt8Array
 from videozoo.errors import SampleError
 from videozoo.files import replacing
 
 if sys.platform == "linux":
     import resource
 
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.uint32] | npt.NDArray[np.int64]
 
 HEADER_SIZE = 12  # length and its checksum
