@@ -15,45 +15,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
 from videozoo.errors import SampleError
+from videozoo.video.frame_times import FrameTimes, Int64Array, Seen, frame_times
 from videozoo.video.stream import DecodingError, VideoStream
 from videozoo.video.timeline import Timeline, read_timeline
 
-Int64Array = npt.NDArray[np.int64]
 ChooseFrames = Callable[[int], Int64Array]
+ChooseByTime = Callable[[FrameTimes], Int64Array]
 Places = dict[int, list[int]]
 VideoPackets: TypeAlias = "Iterator[tuple[int, Packet[AvVideoStream]]]"
+
+
+def by_count(choose: ChooseFrames) -> ChooseByTime:
+    """Makes a choice of frames that looks at their number alone; it is asked once for each."""
+    answers = cache(choose)
+    return lambda times: answers(len(times))
 
 
 class ChosenFrames:
     """The chosen frames of a video, decoded while they are iterated over.
 
     Each wanted frame comes once, in the order of display, with its places among the flattened
-    indices. Where the file turns out to have another number of frames than it said, `choose` is
-    asked again and all come anew: of two frames for one place the later one counts.
+    indices. Where the file turns out to have other frames than it said, `choose` is asked again
+    and, if it now wants others, all come anew: of two frames for one place the later one counts.
 
     Args:
         stream: of the file.
-        choose: answers the number n of frames with the wanted indices, each in 0..n-1, counted in
-            the order of display; any shape, repetitions allowed.
+        choose: answers the times of all n frames with the wanted indices, each in 0..n-1, counted
+            in the order of display; any shape, repetitions allowed.
 
     Attributes:
         count: how many indices `choose` gave when it was last asked.
+        times: of all frames; after iterating those that the file turned out to have.
     """
 
-    def __init__(self, stream: VideoStream, choose: ChooseFrames) -> None:
+    def __init__(self, stream: VideoStream, choose: ChooseByTime) -> None:
         self._stream = stream
         self._choose = choose
         self.count = 0
+        self.times: FrameTimes | None = None
 
     def __iter__(self) -> Iterator[tuple[VideoFrame, list[int]]]:
         """Decodes.
@@ -63,39 +72,41 @@ class ChosenFrames:
             IndexError: `choose` gave an index outside 0..n-1.
         """
         timeline, seeming = read_timeline(self._stream)
+        wanted = self._ask(seeming) if seeming is not None else {}
+        done = False
         if timeline is not None:
-            wanted = self._ask(len(timeline.times))
-            if (yield from _frames_by_time(self._stream, timeline, wanted)):
-                return
-        yield from self._frames_by_count(seeming)
+            done = yield from _frames_by_time(self._stream, timeline, wanted)
+        if not done:
+            yield from self._frames_by_count(wanted)
 
-    def _ask(self, n: int) -> Places:
-        """Asks which of n frames are wanted, 0 of which need no asking; returns their places."""
-        numbers: list[int] = np.asarray(self._choose(n)).ravel().tolist() if n else []
+    def _ask(self, times: FrameTimes) -> Places:
+        """Asks which frames are wanted; returns their places."""
+        n = len(times)
+        numbers: list[int] = np.asarray(self._choose(times)).ravel().tolist()
         if numbers and not 0 <= min(numbers) <= max(numbers) < n:
             raise IndexError(f"frames {min(numbers)}..{max(numbers)} are wanted of {n}")
         self.count = len(numbers)
+        self.times = times
         places: Places = {}
         for place, number in enumerate(numbers):
             places.setdefault(number, []).append(place)
         return places
 
-    def _frames_by_count(self, seeming: int) -> Iterator[tuple[VideoFrame, list[int]]]:
-        """Decodes all frames and knows them by their place; again if there are not `seeming`."""
-        path, n = self._stream.path, seeming
+    def _frames_by_count(self, wanted: Places) -> Iterator[tuple[VideoFrame, list[int]]]:
+        """Decodes all frames and knows them by their place; again if others turn out wanted."""
+        path = self._stream.path
         for _ in range(2):
-            wanted = self._ask(n)
-            count = 0
+            seen: list[Seen] = []
             for frame in all_frames(self._stream):
-                if count in wanted:
-                    yield frame, wanted[count]
-                count += 1
-            if not count:
+                if len(seen) in wanted:
+                    yield frame, wanted[len(seen)]
+                seen.append(Seen(frame.pts, frame.pts, frame.duration))
+            if not seen:
                 raise SampleError("no frame of it can be decoded", path=path)
-            if count == n:
+            asked, wanted = wanted, self._ask(frame_times(self._stream, seen))
+            if wanted == asked:
                 return
-            n = count
-        raise SampleError("decoding it twice gives different numbers of frames", path=path)
+        raise SampleError("decoding it twice gives different frames", path=path)
 
 
 def _frames_by_time(

@@ -11,13 +11,21 @@ from av import library_versions
 from PIL import Image
 
 from videozoo.errors import SampleError
-from videozoo.video.chosen_frames import ChooseFrames, ChosenFrames, all_frames
+from videozoo.video.chosen_frames import (
+    ChooseByTime,
+    ChooseFrames,
+    ChosenFrames,
+    all_frames,
+    by_count,
+)
+from videozoo.video.frame_times import FrameTimes
 from videozoo.video.geometry import Cut, Planes, ResizeRule, UInt8Array
 from videozoo.video.rgb import rgb_planes, upright_size
 from videozoo.video.stream import VideoStream
 from videozoo.video.timeline import read_timeline
 
 _CONVERTED = "a frame cannot be converted to RGB"
+_PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class VideoInfo:
         codec: FFmpeg's name of it.
         rotation: degrees clockwise by which stored frames are turned to be upright.
         duration: seconds, where the file says so.
+        has_sound: there is a sound track.
     """
 
     frames: int
@@ -40,6 +49,7 @@ class VideoInfo:
     codec: str
     rotation: int
     duration: float | None
+    has_sound: bool
 
 
 def decoder_version() -> str:
@@ -67,7 +77,7 @@ def read_frames(path: Path, choose: ChooseFrames) -> list[UInt8Array]:
     """
     frames: dict[int, UInt8Array] = {}
     with VideoStream(path) as stream:
-        chosen = ChosenFrames(stream, choose)
+        chosen = ChosenFrames(stream, by_count(choose))
         for frame, places in chosen:
             with stream.faults(_CONVERTED):
                 frames.update(dict.fromkeys(places, np.stack(rgb_planes(frame))))
@@ -100,6 +110,39 @@ def read_clip(
         SampleError: not one frame can be decoded, or one is smaller than the crop.
         IndexError: `choose` gave an index outside 0..n-1.
     """
+    choice = by_count(choose)
+    clip, _ = read_timed_clip(path, choice, resize=resize, crop=crop, resize_with=resize_with)
+    return clip
+
+
+def read_timed_clip(
+    path: Path,
+    choose: ChooseByTime,
+    *,
+    resize: ResizeRule,
+    crop: Cut,
+    resize_with: str = "swscale",
+    resample: str = "bilinear",
+) -> tuple[UInt8Array, FrameTimes]:
+    """Reads frames of a video file that are chosen by the times at which they are on screen.
+
+    Args:
+        path: the file.
+        choose: answers the times of all n frames with the wanted indices, each in 0..n-1; any
+            shape, repetitions allowed. Where the file turns out to have other frames than it said,
+            it is asked again.
+        resize: answers width and height of an upright frame with those wanted.
+        crop: what is cut out of it then.
+        resize_with: "swscale" or "pillow", see `read_clip`.
+        resample: "bilinear" or "bicubic", the kernel of resizing.
+
+    Returns:
+        The clip as in `read_clip`, and the times of all frames.
+
+    Raises:
+        SampleError: not one frame can be decoded, or one is smaller than the crop.
+        IndexError: `choose` gave an index outside 0..n-1.
+    """
     clip: UInt8Array | None = None
     with VideoStream(path) as stream:
         chosen = ChosenFrames(stream, choose)
@@ -107,31 +150,49 @@ def read_clip(
             with stream.faults(_CONVERTED):
                 planes: Planes
                 if resize_with == "pillow":
-                    planes = resized(rgb_planes(frame), resize)
+                    planes = resized(rgb_planes(frame), resize, resample=resample)
                 else:
-                    planes = rgb_planes(frame, resize)
+                    planes = rgb_planes(frame, resize, resample=resample)
                 if clip is None or len(clip) != chosen.count:
                     extent = crop.extent(*planes[0].shape)
                     clip = np.empty((chosen.count, 3, *extent), dtype=np.uint8)
                 for place in places:
                     crop.cut(planes, clip[place])
     assert clip is not None  # iterating raises where there is no frame
-    return clip
+    assert chosen.times is not None
+    return clip, chosen.times
 
 
-def resized(planes: Planes, resize: ResizeRule) -> Planes:
-    """Resizes a picture by Pillow's bilinear, as the frames of pickles are.
+def resized(planes: Planes, resize: ResizeRule, *, resample: str = "bilinear") -> Planes:
+    """Resizes a picture by Pillow, as the frames of pickles are.
 
     Args:
         planes: red, green and blue, uint8 [H, W] each.
         resize: answers its width and height with those wanted.
+        resample: "bilinear" or "bicubic".
     """
     height, width = planes[0].shape
     size = resize(width, height)
     if size == (width, height):
         return planes
     image = Image.fromarray(np.stack(list(planes), axis=2))
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    return np.asarray(image.resize(size, _PILLOW[resample])).transpose(2, 0, 1)
+
+
+def seeming_times(path: Path) -> FrameTimes:
+    """Finds out when frames are on screen without decoding one; cheap for any file.
+
+    Of a file whose packets do not tell it for sure, or that is damaged, it is what they seem to
+    tell; `read_timed_clip` knows better.
+
+    Raises:
+        SampleError: there is no frame; the message says why.
+    """
+    with VideoStream(path) as stream:
+        _, times = read_timeline(stream)
+        if times is None:
+            raise SampleError("no frame of it can be decoded", path=path)
+        return times
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -155,4 +216,5 @@ def probe_video(path: Path) -> VideoInfo:
             codec=stream.codec,
             rotation=-first.rotation % 360,
             duration=stream.duration,
+            has_sound=stream.has_sound,
         )

@@ -16,12 +16,11 @@ from videozoo.video.geometry import ResizeRule, UInt8Array
 
 # Without these, chroma is taken from the nearest place and sums are cut off: pictures come out up
 # to two grey levels off, and darker.
-_ACCURATE = (
-    Interpolation.BILINEAR
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-)
+_ACCURATE = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+_RESAMPLING = {
+    "bilinear": Interpolation.BILINEAR | _ACCURATE,
+    "bicubic": Interpolation.BICUBIC | _ACCURATE,
+}
 _RGB_IN_GBRP = (2, 0, 1)  # the planes that hold red, green and blue
 
 
@@ -34,18 +33,20 @@ class _Scaler(threading.local):
 _scaler = _Scaler()
 
 
-def rgb_planes(frame: VideoFrame, resize: ResizeRule | None = None) -> list[UInt8Array]:
+def rgb_planes(
+    frame: VideoFrame, resize: ResizeRule | None = None, *, resample: str = "bilinear"
+) -> list[UInt8Array]:
     """Returns a decoded frame's red, green and blue, upright and resized.
 
     Colours are converted with the frame's own matrix and range (where it names none: ITU-R BT.601,
     limited) and rounded accurately; the display matrix of the file turns and mirrors the picture.
-    Resizing is bilinear, with a wider kernel where it makes the picture smaller, and part of the
-    same step.
+    Resizing has a wider kernel where it makes the picture smaller, and is part of the same step.
 
     Args:
         frame: as decoded.
         resize: answers an upright picture's width and height with the wanted ones; None leaves
             the size as it is.
+        resample: "bilinear" or "bicubic", the kernel of resizing.
 
     Returns:
         Three views, uint8 [H, W].
@@ -62,7 +63,12 @@ def rgb_planes(frame: VideoFrame, resize: ResizeRule | None = None) -> list[UInt
             width, height = height, width
     # planes, not interleaved pixels: swscale's fast accurate path, and the order networks want
     converted = _scaler.reformatter.reformat(
-        frame, width=width, height=height, format="gbrp", interpolation=_ACCURATE, threads=1
+        frame,
+        width=width,
+        height=height,
+        format="gbrp",
+        interpolation=_RESAMPLING[resample],
+        threads=1,
     ).planes
     planes = []
     for shown in (plane_array(converted[i]) for i in _RGB_IN_GBRP):

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
+from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -26,11 +28,40 @@ _KEPT_BYTES = 32 * 2**20
 # (AVI, transport streams) only guess times, and their guesses look sane.
 TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
-_FAULTS = (av.FFmpegError, OSError, ValueError, LookupError, MemoryError)
+FAULTS = (av.FFmpegError, OSError, ValueError, LookupError, MemoryError)
 
 
 class DecodingError(SampleError):
     """The file cannot be read (any further)."""
+
+
+def open_media(path: Path, *, trying: bool) -> InputContainer:
+    """Opens a media file, and no other address that its name or its content may hold.
+
+    Args:
+        path: the file.
+        trying: let FFmpeg decode the first packets to know the streams better. It takes longer
+            than opening; containers that describe their streams can do without.
+
+    Raises:
+        av.FFmpegError, OSError, ValueError: it cannot be opened.
+    """
+    options = {"protocol_whitelist": "file"}  # play lists send the reader nowhere
+    if not trying:
+        options["codec_whitelist"] = "none"
+    # "file:" keeps names with a colon from being taken for the address of a server
+    name = "file:" + os.fspath(path)
+    return av.open(name, metadata_errors="ignore", options=options)
+
+
+def clock_may_jump(container: InputContainer) -> bool:
+    """Whether times of the file's format may begin anew in the middle of a file."""
+    return bool(container.format.flags & cast("int", Flags.ts_discont.value))
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns what FFmpeg or the system says of a fault."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class VideoStream:
@@ -62,23 +93,9 @@ class VideoStream:
             self.reopen()
 
     def _open(self, *, trying: bool) -> None:
-        """Opens the file.
-
-        Args:
-            trying: let FFmpeg decode the first packets to know the streams better. It takes longer
-                than opening; containers that describe their streams can do without.
-        """
-        options = {"protocol_whitelist": "file"}
-        if not trying:
-            options["codec_whitelist"] = "none"
+        """Opens the file; `trying`: see `open_media`."""
         with self.faults("cannot be opened as a video"):
-            # "file:" keeps names with a colon from being taken for the address of a server; the
-            # white list keeps play lists from sending the reader anywhere.
-            self._container = av.open(
-                "file:" + os.fspath(self.path),
-                metadata_errors="ignore",
-                options=options,
-            )
+            self._container = open_media(self.path, trying=trying)
         try:
             self._stream = self._best_stream()
             with self.faults("no decoder for it is built in"):
@@ -130,12 +147,11 @@ class VideoStream:
         """Names the file, and what could not be done with it, in errors of the block."""
         try:
             yield
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fault(what, error) from error
 
     def _fault(self, what: str, error: BaseException) -> DecodingError:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return DecodingError(f"{what}: {reason}", path=self.path)
+        return DecodingError(f"{what}: {reason_of(error)}", path=self.path)
 
     @property
     def extradata(self) -> bytes | None:
@@ -164,6 +180,16 @@ class VideoStream:
         return float(self._stream.average_rate) if self._stream.average_rate else None
 
     @property
+    def clock_jumps(self) -> bool:
+        """See `clock_may_jump`."""
+        return clock_may_jump(self._container)
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound track."""
+        return bool(self._container.streams.audio)
+
+    @property
     def duration(self) -> float | None:
         """Seconds, as the file says."""
         return self._container.duration / av.time_base if self._container.duration else None
@@ -186,7 +212,7 @@ class VideoStream:
         while True:
             try:
                 packet = next(packets, None)
-            except _FAULTS as error:
+            except FAULTS as error:
                 raise self._fault("cannot be read to its end", error) from error
             if packet is None:
                 break
@@ -212,7 +238,7 @@ class VideoStream:
         """
         try:
             return self._stream.codec_context.decode(packet)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._fault("cannot be decoded", error) from error
 
     def restart(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from videozoo.video.bitstream import packet_facts, unit_length_size
+from videozoo.video.frame_times import FrameTimes, Seen, frame_times, known_times
 from videozoo.video.stream import TIMED_CONTAINERS, DecodingError, VideoStream
 
 
@@ -54,21 +55,23 @@ class _Packet(NamedTuple):
     has_b_slices: bool
 
 
-def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
+def read_timeline(stream: VideoStream) -> tuple[Timeline | None, FrameTimes | None]:
     """Walks through the packets of a stream.
 
     Returns:
         The timeline, or None where packets do not tell for sure which frames decoding will give;
-        and the number of frames that there seem to be.
+        and the times at which there seem to be frames: those of the timeline where there is one;
+        None: there seem to be no frames.
     """
     codec, configured = stream.codec, stream.extradata or b""
     length_size = unit_length_size(codec, configured)
     packets = []
-    seeming = 0
+    seen: list[Seen] = []
     plain = stream.container in TIMED_CONTAINERS
     try:
         for packet in stream.packets():
-            seeming += not packet.is_discard
+            if not packet.is_discard:
+                seen.append(Seen(packet.pts, packet.dts, packet.duration))
             if not plain:
                 continue
             facts = packet_facts(
@@ -87,7 +90,11 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, int]:
         plain = plain and not _are_made_up(stream, packets)
     except DecodingError:
         plain = False  # decoding comes to the same place and ends there
-    return (_timeline(packets) if plain else None), seeming
+    timeline = _timeline(packets) if plain else None
+    if timeline is None:
+        return None, frame_times(stream, seen) if seen else None
+    last = next(one for one in reversed(seen) if one.time == timeline.times[-1])
+    return timeline, known_times(stream, timeline.times, last.duration or 0)
 
 
 def _are_made_up(stream: VideoStream, packets: list[_Packet]) -> bool:

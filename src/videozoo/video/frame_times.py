@@ -1,0 +1,152 @@
+"""When the frames of a video are on screen, in seconds of the file's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from videozoo.video.stream import VideoStream
+
+Int64Array = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
+
+# A clock that may jump did so where something is told to begin more seconds before the end of what
+# came before it than rounding explains, or more seconds after it than a recording pauses.
+JUMP_BACK, JUMP_FORTH = 0.1, 10.0
+_USUAL_RATE = 25.0  # frames a second, where a file says nothing of the kind
+_EXACT = 1e-6  # seconds by which times of a fine clock may differ for the computer's rounding
+_COARSE = 1e-3  # seconds: the unit to which Matroska and others round their times
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """When each frame of a video is on screen.
+
+    Attributes:
+        starts: float64 [n], n >= 1, ascending: seconds of the file's clock at which each frame
+            appears, in the order of display.
+        end: when the last one leaves the screen.
+        rounding: seconds by which a file may have rounded its times. A frame that appears so soon
+            after a moment counts as on screen then, or rates that divide the frame rate would see
+            the rounding.
+    """
+
+    starts: Float64Array
+    end: float
+    rounding: float = _EXACT
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def start(self) -> float:
+        """When the first frame appears: not always 0."""
+        return float(self.starts[0])
+
+    @property
+    def seconds(self) -> float:
+        """How long frames are on screen."""
+        return self.end - self.start
+
+    def on_screen(self, moments: Float64Array) -> Int64Array:
+        """Finds the frame that is on screen at each moment: the last that appeared until then.
+
+        Args:
+            moments: float64 [...], seconds of the file's clock.
+
+        Returns:
+            int64 [...], in 0..n-1; before the first frame it is that one.
+        """
+        after = np.searchsorted(self.starts, moments + self.rounding, side="right")  # [...]
+        indices: Int64Array = np.maximum(after - 1, 0)
+        return indices
+
+
+class Seen(NamedTuple):
+    """What one frame or its packet says of times, in units of the stream.
+
+    Attributes:
+        time: when the frame is shown.
+        clock: a time that rises from one to the next in the order given, while the clock is sound.
+        duration: how long the frame is shown.
+    """
+
+    time: int | None
+    clock: int | None
+    duration: int | None
+
+
+def frame_times(stream: VideoStream, seen: Sequence[Seen]) -> FrameTimes:
+    """Makes sense of the times that a stream told, whatever they are.
+
+    Where a recording was joined to another, and its clock begun anew, it goes on after the last
+    frame. A frame without a time follows the last one. Times that say nothing (there are none, or
+    all are the same) give way to the frame rate. They are sorted: a file that mixes them up knows
+    when frames are shown, not which.
+
+    Args:
+        stream: of the file; says what a unit is.
+        seen: the frames in the order of display, or their packets in that of decoding.
+    """
+    unit = float(stream.time_base or 0)
+    gap = 1 / (stream.fps or _USUAL_RATE)
+    told = _one_clock(seen, unit, gap, jumps=stream.clock_jumps)
+    starts = np.array(told or [0.0])
+    last = int(starts.argmax())
+    starts.sort()
+    n = len(starts)
+    if n > 1 and starts[-1] <= starts[0]:
+        starts = starts[0] + gap * np.arange(n)
+    duration = unit * (seen[last].duration or 0) if seen else 0.0
+    end = float(starts[-1]) + (duration or _usual_gap(starts, gap))
+    return FrameTimes(starts, end, _rounding(unit))
+
+
+def known_times(stream: VideoStream, times: Sequence[int], last_duration: int) -> FrameTimes:
+    """Returns the times that a file is known to have.
+
+    Args:
+        stream: of the file; says what a unit is.
+        times: of all frames, ascending, in units of the stream.
+        last_duration: how long the last frame is shown; 0: not known.
+    """
+    unit = float(stream.time_base or 0)
+    starts = np.array(times) * unit
+    duration = unit * last_duration or _usual_gap(starts, 1 / (stream.fps or _USUAL_RATE))
+    return FrameTimes(starts, float(starts[-1]) + duration, _rounding(unit))
+
+
+def _rounding(unit: float) -> float:
+    # a coarser unit is the time of a frame, as in AVI: nothing is rounded to it
+    return max(_EXACT, unit / 2) if unit <= _COARSE else _EXACT
+
+
+def _usual_gap(starts: Float64Array, gap: float) -> float:
+    gaps = np.diff(starts)
+    gaps = gaps[gaps > 0]
+    return float(np.median(gaps)) if len(gaps) else gap
+
+
+def _one_clock(seen: Sequence[Seen], unit: float, gap: float, *, jumps: bool) -> list[float]:
+    """Returns seconds for all, in which no clock begins anew and none is missing."""
+    known = next((k for k, one in enumerate(seen) if one.time is not None), len(seen))
+    first = seen[known].time if known < len(seen) else None
+    result: list[float] = []
+    shift = 0.0
+    last = (0.0 if first is None else first * unit - known * gap) - gap  # of the clock
+    for time, clock, _ in seen:
+        if time is None:
+            last += gap
+            result.append(last)
+            continue
+        now = (time if clock is None else clock) * unit + shift
+        if jumps and result and not last - JUMP_BACK <= now <= last + gap + JUMP_FORTH:
+            shift += last + gap - now
+            now = last + gap
+        result.append(time * unit + shift)
+        last = now
+    return result
