@@ -21,7 +21,6 @@ RECIPE_OFF: dict[str, Any] = {
     "early_stopping": None,
     "frame_drop": 0.0,
     "distill_from": None,
-    "multi_label": False,
     "random_resized_crop": None,
     "scale_jitter": None,
     "color_jitter": None,
@@ -51,7 +50,7 @@ def test_the_keys_are_of_the_models_that_know_them() -> None:
     features = set(SPECS["NEXTVLAD"].keys.model_fields)
     assert set(RECIPE_OFF) <= clips | features
     assert {"frame_drop", "distill_from"} <= features - clips
-    assert {"freeze_stages", "layer_decay", "multi_label", "rand_augment"} <= clips - features
+    assert {"freeze_stages", "layer_decay", "rand_augment"} <= clips - features
 
 
 @pytest.mark.parametrize("key", ["mixup_alpha", "learning_rate", "l2_weight_decay"])

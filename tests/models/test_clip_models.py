@@ -140,7 +140,14 @@ def test_the_stages_are_the_backbones_weights(name: str) -> None:
 
 def test_build_model_takes_names_in_any_case() -> None:
     assert isinstance(build_model("tsn", num_classes=2, num_layers=18), TSN)
-    assert list(SPECS) == ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "STNET", "TSN"]
+    assert list(SPECS) == [
+        "AttentionCluster",
+        "AttentionLSTM",
+        "LINEAR",
+        "NEXTVLAD",
+        "STNET",
+        "TSN",
+    ]
 
 
 @pytest.mark.parametrize(

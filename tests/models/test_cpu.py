@@ -82,6 +82,7 @@ def test_the_input_is_left_as_it_is() -> None:
 FEATURE_MODELS: dict[str, dict[str, Any]] = {
     "AttentionCluster": {"cluster_nums": [3, 2], "hidden_sizes": (6, 7)},
     "AttentionLSTM": {"embedding_size": 5, "lstm_size": 6, "hidden_sizes": (6, 7)},
+    "LINEAR": {},
     "NEXTVLAD": {"cluster_size": 3, "hidden_size": 8, "groups": 2, "gating_reduction": 2},
 }
 
@@ -134,6 +135,25 @@ def test_a_folded_convolution_adds_before_its_relu(relu: bool, fuses: bool) -> N
             alone, together = alone.relu(), together.relu()
         torch.testing.assert_close(ready(x), alone, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(ready(x, shortcut.clone()), together, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", [(1, 1), (0, 1), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_folded_convolution_pads_and_cuts(
+    padding: tuple[int, int], groups: int, fuses: bool
+) -> None:
+    torch.manual_seed(0)
+    kernel = sum(padding) + 2
+    conv, norm = nn.Conv2d(4, 4, kernel, stride=2, groups=groups, bias=False), BatchNorm(4).eval()
+    x = torch.randn(2, 4, 8, 6)
+    ready = FoldedConv(
+        conv=conv, norm=norm, relu=True, dtype=torch.float32, ceiling=0.5, padding=padding
+    )
+    with torch.inference_mode():
+        wanted = norm(conv(nn.functional.pad(x, padding * 2))).clamp(0.0, 0.5)
+        torch.testing.assert_close(ready(x), wanted, rtol=1e-5, atol=1e-5)
+        with pytest.raises(ValueError, match="takes no shortcut"):
+            ready(x, wanted)
 
 
 @pytest.mark.parametrize("name", ["TSN", "STNET"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videozoo.models import AttentionCluster, AttentionLSTM, NeXtVLAD
+from videozoo.models import AttentionCluster, AttentionLSTM, Linear, NeXtVLAD
 
 DIMS = (16, 8, 4)
 BUILDERS: dict[str, Callable[[int, float], nn.Module]] = {
@@ -26,6 +26,7 @@ BUILDERS: dict[str, Callable[[int, float], nn.Module]] = {
         drop_rate=drop,
         hidden_sizes=(12, 10),
     ),
+    "LINEAR": lambda m, drop: Linear(feature_dims=DIMS[:m], num_classes=5),
     "NEXTVLAD": lambda m, drop: NeXtVLAD(
         feature_dims=DIMS[:m],
         num_classes=5,
@@ -131,12 +132,12 @@ def test_a_modality_too_few_is_an_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_frame_order_matters_to_the_lstm_alone(name: str) -> None:
+def test_who_sees_the_order_of_frames(name: str) -> None:
     model = build(name).eval()
     features, lengths = [torch.randn(2, 6, d) for d in DIMS[:2]], torch.tensor([6, 6])
     with torch.no_grad():
         change = model(features, lengths) - model([x.flip(1) for x in features], lengths)
-    assert (change.abs().max() > 1e-4) == (name == "AttentionLSTM")
+    assert (change.abs().max() > 1e-4) == (name in ("AttentionLSTM", "LINEAR"))
 
 
 def test_attention_clusters_unit_norm() -> None:

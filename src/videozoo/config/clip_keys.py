@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -22,6 +22,13 @@ from videozoo.config.keys import (
     UnitInterval,
     key,
 )
+
+# Squares of each way to crop, mirror images aside, and where they lie.
+_CROPS = {
+    "centre": (1, "centre"),
+    "three": (3, "both ends and middle of the longer side"),
+    "ten": (5, "four corners and centre"),
+}
 
 
 class ClipSettings(Settings):
@@ -158,3 +165,30 @@ class ClipSettings(Settings):
                     f" [{count}, {magnitude}]"
                 )
         return self
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Returns what is done to a video before the model; see Settings.preprocessing."""
+        return {
+            "segments": self.seg_num,
+            "frames_per_segment": self.seglen,
+            "frame_interval": self.frame_interval,
+            "sampling": "centre of each segment",
+            "short_size": self.short_size,
+            "resize": self.resize,
+            "resize_with": self.resize_with,
+            **self._views(),
+            "image_mean": list(self.image_mean),
+            "image_std": list(self.image_std),
+        }
+
+    def _views(self) -> dict[str, str | int]:
+        if self.test_crop == "centre" and not self.test_flip:
+            return {"crop": f"{self.target_size} px centre"}
+        size = self.short_size if self.test_crop == "three" else self.target_size
+        squares, where = _CROPS[self.test_crop]
+        mirrored = self.test_flip or self.test_crop == "ten"
+        return {
+            "crop": f"{size} px {where}{' and mirror images' if mirrored else ''}",
+            "views": 2 * squares if mirrored else squares,
+            "score": "mean of the views' scores",
+        }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from videozoo.config.keys import Fraction, PositiveInt, Settings, UnitInterval, key
 
@@ -17,6 +17,30 @@ class FeatureSettings(Settings):
     feature_num: PositiveInt | None = key(None, description="number of modalities", accepted=True)
     feature_names: list[str] = key(["rgb", "audio"], description="modalities, as records call them")
     feature_dims: list[PositiveInt] = key([1024, 128], description="values a frame, by modality")
+    multi_label: bool = key(
+        True,
+        description="a video may have many classes, scores are sigmoids; False: it has one,"
+        " softmax",
+    )
+    encoder: str | None = key(
+        None,
+        description="what describes videos by rows, where the list holds videos:"
+        " efficientnet_lite0, resnet18 to resnet152, hf:OWNER/NAME or a trained TSN or STNET;"
+        " None: records of features alone are taken",
+    )
+    rows_per_second: PositiveFloat = key(1.0, description="rows a second of an encoded video")
+    max_rows: PositiveInt = key(300, description="rows of an encoded video at most")
+    spread_rows: bool = key(
+        False,
+        description="a longer video's rows are spread over all of it; False: the rest is left out",
+    )
+    sound: bool = key(True, description="describe an encoded video's sound too, as 'audio'")
+    motion: bool = key(
+        False, description="describe how things move in an encoded video too, as 'motion'"
+    )
+    cache_rows: bool = key(
+        True, description="keep the rows of encoded videos for other runs", scope="free"
+    )
     frame_drop: Fraction = key(
         0.0, description="share of the training frames left out at random", scope="training"
     )
@@ -45,11 +69,6 @@ class FeatureSettings(Settings):
         return self
 
     @property
-    def multi_label(self) -> bool:
-        """Whether a video may have many classes; YouTube-8M's have."""
-        return True
-
-    @property
     def frames_sampled(self) -> int | None:
         """Frames that the model sees of each video; None: all."""
         return None
@@ -58,6 +77,18 @@ class FeatureSettings(Settings):
     def whitening(self) -> str | None:
         """File of the eigenvalues that un-whiten rgb; None: rgb is left as it is."""
         return None
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Returns what is done to a video before the model; see Settings.preprocessing."""
+        frames: dict[str, Any] = {"frames": "all"}
+        if self.frames_sampled is not None:
+            frames = {"frames": self.frames_sampled, "sampling": "evenly, with repeats"}
+        return {
+            **frames,
+            "feature_names": list(self.feature_names),
+            "feature_dims": list(self.feature_dims),
+            "dequantise": "v * 4 / 255 + 4 / 512 - 2",
+        }
 
     def without_effect(self) -> dict[str, str]:
         """Returns what is to be said of keys that change nothing."""

@@ -79,11 +79,8 @@ class SharedSettings(BaseModel):
     VIDEOS_KEY: ClassVar[str | None] = None
     family: ClassVar[Literal["features", "clips"]]
 
-    if TYPE_CHECKING:  # a property of one family, a key of the other
-
-        @property
-        def multi_label(self) -> bool:
-            """Whether a video may have many classes: scores are sigmoids, else softmax."""
+    if TYPE_CHECKING:  # a key of both families, each with its own default
+        multi_label: bool
 
     name: str | None = key(
         None, description="the model is chosen by --model-name", accepted=True, scope="free"
@@ -167,6 +164,10 @@ class SharedSettings(BaseModel):
     def model_arguments(self) -> dict[str, Any]:
         """Returns the keyword arguments of the model's constructor."""
         return {name: getattr(self, name) for name in self.MODEL_KEYS}
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Returns what is done to a video before the model, as results and checkpoints state it."""
+        raise NotImplementedError
 
     def without_effect(self) -> dict[str, str]:
         """Returns by key what is to be said where it is given, since here it changes nothing."""

@@ -1,4 +1,4 @@
-"""The five models: float tensors in, logits out.
+"""The models: float tensors in, logits out.
 
 Feature models take `(features, lengths)`, clip models take `clips`. A model's keyword arguments are
 named like the config's keys. Published sizes are functions: `tsn_resnet50_kinetics400()`.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from videozoo.models.attention_cluster import AttentionCluster, attention_cluster_youtube8m
 from videozoo.models.attention_lstm import AttentionLSTM, attention_lstm_youtube8m
+from videozoo.models.linear import Linear
 from videozoo.models.nextvlad import NeXtVLAD, nextvlad_youtube8m
 from videozoo.models.stnet import StNet, stnet_resnet50_kinetics400
 from videozoo.models.tsn import TSN, tsn_resnet50_kinetics400
@@ -22,6 +23,7 @@ __all__ = [
     "TSN",
     "AttentionCluster",
     "AttentionLSTM",
+    "Linear",
     "NeXtVLAD",
     "StNet",
     "attention_cluster_youtube8m",

@@ -94,7 +94,7 @@ class PackedLSTM(PeepholeLSTM):
 
 
 class FoldedConv(nn.Module):
-    """A convolution and the batch norm behind it, then on demand a sum and a ReLU.
+    """A convolution and the batch norm behind it, then on demand a sum or a ceiling and a ReLU.
 
     Where oneDNN computes, it does all of that in one pass over the output, with the weights in its
     own layout. The layout is chosen for one size of image and chosen anew when that changes.
@@ -104,12 +104,25 @@ class FoldedConv(nn.Module):
         norm: the batch norm behind it.
         relu: a ReLU follows.
         dtype: to compute in.
+        ceiling: where the ReLU ends above (6: ReLU6); None: nowhere.
+        padding: rows and columns of zeros before and behind the image, if they are not the
+            convolution's own. Operators pad alike on both sides: where there is more behind, the
+            kernel gets zeros before it instead, which costs next to nothing.
     """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, *, conv: nn.Conv2d, norm: BatchNorm, relu: bool, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        *,
+        conv: nn.Conv2d,
+        norm: BatchNorm,
+        relu: bool,
+        dtype: torch.dtype,
+        ceiling: float | None = None,
+        padding: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -123,30 +136,47 @@ class FoldedConv(nn.Module):
                 norm.weight,
                 norm.bias,
             )
-        self.register_buffer("weight", weight.detach().to(dtype))
-        self.register_buffer("bias", bias.detach().to(dtype))
         self.stride, self.padding = list(conv.stride), [int(p) for p in conv.padding]
-        self.relu = relu
+        if padding is not None:
+            self.padding = [padding[1], padding[1]]
+        wider = 0 if padding is None else padding[1] - padding[0]
+        self.register_buffer("weight", F.pad(weight.detach(), (wider, 0) * 2).to(dtype))
+        self.register_buffer("bias", bias.detach().to(dtype))
+        self.groups, self.relu, self.ceiling = conv.groups, relu, ceiling
         self._packed: Tensor | None = None
         self._packed_for: torch.Size | None = None
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-        """Convolves x [N, C, H, W] and adds `shortcut`, whose memory the result may take over."""
+        """Convolves x [N, C, H, W] and adds `shortcut`, whose memory the result may take over.
+
+        Raises:
+            ValueError: a shortcut, where there is a ceiling.
+        """
+        if shortcut is not None and self.ceiling is not None:
+            raise ValueError("a folded convolution with a ceiling takes no shortcut")
         x = x.to(self.weight.dtype)
         if onednn.convolutions_fuse(x):
             return self._fused(x, shortcut)
-        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding)  # [N, C', H', W']
+        y = F.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, groups=self.groups
+        )  # [N, C', H', W']
         if shortcut is not None:
             y = y.add_(shortcut)
-        return y.relu_() if self.relu else y
+        return y.clamp_(0.0, self.ceiling) if self.relu else y
 
     def _fused(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
-        geometry = (self.padding, self.stride, [1, 1], 1)
+        geometry = (self.padding, self.stride, [1, 1], self.groups)
         if self._packed is None or self._packed_for != x.shape[1:]:
             self._packed = onednn.pack_convolution(self.weight, geometry, list(x.shape))
             self._packed_for = x.shape[1:]
         return onednn.packed_convolution(
-            x, self._packed, self.bias, geometry, shortcut=shortcut, relu=self.relu
+            x,
+            self._packed,
+            self.bias,
+            geometry,
+            shortcut=shortcut,
+            relu=self.relu,
+            ceiling=self.ceiling,
         )  # [N, C', H', W']
 
 

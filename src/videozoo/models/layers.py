@@ -1,8 +1,11 @@
-"""Layers that several models share: Fluid's dropout, masks by length."""
+"""Layers that several models share: Fluid's dropout, masks by length; what logits mean."""
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -59,3 +62,22 @@ def quick_tanh(x: Tensor, *, out: Tensor) -> Tensor:
 def full_precision(x: Tensor) -> Tensor:
     """Returns bfloat16 values as float32; float32 and float64 stay as they are."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def mean_logits(logits: Tensor, multi_label: bool) -> Tensor:
+    """Returns logits whose scores are the mean of the views' scores.
+
+    Computed from logarithms, so that a score that is nearly 0 has a logit too.
+
+    Args:
+        logits: float [B, V, K] of V views.
+        multi_label: scores are sigmoids; else softmax over the classes.
+
+    Returns:
+        float [B, K].
+    """
+    if multi_label:
+        yes = F.logsigmoid(logits).logsumexp(dim=1)  # [B, K]
+        no = F.logsigmoid(-logits).logsumexp(dim=1)  # [B, K]
+        return yes - no
+    return logits.log_softmax(dim=2).logsumexp(dim=1) - math.log(logits.shape[1])  # [B, K]

@@ -29,6 +29,12 @@ def convolutions_fuse(x: Tensor) -> bool:
     return _is_on(x) and not torch.is_grad_enabled() and _convolutions_work(x.dtype)
 
 
+def bfloat16_is_fast() -> bool:
+    """Says whether this processor multiplies bfloat16 itself; else float32 is faster."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
 def pack_linear(weight: Tensor, batch: int | None = None) -> Tensor:
     """Lays a weight [O, I] out for products with about `batch` rows; None: with any number."""
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, batch)
@@ -61,12 +67,25 @@ def packed_convolution(
     *,
     shortcut: Tensor | None,
     relu: bool,
+    ceiling: float | None = None,
 ) -> Tensor:
-    """Convolves x [N, C, H, W], adds `shortcut`, whose memory the result takes over, and cuts."""
+    """Convolves x [N, C, H, W], adds `shortcut`, whose memory the result takes over, and cuts.
+
+    Args:
+        x: images.
+        packed: what `pack_convolution` gave.
+        bias: [C'].
+        geometry: that of the packed weight.
+        shortcut: [N, C', H', W'], or None.
+        relu: values below zero become zero.
+        ceiling: values above become this (6: ReLU6); None: none do. Only with a ReLU, and without a
+            shortcut.
+    """
     y: Tensor
     if shortcut is None:
+        cut = "none" if not relu else "relu" if ceiling is None else "hardtanh"
         y = torch.ops.mkldnn._convolution_pointwise(
-            x, packed, bias, *geometry, "relu" if relu else "none", [], ""
+            x, packed, bias, *geometry, cut, [] if ceiling is None else [0.0, ceiling], ""
         )  # [N, C', H', W']
     else:
         y = torch.ops.mkldnn._convolution_pointwise_.binary(
@@ -127,16 +146,22 @@ def _convolutions_work(dtype: torch.dtype) -> bool:
     x = x.contiguous(memory_format=torch.channels_last)
     shortcut = shortcut.contiguous(memory_format=torch.channels_last)
     geometry: Geometry = ([1, 1], [1, 1], [1, 1], 1)
+    in_groups: Geometry = ([1, 1], [1, 1], [1, 1], 4)
 
     def fused() -> Tensor:
         packed = pack_convolution(weight, geometry, list(x.shape))
         plain = packed_convolution(x, packed, bias, geometry, shortcut=None, relu=False)
         added = packed_convolution(x, packed, bias, geometry, shortcut=shortcut.clone(), relu=True)
-        return torch.cat([plain, added])
+        packed = pack_convolution(weight[:, :1], in_groups, list(shortcut.shape))
+        cut = packed_convolution(
+            shortcut, packed, bias, in_groups, shortcut=None, relu=True, ceiling=0.5
+        )
+        return torch.cat([plain, added, cut])
 
     def plain() -> Tensor:
         y = F.conv2d(x, weight, bias, padding=1)  # [N, C', H, W]
-        return torch.cat([y, (y + shortcut).relu()])
+        cut = F.conv2d(shortcut, weight[:, :1], bias, padding=1, groups=4).clamp(0.0, 0.5)
+        return torch.cat([y, (y + shortcut).relu(), cut])
 
     return _gives(fused, plain, dtype)
 

@@ -127,6 +127,13 @@ class StNet(nn.Module):
         out: Tensor = x.mean(dim=(2, 3)).view(batch, clips.shape[1], -1)  # [B, T, C]
         return out
 
+    def describe(self, clips: Tensor) -> Tensor:
+        """Describes clips by what the classifier sees: [B, T, 3 * seglen, H, W] -> [B, C / 2]."""
+        x = self.embed(clips)  # [B, T, C]
+        x = self.xception(x.transpose(1, 2))  # [B, C / 2, T]
+        out: Tensor = x.amax(dim=2)  # [B, C / 2]
+        return out
+
     def forward(self, clips: Tensor) -> Tensor:
         """Classifies clips.
 
@@ -136,10 +143,7 @@ class StNet(nn.Module):
         Returns:
             Logits, float [B, K]; their softmax gives the scores.
         """
-        x = self.embed(clips)  # [B, T, C]
-        x = self.xception(x.transpose(1, 2))  # [B, C / 2, T]
-        x = x.amax(dim=2)  # [B, C / 2]
-        logits: Tensor = self.fc(x)  # [B, K]
+        logits: Tensor = self.fc(self.describe(clips))  # [B, K]
         return logits
 
     def stages(self) -> list[list[nn.Module]]:

@@ -6,17 +6,22 @@ models/ and its config.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
+from videozoo.config import Experiment, resolve
 from videozoo.config.ini import read_config
+from videozoo.config.keys import LABEL_KEYS
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from videozoo.checkpoints.native import NativeHeader
 
 
 def _found() -> dict[str, ModelSpec]:
@@ -54,6 +59,35 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
         VideozooError: there is no such model, or its numbers do not fit together.
     """
     return find_spec(name).build_from(**arguments)
+
+
+def stored_experiment(
+    header: NativeHeader,
+    *,
+    source: str,
+    overrides: Mapping[tuple[str, str], Any] | None = None,
+    flags: Mapping[tuple[str, str], tuple[Any, str]] | None = None,
+) -> Experiment:
+    """Returns the config that a native checkpoint holds.
+
+    Args:
+        header: what the checkpoint says about itself.
+        source: the checkpoint, as messages call it.
+        overrides: what --set gave, by (section, key).
+        flags: see config.resolve.
+
+    Raises:
+        VideozooError: the config has faults.
+    """
+    # The names ride in the checkpoint: the file that they came from need not exist any more. And
+    # one decoder is left of two: what was trained with the other one is read by that.
+    gone = {"decoder", *(LABEL_KEYS if header.labels is not None else ())}
+    config = {
+        mode: {key: value for key, value in keys.items() if key not in gone}
+        for mode, keys in header.config.items()
+    }
+    keys = find_spec(header.model).keys
+    return resolve(keys, config, source=source, overrides=overrides, flags=flags)
 
 
 def named_model(path: Path) -> str | None:
