@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "examples" / "demo"))  # demo_clips and others
@@ -13,3 +14,8 @@ os.environ["VIDEOZOO_ZOO_MIRROR"] = "http://127.0.0.1:9"
 
 # Tensors in tests are tiny, and tests run in parallel: threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["VIDEOZOO_HOME"] = str(tmp_path_factory.mktemp("home"))

@@ -6,20 +6,14 @@ arXiv:1609.08675, 2016, section 3.3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from videozoo.data.sample import UInt8Array
-from videozoo.errors import VideozooError
-from videozoo.files import write_bytes
-
-SCALE_FILE = "scale.safetensors"
 
 Float = npt.NDArray[np.float32]
 
@@ -52,6 +46,11 @@ class Quantiser:
         reach = np.maximum((high - low) / 2, 1e-6)  # a dimension may be constant
         return cls(((high + low) / 2).astype(np.float32), reach.astype(np.float32))
 
+    def equals(self, other: Quantiser) -> bool:
+        """Says whether another one maps all features to the same bytes."""
+        same = np.array_equal(self.centre, other.centre)
+        return same and np.array_equal(self.reach, other.reach)
+
     def __call__(self, features: Float) -> UInt8Array:
         """Quantises float32 [n, D] to uint8 [n, D]; values outside the fitted range are clipped.
 
@@ -61,26 +60,22 @@ class Quantiser:
         return np.clip(np.rint((values + 2 - 4 / 512) * 255 / 4), 0, 255).astype(np.uint8)
 
 
-def stored_scale(out: Path) -> tuple[Quantiser, ...] | None:
-    """Returns the scale that a folder of features holds, a modality each; None: it holds none.
+def fit_scale(videos: Iterable[Mapping[str, npt.NDArray[np.floating]]]) -> dict[str, Quantiser]:
+    """Fits the scale of each modality on videos that come one at a time.
+
+    Args:
+        videos: [n, D] by modality.
 
     Raises:
-        VideozooError: it cannot be read.
+        ValueError: there are none.
     """
-    path = out / SCALE_FILE
-    if not path.exists():
-        return None
-    try:
-        stored = load(path.read_bytes())
-        count = len(stored) // 2
-        return tuple(Quantiser(stored[f"centre{i}"], stored[f"reach{i}"]) for i in range(count))
-    except (OSError, SafetensorError, KeyError) as error:
-        raise VideozooError(f"{path}: cannot be read ({error}); take another folder") from None
-
-
-def store_scale(out: Path, scale: tuple[Quantiser, ...]) -> None:
-    """Keeps a scale in a folder of features."""
-    arrays = {f"centre{i}": q.centre for i, q in enumerate(scale)}
-    write_bytes(
-        out / SCALE_FILE, save(arrays | {f"reach{i}": q.reach for i, q in enumerate(scale)})
-    )
+    ends: dict[str, Float] = {}
+    for rows in videos:
+        for name, values in rows.items():
+            extremes = np.stack([values.min(axis=0), values.max(axis=0)])  # [2, D]
+            known = [ends[name]] if name in ends else []
+            both = np.concatenate([extremes.astype(np.float32), *known])
+            ends[name] = np.stack([both.min(axis=0), both.max(axis=0)])
+    if not ends:
+        raise ValueError("a scale cannot be fitted on no features")
+    return {name: Quantiser.fit(both) for name, both in ends.items()}

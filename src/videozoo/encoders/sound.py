@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import log10
 from pathlib import Path
 
-import av
 import numpy as np
-import numpy.typing as npt
 
-from videozoo.errors import SampleError
+from videozoo.encoders.row_clock import RowClock
+from videozoo.encoders.sound_track import RATE, Float, SoundTrack
+from videozoo.video.frame_times import Float64Array
 
-Float = npt.NDArray[np.float32]
+BANDS = 64  # of the spectra that describe videos
+_WIDTH, _HOP = 512, 256  # samples of a window, and from one to the next
+_HANN = np.sin(np.pi * (np.arange(_WIDTH) + 0.5) / _WIDTH) ** 2  # [_WIDTH]
+_AT_ONCE = 1024  # windows
 
-RATE = 16_000  # samples a second of everything here
 
+def sound_rows(path: Path, clock: RowClock, *, bands: int = BANDS) -> tuple[Float, str | None]:
+    """Describes what is heard of a media file while each row lasts, as `log_mel` does.
 
-def read_sound(path: Path) -> Float:
-    """Reads the first sound track of a media file.
+    No more than one row's sound is in memory, and what follows the last row is not decoded.
 
     Args:
-        path: any file that FFmpeg opens.
+        path: any file that FFmpeg opens; one without sound is silent.
+        clock: the rows.
+        bands: mel bands from 60 Hz to RATE / 2.
 
     Returns:
-        float32 [samples], mono, RATE samples a second, within about [-1, 1]. A file without sound
-        gives silence of the file's duration.
+        float32 [clock.count, bands]; and what of the sound could not be read and is silence, None:
+        nothing.
 
     Raises:
-        SampleError: the file cannot be opened or its sound cannot be decoded.
+        ValueError: a row is shorter than a window.
     """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                microseconds = container.duration or 0
-                return np.zeros(int(microseconds * RATE / 1_000_000), dtype=np.float32)
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
-            pieces = [
-                piece.to_ndarray()[0]  # [samples]
-                for frame in [*container.decode(container.streams.audio[0]), None]
-                for piece in resampler.resample(frame)
-            ]
-    except (av.error.FFmpegError, OSError) as error:
-        raise SampleError(f"its sound cannot be read: {error}", path=path) from error
-    return np.concatenate([np.zeros(0), *pieces]).astype(np.float32)
+    rows = _Rows(clock, bands)
+    track = SoundTrack(path, clock.start)
+    for place, samples in track:
+        rows.hear(place, samples)
+        if rows.done:
+            break
+    return rows.finished(), track.fault
 
 
-def log_mel(sound: Float, *, rate: float = 5.0, bands: int = 64) -> Float:
+def log_mel(sound: Float, *, rate: float = 5.0, bands: int = BANDS) -> Float:
     """Describes a sound by the logarithm of its energy in mel-spaced bands.
 
     Each value is log(energy + 1e-6), where the energy of a band is a triangle-weighted sum over the
@@ -64,26 +63,95 @@ def log_mel(sound: Float, *, rate: float = 5.0, bands: int = 64) -> Float:
     Returns:
         float32 [n, bands]: n = samples / RATE * rate, rounded, at least 1; the sound is cut or
         padded with silence to fit.
+
+    Raises:
+        ValueError: a row is shorter than a window.
     """
-    width, hop = 512, 256
-    row = round(RATE / rate)
-    if row < width:
-        raise ValueError(f"rate must be at most {RATE / width} a second: {rate}")
-    n = max(1, round(len(sound) / row))
-    padded = np.zeros(n * row, dtype=np.float32)
-    padded[: len(sound)] = sound[: n * row]
-    rows = padded.reshape(n, row)  # [n, samples a row]
-    steps = (row - width) // hop + 1
-    first = (row - width - (steps - 1) * hop) // 2
-    places = first + hop * np.arange(steps)[:, None] + np.arange(width)  # [steps, width]
-    window = np.sin(np.pi * (np.arange(width) + 0.5) / width) ** 2  # [width], Hann
-    spectra = np.abs(np.fft.rfft(rows[:, places] * window)) ** 2  # [n, steps, width / 2 + 1]
-    power = spectra.mean(axis=1) / width  # [n, width / 2 + 1]
-    energy: Float = power @ mel_filters(bands=bands, width=width).T  # [n, bands]
-    logs: Float = np.log(energy + 1e-6).astype(np.float32)
-    return logs
+    count = max(1, round(len(sound) / RATE * rate))
+    rows = _Rows(RowClock(0.0, 1 / rate, count), bands)
+    rows.hear(0, sound)
+    return rows.finished()
 
 
+class _Rows:
+    """Rows of sound that comes in pieces.
+
+    Args:
+        clock: the rows.
+        bands: see `log_mel`.
+
+    Raises:
+        ValueError: a row is shorter than a window.
+    """
+
+    def __init__(self, clock: RowClock, bands: int) -> None:
+        self._step = clock.span * RATE  # samples from one row to the next
+        self._row = np.zeros(round(self._step), np.float32)  # what is heard of the row so far
+        if len(self._row) < _WIDTH:
+            raise ValueError(f"rate must be at most {RATE / _WIDTH} a second: {1 / clock.span:g}")
+        self._windows = _windows(self._row)
+        self._heard = False  # anything of it
+        self._number = 0  # of the row
+        self._end = 0  # of all that was heard
+        self._bands = bands
+        self._rows = np.full((clock.count, bands), np.log(1e-6), np.float32)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing that comes later is heard in any row."""
+        return self._number >= len(self._rows)
+
+    def hear(self, place: int, samples: Float) -> None:
+        """Takes the sound from sample `place` on; what overlaps older sound is left out."""
+        samples = samples[max(0, self._end - place) :]
+        place = max(place, self._end)
+        self._end = place + len(samples)
+        while len(samples) and not self.done:
+            at = place - round(self._number * self._step)
+            if at >= len(self._row):
+                self._finish_row()
+                continue
+            part = samples[max(0, -at) :][: len(self._row) - max(0, at)]
+            self._row[max(0, at) : max(0, at) + len(part)] = part
+            self._heard = True
+            taken = max(0, -at) + len(part)
+            samples, place = samples[taken:], place + taken
+
+    def finished(self) -> Float:
+        """Returns float32 [count, bands]; what was not heard is silence."""
+        if not self.done:
+            self._finish_row()
+        return self._rows
+
+    def _finish_row(self) -> None:
+        if self._heard:
+            energy = _energy(self._windows, self._bands)  # [bands]
+            self._rows[self._number] = np.log(energy + 1e-6)
+            self._row[:] = 0
+            self._heard = False
+        self._number += 1
+
+
+def _windows(row: Float) -> Float:
+    """Returns a view of a row's windows, which lie evenly in it: [steps, _WIDTH] of [samples]."""
+    steps = (len(row) - _WIDTH) // _HOP + 1
+    first = (len(row) - _WIDTH - (steps - 1) * _HOP) // 2
+    all_windows = np.lib.stride_tricks.sliding_window_view(row[first:], _WIDTH)
+    return all_windows[::_HOP][:steps]
+
+
+def _energy(windows: Float, bands: int) -> Float64Array:
+    """Returns the mean energy of windows, [steps, _WIDTH], in each band, [bands]."""
+    power = np.zeros(_WIDTH // 2 + 1)
+    for begin in range(0, len(windows), _AT_ONCE):
+        part = windows[begin : begin + _AT_ONCE] * _HANN  # [_AT_ONCE, _WIDTH]
+        power += (np.abs(np.fft.rfft(part)) ** 2).sum(axis=0)
+    power /= len(windows) * _WIDTH
+    energy: Float64Array = mel_filters(bands=bands, width=_WIDTH) @ power
+    return energy
+
+
+@cache
 def mel_filters(*, bands: int, width: int, lowest: float = 60.0) -> Float:
     """Returns triangular filters, evenly spaced on the mel scale m = 2595 log10(1 + f / 700).
 
@@ -110,4 +178,5 @@ def mel_filters(*, bands: int, width: int, lowest: float = 60.0) -> Float:
     above = np.maximum(corners[2:, None] - centre, line)
     rising, falling = 1 - (centre - hertz) / below, 1 - (hertz - centre) / above  # [bands, lines]
     filters: Float = np.clip(np.minimum(rising, falling), 0, None).astype(np.float32)
+    filters.flags.writeable = False  # all share it
     return filters

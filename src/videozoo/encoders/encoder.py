@@ -1,0 +1,146 @@
+"""What an encoder is: a network that was trained elsewhere, frames in, rows of features out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from videozoo.data.framing import resized_size
+from videozoo.data.sample import UInt8Array
+from videozoo.errors import SampleError
+from videozoo.models import onednn
+from videozoo.video.geometry import Planes
+
+
+@dataclass(frozen=True)
+class CentreCut:
+    """The middle of a frame, width x height pixels."""
+
+    width: int
+    height: int
+
+    def extent(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what is kept; see video.geometry.Cut.
+
+        Raises:
+            SampleError: the frame is smaller.
+        """
+        if height < self.height or width < self.width:
+            raise SampleError(
+                f"a frame of {width}x{height} pixels is smaller than {self.width}x{self.height}"
+            )
+        return self.height, self.width
+
+    def cut(self, frame: Planes, out: UInt8Array) -> None:
+        """Copies the middle of a frame to `out`, uint8 [3, height, width]."""
+        height, width = frame[0].shape
+        self.extent(height, width)
+        top, left = round((height - self.height) / 2), round((width - self.width) / 2)
+        for colour, plane in zip(out, frame, strict=True):
+            colour[:] = plane[top : top + self.height, left : left + self.width]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How an upright frame becomes what an encoder takes.
+
+    Attributes:
+        width, height: pixels of what it takes.
+        short_side: the frame's short side is resized to so many pixels and the middle is cut out;
+            None: the whole frame is resized to width x height, whatever its aspect.
+        rule: how the long side follows the short one, see data.framing.resized_size.
+        resample: "bilinear" or "bicubic".
+        resize_with: "swscale" or "pillow", see video.reader.read_clip.
+    """
+
+    width: int
+    height: int
+    short_side: int | None = None
+    rule: str = "aspect"
+    resample: str = "bilinear"
+    resize_with: str = "swscale"
+
+    def resize(self, width: int, height: int) -> tuple[int, int]:
+        """Returns the size that a frame of this size is resized to."""
+        if self.short_side is None:
+            return self.width, self.height
+        return resized_size(width, height, short_size=self.short_side, rule=self.rule)
+
+    @property
+    def cut(self) -> CentreCut:
+        """What is cut out of the resized frame."""
+        return CentreCut(self.width, self.height)
+
+
+class Encoder(ABC):
+    """A network that describes frames by rows of features.
+
+    Attributes:
+        name: what it is called in configs and checkpoints.
+        sha256: of its weights.
+        dims: the width of a row by modality, in their order.
+        framing: how frames are made ready.
+        window: frames that a row is made of.
+        batch: rows that are always encoded together: the last ones are padded, so that a row does
+            not depend on what else there is.
+        precision: "bf16" or "32": what it computes in.
+    """
+
+    name: str
+    sha256: str
+    dims: dict[str, int]
+    framing: Framing
+    window: int = 1
+    batch: int = 32
+    precision: str = "32"
+
+    @abstractmethod
+    def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Encodes.
+
+        Args:
+            frames: uint8 [batch, window, 3, height, width], on any device.
+
+        Returns:
+            float32 [batch, D] a modality, on the CPU.
+        """
+
+    def packed(self) -> dict[str, Any] | None:
+        """Returns what a checkpoint must carry to encode without a file of the user's.
+
+        None: the name alone leads to the weights.
+        """
+        return None
+
+
+def pooled_quarters(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Averages a map over the whole frame, and over each of its quarters.
+
+    Quarters of an odd side share its middle line.
+
+    Args:
+        features: float [n, C, H, W].
+
+    Returns:
+        float32 [n, C], and [n, 4 * C]: top left, top right, bottom left, bottom right.
+    """
+    height, width = features.shape[-2:]
+    half, side = -(-height // 2), -(-width // 2)
+    features = features.float()
+    parts = [
+        features[:, :, rows, columns].mean(dim=(2, 3))  # [n, C]
+        for rows in (slice(0, half), slice(height - half, None))
+        for columns in (slice(0, side), slice(width - side, None))
+    ]
+    return features.mean(dim=(2, 3)), torch.cat(parts, dim=1)
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Says whether a device computes bfloat16 by itself: a GPU, a CPU with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and onednn.bfloat16_is_fast()

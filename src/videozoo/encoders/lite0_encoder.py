@@ -1,0 +1,147 @@
+"""The encoder efficientnet_lite0: whole frames of 224 x 224, their mean and their quarters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from videozoo.encoders.efficientnet_lite0 import (
+    HEAD,
+    MEAN,
+    SPREAD,
+    EfficientNetLite0,
+    folded,
+    load_efficientnet_lite0,
+)
+from videozoo.encoders.encoder import Encoder, Framing, computes_bf16
+from videozoo.encoders.openvino_engine import OpenVinoEngine, openvino_is_installed
+from videozoo.errors import VideozooError
+
+Precision = Literal["auto", "32", "bf16"]
+Engine = Literal["auto", "torch", "openvino"]
+
+# What passes at once stays in a CPU's cache between the layers.
+FRAMES_AT_ONCE_CPU = 4
+
+
+class FrameRows(nn.Module):
+    """Pixels in, rows out.
+
+    Args:
+        network: computes the map of features.
+        dtype: in which it computes.
+    """
+
+    def __init__(self, network: EfficientNetLite0, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network, dtype
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 [n, 3, H, W] -> float32 [n, HEAD] of the frame, [n, 4 * HEAD] of its quarters.
+
+        Quarters: top left, top right, bottom left, bottom right; where the map's side is odd, they
+        share the row and the column in the middle.
+        """
+        x = pixels.to(self.dtype)  # [n, 3, H, W]
+        x = ((x - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
+        maps = self.network.embed(x).float()  # [n, HEAD, H/32, W/32]
+        places = maps.permute(0, 2, 3, 1).flatten(1, 2)  # [n, P, HEAD]
+        means = self.windows(*maps.shape[2:]).to(maps.device) @ places  # [n, 5, HEAD]
+        return means[:, 0], means[:, 1:].flatten(1)  # [n, HEAD], [n, 4 * HEAD]
+
+    def windows(self, height: int, width: int) -> Tensor:
+        """Returns the weights [5, P] of a map's P places in the means: all, then the quarters."""
+        high, wide = (height + 1) // 2, (width + 1) // 2
+        weights = torch.zeros(5, height, width)
+        weights[0] = 1 / (height * width)
+        weights[1, :high, :wide] = weights[2, :high, -wide:] = 1 / (high * wide)
+        weights[3, -high:, :wide] = weights[4, -high:, -wide:] = 1 / (high * wide)
+        return weights.flatten(1)
+
+
+class EfficientNetLite0Encoder(Encoder):
+    """Describes each frame by the mean of the network's last map, and by those of its quarters.
+
+    A row is the same, bit by bit, wherever it stands in a batch and whatever else is in it.
+
+    Args:
+        device: where it computes.
+        precision: "32", "bf16", or "auto": bf16 where the processor multiplies it itself.
+        engine: "torch", "openvino" (CPU), or "auto": OpenVINO where it is installed.
+
+    Attributes:
+        precision: in which it computes: "32" or "bf16".
+        engine: what computes: "torch" or "openvino". Rows of the two differ by rounding.
+
+    Raises:
+        VideozooError: the weights are not installed, or are not this network's; OpenVINO is asked
+            for and not installed, or not for a CPU.
+    """
+
+    def __init__(
+        self, device: torch.device, precision: Precision = "auto", engine: Engine = "auto"
+    ) -> None:
+        self.precision = settled_precision(device, precision)
+        self.engine = settled_engine(device, engine)
+        model, self.sha256 = load_efficientnet_lite0()
+        self.name = "efficientnet_lite0"
+        self.dims = {"rgb": HEAD, "quarters": 4 * HEAD}
+        self.framing = Framing(224, 224)
+        short = self.precision == "bf16"
+        self._at_once = FRAMES_AT_ONCE_CPU if device.type == "cpu" else self.batch
+        self._rows: Callable[[Tensor], tuple[Tensor, ...]]
+        if self.engine == "openvino":
+            plain = FrameRows(model, torch.float32)
+            self._rows = OpenVinoEngine(plain, (224, 224), bfloat16=short)
+            self._at_once = self.batch
+        else:
+            dtype = torch.bfloat16 if short else torch.float32
+            self._rows = FrameRows(folded(model.to(device), dtype=dtype), dtype)
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Encodes uint8 [n, 1, 3, 224, 224]; returns float32 [n, 1280], [n, 5120]."""
+        pixels = frames[:, 0].to(self._device)  # [n, 3, 224, 224]
+        parts = torch.split(pixels, self._at_once)
+        run = self._threads.map if self._device.type == "cpu" else map
+        rows = run(self._rows_of, parts)
+        return tuple(torch.cat(modality) for modality in zip(*rows, strict=True))
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Threads of one core each: they wait for each other less often than a layer's threads."""
+        return ThreadPoolExecutor(
+            torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    @torch.inference_mode()
+    def _rows_of(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return self._rows(pixels)
+
+
+def settled_precision(device: torch.device, precision: Precision) -> Literal["32", "bf16"]:
+    """Returns the precision that "auto" means on a device, or the one that was asked for."""
+    if precision != "auto":
+        return precision
+    return "bf16" if computes_bf16(device) else "32"
+
+
+def settled_engine(device: torch.device, engine: Engine) -> Literal["torch", "openvino"]:
+    """Returns the engine that "auto" means on a device, or the one that was asked for.
+
+    Raises:
+        VideozooError: OpenVINO is asked for and not installed, or not for a CPU.
+    """
+    if engine == "openvino" and device.type != "cpu":
+        raise VideozooError(f"OpenVINO computes on the CPU here, not on {device}; leave it out")
+    if engine == "openvino" and not openvino_is_installed():
+        raise VideozooError("OpenVINO is not installed: pip install 'videozoo[export]' installs it")
+    if engine == "torch" or device.type != "cpu" or not openvino_is_installed():
+        return "torch"
+    return "openvino"
