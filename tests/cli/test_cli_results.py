@@ -162,6 +162,11 @@ def test_test_writes_metrics_and_counts(command: Command, clip_data: World) -> N
     hits = [r.predictions[0].index == i % 3 for i, r in enumerate(found)]
     assert result["top1"] == pytest.approx(sum(hits) / 5)
     assert result["top5"] == 1.0
+    assert [row["class"] for row in result["classes"]] == clip_data.names
+    assert [row["support"] for row in result["classes"]] == [2, 2, 1]
+    f1 = [row["f1"] for row in result["classes"]]
+    assert result["macro_f1"] == pytest.approx(sum(f1) / 3)
+    assert all(word in done.out for word in ("ECE", "by class, the worst first", *clip_data.names))
     assert "5 of 5 videos evaluated, 0 unreadable" in done.out
     assert f"{result['top1']:.4f}" in done.out
     assert "written to out/TSN_test_result.json" in done.out

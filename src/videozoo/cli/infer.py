@@ -10,6 +10,7 @@ from rich.console import Console
 
 import videozoo
 from videozoo import experiments
+from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_unreadable
 from videozoo.distributed import is_first_process
@@ -18,7 +19,7 @@ from videozoo.errors import VideozooError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from videozoo.predict import Result
+    from videozoo.answers import Prediction, Result
 
 
 def infer(
@@ -37,6 +38,13 @@ def infer(
     infer_topk: Annotated[
         int, typer.Option("--infer-topk", min=1, help="Predictions a video.")
     ] = 20,
+    reject: Annotated[
+        float | None,
+        typer.Option(
+            "--reject",
+            help="Answer 'none of these' where the best score is below this, 0 to 1.",
+        ),
+    ] = None,
     save_dir: Annotated[str, typer.Option("--save-dir", help="Folder of the result files.")] = ".",
     format_: Annotated[
         Literal["json", "csv"], typer.Option("--format", help="Form of the result file.")
@@ -82,6 +90,7 @@ def infer(
         named,
         experiment=experiment,
         top_k=infer_topk,
+        reject=reject,
         save_dir=save_dir,
         form=format_,
         log_interval=log_interval,
@@ -89,8 +98,10 @@ def infer(
     )
     print_results(results, console)
     unreadable = sum(result.unreadable is not None for result in results)
+    rejected = sum(result.rejected for result in results)
     console.print(
-        f"{len(results) - unreadable} of {len(results)} videos; written to"
+        f"{len(results) - unreadable} of {len(results)} videos"
+        f"{f', {rejected} of them none of these' if rejected else ''}; written to"
         f" {Path(save_dir) / f'{experiment.model}_infer_result'}.{format_}",
         highlight=False,
         soft_wrap=True,
@@ -100,11 +111,26 @@ def infer(
 
 
 def print_results(results: Sequence[Result], console: Console, *, most: int = 20) -> None:
-    """Prints the best classes of the first videos."""
+    """Prints the answers to the first videos: their best classes, where nothing says how many."""
     good = [r for r in results if r.unreadable is None]
     for result in good[:most]:
-        best = "  ".join(f"{p.label} {p.score:.3f}" for p in result.predictions[:3])
-        console.print(f"{result.video}: {best}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"{result.video}: {_answer(result)}", highlight=False, markup=False, soft_wrap=True
+        )
     if len(good) > most:
         console.print(f"... and {len(good) - most} more, all in the result file", highlight=False)
     print_unreadable([(r.video, r.unreadable) for r in results if r.unreadable], console)
+
+
+def _answer(result: Result) -> str:
+    """Returns the answer with the best of the other classes behind it; or the best classes."""
+    best = result.predictions[:3]
+    if result.answer is None:
+        return _scores(best)
+    others = _scores([p for p in best if p not in result.answer])
+    answer = _scores(result.answer) or NONE_OF_THESE
+    return f"{answer} ({others})" if others else answer
+
+
+def _scores(predictions: Sequence[Prediction]) -> str:
+    return "  ".join(f"{p.label} {p.score:.3f}" for p in predictions)

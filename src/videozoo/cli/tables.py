@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
@@ -18,6 +19,7 @@ NAMES = {
     "top1": "top-1",
     "top5": "top-5",
     "macro_f1": "macro F1",
+    "ece": "ECE",
     "loss": "loss",
 }
 
@@ -29,16 +31,44 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
         f" {len(found.unreadable)} unreadable"
     )
     table = Table(title=title, min_width=min(len(title), console.width))  # the title in one line
-    for name in (*found.metrics, "videos/s"):
+    few = len(found.class_names or ()) in range(1, 6)  # any answer is among the first five
+    shown = {k: value for k, value in found.metrics.items() if not (few and k == "top5")}
+    for name in (*shown, "videos/s"):
         table.add_column(NAMES.get(name, name), justify="right")
     table.add_row(
-        *(f"{value:.4f}" for value in found.metrics.values()),
+        *(f"{value:.4f}" for value in shown.values()),
         f"{found.evaluated / found.seconds:.3g}",
     )
     console.print(table)
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
     print_unreadable([(u.video, u.reason) for u in found.unreadable], console)
+
+
+def print_classes(found: Evaluation, console: Console, *, most: int = 30) -> None:
+    """Prints how well each class is told from the others, the worst first.
+
+    Nothing is printed where a video may have many classes. Those that neither occur in the list nor
+    are given to a video are left out.
+    """
+    classes = found.classes
+    if found.confusion is None or classes is None:
+        return
+    counts = (found.confusion.sum(0) + found.confusion.sum(1)).tolist()  # [K]
+    ranked = sorted(
+        (index for index, count in enumerate(counts) if count),
+        key=lambda index: classes[index].f1,
+    )
+    table = Table(Column("class", overflow="fold"), title="by class, the worst first")
+    for heading in ("precision", "recall", "F1", "videos"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index in ranked[:most]:
+        figures = classes[index]
+        numbers = (figures.precision, figures.recall, figures.f1)
+        table.add_row(Text(found.name(index)), *(f"{n:.4f}" for n in numbers), str(figures.support))
+    console.print(table)
+    if len(ranked) > most:
+        console.print(f"... and {len(ranked) - most} better ones, all in the result file")
 
 
 def print_unreadable(unreadable: list[tuple[str, str]], console: Console, *, most: int = 5) -> None:

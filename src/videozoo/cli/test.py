@@ -11,7 +11,7 @@ from rich.console import Console
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_evaluation
+from videozoo.cli.tables import print_classes, print_evaluation
 from videozoo.distributed import is_first_process
 
 
@@ -67,6 +67,7 @@ def test(
         console=console,
     )
     print_evaluation(found, experiment.model, console)
+    print_classes(found, console)
     path = Path(save_dir) / f"{experiment.model}_test_result.json"
     console.print(f"written to {path}", highlight=False, soft_wrap=True)
     if found.unreadable and is_first_process():

@@ -11,10 +11,11 @@ from torchmetrics.functional.classification import binary_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
 from videozoo.errors import VideozooError
+from videozoo.metrics.calibration_error import calibration_error, calibration_gaps
 
 
 class MultiLabelMetrics(Metric):
-    """Average precision by class, their mean, and Hit@1, over any number of clips and processes.
+    """Average precision by class, their mean, Hit@1 and calibration error, over any clips.
 
     The average precision of a class is over all clips, ranked by their score for it. The mean is
     over the classes that at least one clip has, as for Charades: G. Sigurdsson et al., "Hollywood
@@ -62,10 +63,11 @@ class MultiLabelMetrics(Metric):
         self.labels.append(labels.float().flatten())
 
     def compute(self) -> dict[str, Tensor]:
-        """Returns `map` and `hit_at_1`, shares from 0 to 1, and `average_precision` [K].
+        """Returns `map`, `hit_at_1` and `ece`, shares from 0 to 1, and `average_precision` [K].
 
         Hit@1 is the share of clips whose best class is one of theirs. The average precision of a
-        class that no clip has is NaN.
+        class that no clip has is NaN. The expected calibration error is over all pairs of a clip
+        and a class.
 
         Raises:
             VideozooError: no clip has been taken in.
@@ -80,9 +82,11 @@ class MultiLabelMetrics(Metric):
         for number in labels.any(dim=0).nonzero()[:, 0].tolist():
             right = labels[:, number].long()  # [N]
             precision[number] = binary_average_precision(scores[:, number], right)
+        gaps = calibration_gaps(scores.flatten(), labels.flatten() > 0)  # [15]
         best = scores.argmax(dim=1, keepdim=True)  # [N, 1]
         return {
             "map": precision.nanmean(),
             "hit_at_1": labels.gather(1, best).mean().cpu(),
+            "ece": calibration_error(gaps.cpu(), scores.numel()),
             "average_precision": precision,
         }

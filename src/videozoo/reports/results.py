@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from videozoo.answers import NONE_OF_THESE, Result
 from videozoo.config.keys import Settings
 from videozoo.evaluate import Evaluation
 from videozoo.files import write_csv, write_json, write_pickle
-from videozoo.predict import Result
 
 MOST_CLASSES = 100  # of a confusion matrix in a file
 
@@ -20,7 +20,6 @@ def write_test_result(
     found: Evaluation,
     *,
     settings: Settings,
-    labels: Sequence[str] | None,
     protocol: dict[str, Any],
 ) -> None:
     """Writes what a test found, as JSON.
@@ -29,7 +28,6 @@ def write_test_result(
         path: of the file.
         found: by the test.
         settings: of TEST.
-        labels: class names, where they are known.
         protocol: how the scores were made.
     """
     result: dict[str, Any] = {
@@ -43,13 +41,19 @@ def write_test_result(
         "list": settings.filelist,
         "protocol": protocol,
     }
-    if found.confusion is not None and labels is not None and len(labels) <= MOST_CLASSES:
-        result["class_names"] = labels
+    names = found.class_names
+    if found.confusion is not None and names is not None and len(names) <= MOST_CLASSES:
+        result["class_names"] = names
         result["confusion"] = found.confusion.tolist()
+    if found.classes is not None:
+        result["classes"] = [
+            {"class": found.name(i), **asdict(figures)} for i, figures in enumerate(found.classes)
+        ]
     if found.average_precision is not None:
-        named = labels or [str(number) for number in range(settings.num_classes)]
-        rows = zip(named, found.average_precision, strict=True)
-        result["average_precision"] = [{"class": name, "value": value} for name, value in rows]
+        result["average_precision"] = [
+            {"class": found.name(i), "value": value}
+            for i, value in enumerate(found.average_precision)
+        ]
     write_json(path, result)
 
 
@@ -58,6 +62,8 @@ def write_predictions(
 ) -> None:
     """Writes STEM_result.json or .csv, STEM_summary.json and the original's pickle STEM_result.
 
+    Where results have answers, a video's labels stand beside its predictions.
+
     Args:
         stem: of the files' names.
         results: in the order of the list.
@@ -65,12 +71,13 @@ def write_predictions(
         protocol: how the scores were made.
     """
     good = [r for r in results if r.unreadable is None]
+    answered = any(r.answer is not None for r in good)
     if form == "csv":
         write_csv(
             stem.with_name(stem.name + "_result.csv"),
-            ["video", "rank", "index", "label", "score"],
+            ["video", "rank", "index", "label", "score", *(["answer"] if answered else [])],
             (
-                (r.video, rank, p.index, p.label, repr(p.score))
+                (r.video, rank, p.index, p.label, repr(p.score), *_answer_column(r))
                 for r in good
                 for rank, p in enumerate(r.predictions, 1)
             ),
@@ -78,7 +85,11 @@ def write_predictions(
     else:
         write_json(
             stem.with_name(stem.name + "_result.json"),
-            [{"video": r.video, "predictions": [asdict(p) for p in r.predictions]} for r in good],
+            [
+                {"video": r.video, **_answer_keys(r)}
+                | {"predictions": [asdict(p) for p in r.predictions]}
+                for r in good
+            ],
         )
     write_pickle(
         stem.with_name(stem.name + "_result"),
@@ -92,6 +103,7 @@ def write_predictions(
         {
             "listed": len(results),
             "predicted": len(good),
+            **({"rejected": sum(r.rejected for r in good)} if answered else {}),
             "unreadable": [
                 {"video": r.video, "reason": r.unreadable}
                 for r in results
@@ -100,3 +112,15 @@ def write_predictions(
             "protocol": protocol,
         },
     )
+
+
+def _answer_keys(result: Result) -> dict[str, Any]:
+    if result.answer is None:
+        return {}
+    return {"labels": [p.label for p in result.answer], "rejected": result.rejected}
+
+
+def _answer_column(result: Result) -> list[str]:
+    if result.answer is None:
+        return []
+    return ["; ".join(p.label for p in result.answer) or NONE_OF_THESE]

@@ -1,0 +1,86 @@
+"""What a video is given: its classes by falling score, and the answer that these make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from videozoo.errors import VideozooError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NONE_OF_THESE = "none of these"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its score, between 0 and 1. `label` is the index where no name is known."""
+
+    index: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a video was given: its classes by falling score; or why it could not be read.
+
+    Attributes:
+        video: as the list calls it, or the id in its record.
+        predictions: the best classes.
+        unreadable: why it could not be read; None: it could.
+        answer: the classes that it is said to have, best first; none of them: it is "none of
+            these"; None: nothing says how high a score has to be.
+    """
+
+    video: str
+    predictions: list[Prediction]
+    unreadable: str | None = None
+    answer: list[Prediction] | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the answer is "none of these"."""
+        return self.answer is not None and not self.answer
+
+
+def check_reject(reject: float | None) -> None:
+    """Checks a score to reject below.
+
+    Raises:
+        VideozooError: it is none.
+    """
+    if reject is not None and not 0 <= reject <= 1:
+        raise VideozooError(f"reject {reject:g}: is no score; scores lie between 0 and 1")
+
+
+def answered_classes(
+    scores: Tensor, *, multi_label: bool, thresholds: Tensor | None, reject: float | None
+) -> list[int] | None:
+    """Returns the classes that a video is said to have, best first.
+
+    A video that may have many has those whose scores reach their thresholds, or `reject` where no
+    thresholds are known. None are named where the best score is below `reject`.
+
+    Args:
+        scores: calibrated, 0 to 1, [K].
+        multi_label: a video may have many classes.
+        thresholds: float [K], of a calibration; None: not known.
+        reject: the score below which nothing is named; None: no such score.
+
+    Returns:
+        None where neither thresholds nor `reject` say how high a score has to be.
+    """
+    if not multi_label:
+        best = int(scores.argmax())
+        return None if reject is None else [best] if float(scores[best]) >= reject else []
+    needed = reject if thresholds is None else thresholds.to(scores)  # [K]
+    if needed is None:
+        return None
+    if reject is not None and float(scores.max()) < reject:
+        return []
+    enough = scores >= needed  # [K]
+    ranked = scores.argsort(descending=True, stable=True)  # [K]
+    chosen: list[int] = ranked[enough[ranked]].tolist()
+    return chosen
