@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from videozoo.calibration import Calibration, stored_calibration
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import Table, to_fluid
 from videozoo.checkpoints.native import (
@@ -26,13 +25,14 @@ from videozoo.checkpoints.native import (
     save_native,
     sha256_of_weights,
 )
-from videozoo.config import Experiment, resolve
-from videozoo.config.keys import LABEL_KEYS, Settings
+from videozoo.config import Experiment
+from videozoo.config.keys import Settings
+from videozoo.encoders.recipe import CARRIED, Recipe, carried_recipe
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.models.cpu import for_inference
 from videozoo.models.layers import full_precision
-from videozoo.specs import SPECS, find_spec
+from videozoo.specs import SPECS, stored_experiment
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -47,13 +47,27 @@ class Classifier(nn.Module):
         inputs: the preprocessing.
         model: one of the models of videozoo.specs.
         multi_label: scores are sigmoids, a video may have many classes; else softmax.
+        calibration: of the scores.
+
+    Attributes:
+        recipe: how videos become the rows that the model takes; None: it takes none of those.
     """
 
-    def __init__(self, *, inputs: nn.Module, model: nn.Module, multi_label: bool) -> None:
+    recipe: Recipe | None = None
+
+    def __init__(
+        self,
+        *,
+        inputs: nn.Module,
+        model: nn.Module,
+        multi_label: bool,
+        calibration: Calibration | None = None,
+    ) -> None:
         super().__init__()
         self.inputs = inputs
         self.model = model
         self.multi_label = multi_label
+        self.calibration = calibration or Calibration()
 
     def forward(self, batch: Any) -> Tensor:
         """Returns logits, float [B, K]."""
@@ -65,7 +79,7 @@ class Classifier(nn.Module):
 
     def scores(self, logits: Tensor) -> Tensor:
         """Returns scores between 0 and 1, float32 (float64 of such logits) [B, K]."""
-        logits = full_precision(logits)
+        logits = self.calibration.scaled(full_precision(logits))
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
     def for_inference(self, precision: str) -> Classifier:
@@ -80,27 +94,18 @@ class Classifier(nn.Module):
         else:
             dtype = torch.bfloat16 if precision == "bf16" else torch.float32
             model = for_inference(model, dtype=dtype)
-        copy = Classifier(inputs=self.inputs, model=model, multi_label=self.multi_label)
-        return copy.eval()
+        return self.with_model(model).eval()
 
-
-def mean_logits(logits: Tensor, multi_label: bool) -> Tensor:
-    """Returns logits whose scores are the mean of the views' scores.
-
-    Computed from logarithms, so that a score that is nearly 0 has a logit too.
-
-    Args:
-        logits: float [B, V, K] of V views.
-        multi_label: scores are sigmoids; else softmax over the classes.
-
-    Returns:
-        float [B, K].
-    """
-    if multi_label:
-        yes = F.logsigmoid(logits).logsumexp(dim=1)  # [B, K]
-        no = F.logsigmoid(-logits).logsumexp(dim=1)  # [B, K]
-        return yes - no
-    return logits.log_softmax(dim=2).logsumexp(dim=1) - math.log(logits.shape[1])  # [B, K]
+    def with_model(self, model: nn.Module) -> Classifier:
+        """Returns a classifier that differs in its model alone."""
+        copy = Classifier(
+            inputs=self.inputs,
+            model=model,
+            multi_label=self.multi_label,
+            calibration=self.calibration,
+        )
+        copy.recipe = self.recipe
+        return copy
 
 
 def _doubled(value: Any) -> Any:
@@ -159,15 +164,7 @@ def experiment_of(
         VideozooError: it is none, or its config has faults.
     """
     header = read_native_header(path)
-    # The names ride in the checkpoint: the file that they came from need not exist any more. And
-    # one decoder is left of two: what was trained with the other one is read by that.
-    gone = {"decoder", *(LABEL_KEYS if header.labels is not None else ())}
-    config = {
-        mode: {key: value for key, value in keys.items() if key not in gone}
-        for mode, keys in header.config.items()
-    }
-    keys = find_spec(header.model).keys
-    return resolve(keys, config, source=str(path), overrides=overrides, flags=flags)
+    return stored_experiment(header, source=str(path), overrides=overrides, flags=flags)
 
 
 def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeights:
@@ -194,6 +191,10 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
         state = checkpoint.state_dict
         labels = checkpoint.labels
         check_state_dict(classifier.model.state_dict(), state, str(path))
+        num_classes = experiment["INFER"].num_classes
+        classifier.calibration = stored_calibration(
+            checkpoint.extra, num_classes=num_classes, path=path
+        )
     elif kind == "fluid":
         if experiment is None:
             raise VideozooError(
@@ -209,6 +210,8 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
             f"{path}: is a PyTorch file without a model of videozoo; give it to --pretrain,"
             " or give --weights a .safetensors file or a Fluid folder"
         )
+    if kind == "native":
+        classifier.recipe = carried_recipe(checkpoint, path)
     own = classifier.model.state_dict()
     # Copied, since a native file's tensors are views of the file, which may change.
     state = {key: value.to(own[key].dtype, copy=True) for key, value in state.items()}
@@ -245,6 +248,10 @@ def native_checkpoint(
 ) -> NativeCheckpoint:
     """Returns what a native file holds: weights, config, preprocessing and label names."""
     eigenvalues = getattr(classifier.inputs, "eigenvalues", None)
+    extra = {} if eigenvalues is None else {"eigenvalues": eigenvalues.detach().cpu()}
+    recipe = classifier.recipe
+    if recipe is not None:
+        extra |= {CARRIED + key: value for key, value in recipe.tensors().items()}
     state = {k: v.detach().cpu().contiguous() for k, v in classifier.model.state_dict().items()}
     return NativeCheckpoint(
         model=experiment.model,
@@ -252,7 +259,8 @@ def native_checkpoint(
         config=experiment.as_dict(),
         preprocessing=family_of(experiment["INFER"]).describe(),
         labels=labels,
-        extra={} if eigenvalues is None else {"eigenvalues": eigenvalues.detach().cpu()},
+        recipe=None if recipe is None else recipe.as_dict(),
+        extra=extra | classifier.calibration.tensors(),
     )
 
 
@@ -278,6 +286,6 @@ def fluid_names(experiment: Experiment, model: nn.Module) -> Table:
 
 
 def export_fluid(path: Path, weights: LoadedWeights) -> None:
-    """Writes weights as a Fluid folder, or a .tar.gz of one."""
+    """Writes weights as a Fluid folder, or a .tar.gz of one: it has no place for a calibration."""
     model = weights.classifier.model
     write_fluid(path, to_fluid(model.state_dict(), fluid_names(weights.experiment, model)))

@@ -13,12 +13,13 @@ from torch import Tensor
 from videozoo.classifier import Classifier
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
-from videozoo.data.dataset import VideoDataset
+from videozoo.data.dataset import Report, VideoDataset
 from videozoo.data.sample import Unreadable
 from videozoo.distributed import gathered
 from videozoo.errors import VideozooError
 from videozoo.families import Family, family_of
-from videozoo.predict import Report, Say, score_batches
+from videozoo.metrics.by_class import ClassFigures, figures_by_class
+from videozoo.predict import Say, score_batches
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -29,16 +30,17 @@ class Evaluation:
     """What a test found.
 
     Attributes:
-        metrics: hit_at_1, perr, gap, map, loss (features) or top1, top5, macro_f1, loss (clips)
-            or map, hit_at_1, loss (clips of many classes).
+        metrics: top1, top5, macro_f1, ece, loss (one class a video); hit_at_1, perr, gap, map,
+            loss (features of many) or map, hit_at_1, ece, loss (clips of many).
         listed: samples in the list.
         evaluated: samples that the metrics are over.
         unreadable: samples that could not be read, with reasons.
         unlabelled: samples read whose record names no class; they are not evaluated.
         seconds: wall time of the whole loop, reading included.
-        confusion: int64 [K, K] of clips, row: class, column: prediction; None for features and
-            clips of many classes.
+        confusion: int64 [K, K], row: class, column: prediction; None where a video may have many
+            classes.
         average_precision: of each class [K], for clips of many classes; None: no video has it.
+        class_names: one a class, where they are known.
     """
 
     metrics: dict[str, float]
@@ -49,6 +51,16 @@ class Evaluation:
     seconds: float = 0.0
     confusion: Tensor | None = None
     average_precision: list[float | None] | None = None
+    class_names: list[str] | None = None
+
+    @property
+    def classes(self) -> list[ClassFigures] | None:
+        """Precision, recall and F1 of each class [K]; None where a video may have many classes."""
+        return None if self.confusion is None else figures_by_class(self.confusion)
+
+    def name(self, index: int) -> str:
+        """Returns the name of a class, or its index where names are not known."""
+        return str(index) if self.class_names is None else self.class_names[index]
 
 
 @dataclass

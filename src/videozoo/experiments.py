@@ -15,7 +15,7 @@ from videozoo.config import Experiment, load_experiment
 from videozoo.config.ini import parse_overrides
 from videozoo.distributed import is_first_process
 from videozoo.errors import Faults, VideozooError
-from videozoo.specs import find_spec, model_of_file_name, named_model
+from videozoo.specs import find_spec, guess_model, model_of_file_name, named_model
 from videozoo.zoo.archives import VideoWeights
 from videozoo.zoo.resolve import find_weights
 
@@ -130,6 +130,12 @@ def open_experiment(
     faults.raise_if_any()
     assert experiment is not None
     return experiment
+
+
+def takes_clips(model_name: str | None, config: str | None) -> bool:
+    """Says whether the model that is named, or that the config is for, is one on clips."""
+    name = model_name or (guess_model(Path(config)) if config is not None else None)
+    return name is not None and find_spec(name).keys.family == "clips"
 
 
 def _model_of(model_name: str | None, config: str | None, weights: Weights) -> str:

@@ -14,12 +14,14 @@ from videozoo import __version__
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
+from videozoo.data.dataset import VideoDataset
 from videozoo.data.labels import check_class_names, read_label_file
 from videozoo.distributed import is_first_process
+from videozoo.encoders.recipe import KEYS, Recipe
 from videozoo.errors import Faults, VideozooError
 from videozoo.experiments import Weights
 from videozoo.families import Samples, family_of
-from videozoo.progress import downloading, indexing
+from videozoo.progress import downloading, indexing, progress
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 from videozoo.zoo.convert import own_class_names
@@ -35,6 +37,7 @@ def open_samples(
     augment: bool = False,
     labelled: bool = True,
     class_names: Sequence[str] | None = None,
+    recipe: Recipe | None = None,
 ) -> Samples:
     """Opens a list file, folder, csv or glob; or several paths.
 
@@ -46,6 +49,7 @@ def open_samples(
         augment: draw frames, crops and flips (training).
         labelled: every sample needs a label.
         class_names: known from elsewhere, such as a checkpoint; label_file of the settings wins.
+        recipe: how videos become the model's rows, as its checkpoint says.
 
     Raises:
         VideozooError: something is missing, or the class names do not fit num_classes.
@@ -65,6 +69,7 @@ def open_samples(
             augment=augment,
             labelled=labelled,
             class_names=names,
+            recipe=recipe,
             progress=indexing(console),
         )
         if samples.class_names is not None:
@@ -85,6 +90,7 @@ def open_list(
     augment: bool = False,
     labelled: bool = True,
     class_names: Sequence[str] | None = None,
+    recipe: Recipe | None = None,
 ) -> Samples:
     """Opens the samples of a mode's filelist.
 
@@ -104,6 +110,7 @@ def open_list(
             augment=augment,
             labelled=labelled,
             class_names=class_names,
+            recipe=recipe,
         )
     except VideozooError as error:
         stored = not experiment.origins[mode]["filelist"].typed
@@ -174,6 +181,7 @@ def open_trained(
 
     def opened(names: list[str] | None) -> Samples:
         how: dict[str, Any] = {"labelled": mode == "TEST", "class_names": names}
+        how["recipe"] = None if loaded is None else loaded.classifier.recipe
         if source is not None:
             return open_samples(settings, source, **how)
         return open_list(experiment, mode, **how)
@@ -189,6 +197,8 @@ def open_trained(
     with faults.noting():
         loaded = open_weights(weights, experiment, faults)
     with faults.noting():
+        if loaded is not None and loaded.classifier.recipe is not None:
+            _refuse_typed_recipe(experiment, mode)
         samples = opened(loaded.labels if loaded is not None else names)
     faults.raise_if_any()
     assert loaded is not None
@@ -199,9 +209,30 @@ def open_trained(
     return loaded, samples, labels
 
 
+def _refuse_typed_recipe(experiment: Experiment, mode: str) -> None:
+    """Refuses keys that say how videos become rows, where the checkpoint says it.
+
+    Raises:
+        VideozooError: one was typed.
+    """
+    for key in KEYS:
+        origin = experiment.origins[mode].get(key)
+        if origin is not None and origin.typed:
+            raise VideozooError(
+                f"{origin}: the weights say how videos become their rows, this cannot be changed;"
+                " leave it out"
+            )
+
+
+def prepare(dataset: VideoDataset, device: torch.device, console: Console) -> None:
+    """Does what must be done before samples are read, with a bar: encodes videos."""
+    with progress(console, "encode", 50) as report:
+        dataset.prepare(device, report)
+
+
 def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:
     """Returns how scores were made: model, weights, frames, sizes, decoder and versions."""
-    settings = experiment[mode]
+    settings, recipe = experiment[mode], loaded.classifier.recipe
     family = family_of(settings)
     return {
         "model": experiment.model,
@@ -210,8 +241,10 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         "weights_sha256": loaded.sha256,
         "num_classes": settings.num_classes,
         "precision": settings.precision,
+        "temperature": loaded.classifier.calibration.temperature,
         **family.describe(),
         **family.reader(),
+        **({} if recipe is None else {"rows": recipe.as_dict()}),
         "versions": {
             "videozoo": __version__,
             "torch": torch.__version__,

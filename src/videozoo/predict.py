@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from videozoo.classifier import Classifier, autocast, load_weights, mean_logits
+from videozoo.answers import Prediction, Result, answered_classes, check_reject
+from videozoo.classifier import Classifier, autocast, load_weights
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
-from videozoo.data.dataset import VideoDataset
+from videozoo.data.dataset import Report, VideoDataset
 from videozoo.data.loader import make_loader, raise_if_fatal
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
-from videozoo.models.layers import full_precision
+from videozoo.models.layers import full_precision, mean_logits
 
-Report = Callable[[int, int], None]
-"""Told how many of how many samples are done."""
 Say = Callable[[str], None]
 """Prints a line."""
 
@@ -147,24 +145,6 @@ class _Scorer:
         self._say(f"out of memory: {what} from now on: {self._most}")
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """One class and its score, between 0 and 1. `label` is the index where no name is known."""
-
-    index: int
-    label: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a video was given: its classes by falling score; or why it could not be read."""
-
-    video: str
-    predictions: list[Prediction]
-    unreadable: str | None = None
-
-
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -227,24 +207,36 @@ class Predictor:
         is_file = isinstance(paths, str | os.PathLike) and os.path.isfile(paths)
         return answers[0] if is_file and len(answers) == 1 else answers
 
-    def predict(self, paths: Paths, *, top_k: int = 20) -> list[Result]:
+    def predict(
+        self, paths: Paths, *, top_k: int = 20, reject: float | None = None
+    ) -> list[Result]:
         """Names what is in videos.
 
         Args:
             paths: video files, folders or globs; YouTube-8M shards for a feature model.
             top_k: predictions a video; never more than there are classes.
+            reject: the answer is none of the classes where the best score is below this.
 
         Returns:
             One result a video, in the order of the paths.
 
         Raises:
-            VideozooError: a path does not exist.
+            VideozooError: a path does not exist, or `reject` is no score.
         """
-        samples = family_of(self.settings).open(path_list(paths), labelled=False)
-        return [result for _, result in self.results(samples.dataset, top_k=top_k)]
+        check_reject(reject)
+        family = family_of(self.settings)
+        samples = family.open(path_list(paths), labelled=False, recipe=self.classifier.recipe)
+        samples.dataset.prepare(self.device)
+        found = self.results(samples.dataset, top_k=top_k, reject=reject)
+        return [result for _, result in found]
 
     def results(
-        self, dataset: VideoDataset, *, top_k: int, report: Report | None = None
+        self,
+        dataset: VideoDataset,
+        *,
+        top_k: int,
+        reject: float | None = None,
+        report: Report | None = None,
     ) -> Iterator[tuple[int, Result]]:
         """Yields (index, result) of each sample of this process's share, unreadable ones too."""
         for batch, logits in score_batches(
@@ -252,17 +244,26 @@ class Predictor:
         ):
             indices = () if batch.micro_batch is None else batch.micro_batch.indices
             failed = {u.index: u for u in batch.unreadable}
-            scores, classes = self.classifier.scores(logits).topk(
-                min(top_k, self.settings.num_classes), dim=1
-            )
-            rows = iter(zip(batch.videos, scores.tolist(), classes.tolist(), strict=True))
+            scores = self.classifier.scores(logits).cpu()  # [B, K]
+            best = scores.topk(min(top_k, self.settings.num_classes), dim=1).indices  # [B, top_k]
+            rows = iter(zip(batch.videos, scores, best.tolist(), strict=True))
             for index in indices:
                 if index in failed:
                     yield index, Result(failed[index].video, [], failed[index].reason)
                     continue
-                video, values, names = next(rows)
-                found = [Prediction(c, self.name(c), s) for c, s in zip(names, values, strict=True)]
-                yield index, Result(video, found)
+                video, of_video, classes = next(rows)
+                chosen = answered_classes(
+                    of_video,
+                    multi_label=self.classifier.multi_label,
+                    thresholds=self.classifier.calibration.thresholds,
+                    reject=reject,
+                )
+                answer = None if chosen is None else self._predictions(chosen, of_video)
+                yield index, Result(video, self._predictions(classes, of_video), answer=answer)
+
+    def _predictions(self, classes: list[int], scores: Tensor) -> list[Prediction]:
+        values = scores[classes].tolist()
+        return [Prediction(c, self.name(c), s) for c, s in zip(classes, values, strict=True)]
 
     def name(self, index: int) -> str:
         """Returns the name of a class, or its index where names are not known."""

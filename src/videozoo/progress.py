@@ -21,7 +21,7 @@ from rich.progress import (
 from videozoo.distributed import is_first_process
 
 if TYPE_CHECKING:
-    from videozoo.predict import Report
+    from videozoo.data.dataset import Report
 
 
 _SILENT = 3.0  # seconds without a word

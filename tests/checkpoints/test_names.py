@@ -13,7 +13,7 @@ from videozoo.checkpoints.names import (
 )
 from videozoo.errors import VideozooError
 from videozoo.models.resnet import ResNet
-from videozoo.specs import SPECS, build_model
+from videozoo.specs import build_model
 
 SMALL = {
     "AttentionCluster": {
@@ -33,7 +33,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", SMALL)
 def test_tables_name_everything_once_and_carry_it_both_ways(name: str) -> None:
     model = build_model(name, num_classes=5, **SMALL[name])
     table = fluid_table(name, model)
@@ -113,7 +113,7 @@ def test_optimizer_variables(name: str, is_state: bool) -> None:
     assert is_optimizer_variable(name) == is_state
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", SMALL)
 def test_no_model_variable_passes_for_optimizer_state(name: str) -> None:
     table = fluid_table(name, build_model(name, num_classes=5, **SMALL[name]))
     assert not [f.name for f in table.values() if is_optimizer_variable(f.name)]

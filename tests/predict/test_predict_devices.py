@@ -10,10 +10,11 @@ import torch
 
 from other_device import OtherTensor, other_device
 from tiny import World, clip_world, feature_world
+from videozoo.answers import Result
 from videozoo.classifier import load_weights
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.inputs import open_samples
-from videozoo.predict import Predictor, Result
+from videozoo.predict import Predictor
 
 MODELS = ["AttentionCluster", "AttentionLSTM", "NEXTVLAD", "TSN"]
 

@@ -42,12 +42,14 @@ class NativeHeader:
         config: numbers the model was built from (JSON values).
         preprocessing: how videos become its input (JSON values).
         labels: the name of each class, or None.
+        recipe: how videos become rows of features (JSON values), for a model on such rows.
     """
 
     model: str
     config: dict[str, Any]
     preprocessing: dict[str, Any]
     labels: list[str] | None = None
+    recipe: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,8 @@ class NativeCheckpoint(NativeHeader):
 
     Attributes:
         state_dict: the weights, on the CPU.
-        extra: further tensors (the eigenvalues of NeXtVLAD's un-whitening).
+        extra: further tensors: the eigenvalues of NeXtVLAD's un-whitening, those of `recipe`, a
+            calibration.
     """
 
     state_dict: dict[str, Tensor]
@@ -81,6 +84,8 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
         "preprocessing": checkpoint.preprocessing,
         "labels": checkpoint.labels,
     }
+    if checkpoint.recipe is not None:
+        description["recipe"] = checkpoint.recipe
     # One entry, since safetensors writes several in an order that differs from file to file.
     metadata = {_DESCRIPTION: json.dumps(description)}
     save_safetensors(path, tensors, metadata)
@@ -147,6 +152,7 @@ def read_native_header(path: Path | str) -> NativeHeader:
             config=description["config"],
             preprocessing=description["preprocessing"],
             labels=description["labels"],
+            recipe=description.get("recipe"),
         )
     except (KeyError, AttributeError, json.JSONDecodeError) as error:
         raise FileError(path, f"the checkpoint's description is damaged ({error})") from error

@@ -132,7 +132,7 @@ class FeatureBatch(Batch):
     Attributes:
         features: one uint8 tensor [B, L, D_m] a modality.
         lengths: int64 [B]: the number of real frames of each video.
-        labels: bool [B, K]: the classes of each video.
+        labels: bool [B, K]; int64 [B], NO_LABEL where none is known, where a video has one class.
     """
 
     features: tuple[Tensor, ...]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from videozoo.data.batch import NO_LABEL, ClipBatch, FeatureBatch
 from videozoo.data.framing import Views
-from videozoo.data.sample import ClipSample, FeatureSample, UInt8Array
+from videozoo.data.sample import ClipSample, FeatureSample, Int64Array, UInt8Array
 
 Empty = Callable[[tuple[int, ...]], UInt8Array]
 """Gives a uint8 array of a shape, its content undefined."""
@@ -28,6 +28,7 @@ def collate_features(
     samples: Iterable[FeatureSample],
     *,
     num_classes: int,
+    multi_label: bool = True,
     count: int | None = None,
     longest: int = 0,
     empty: Empty = empty_array,
@@ -40,6 +41,7 @@ def collate_features(
     Args:
         samples: at least one.
         num_classes: K.
+        multi_label: a video may have many classes; False: it has one.
         count: how many samples may come; None: samples has a length.
         longest: frames of the longest of them, as far as is known: a wrong number costs a copy of
             the batch, nothing else.
@@ -51,8 +53,8 @@ def collate_features(
     padded: list[UInt8Array] = []  # a modality: [count, room, D_m]
     videos: list[str] = []
     lengths: list[int] = []
+    classes: list[Sequence[int] | Int64Array] = []
     labelled: list[bool] = []
-    labels = np.zeros((count, num_classes), dtype=np.bool_)  # [count, K]
     for row, sample in enumerate(samples):
         frames = len(sample.features[0])
         if not padded or frames > padded[0].shape[1]:
@@ -60,16 +62,16 @@ def collate_features(
         for rows, feature in zip(padded, sample.features, strict=True):
             rows[row, :frames] = feature
             rows[row, frames:] = 0
-        if sample.labels is not None:
-            labels[row, sample.labels] = True
         videos.append(sample.video)
         lengths.append(frames)
-        labelled.append(sample.labels is not None)
+        classes.append(() if sample.labels is None else sample.labels)
+        # an empty list of many classes is known to have none; of one class it is not known which
+        labelled.append(sample.labels is not None and (multi_label or len(sample.labels) > 0))
     features = [np.ascontiguousarray(rows[: len(videos), : max(lengths)]) for rows in padded]
     return FeatureBatch(
         videos=videos,
         weights=torch.ones(len(videos)),
-        labels=torch.from_numpy(labels[: len(videos)]),
+        labels=_labels(classes, num_classes if multi_label else None),
         labelled=torch.tensor(labelled),
         features=tuple(map(torch.from_numpy, features)),  # [B, L, D_m]
         lengths=torch.tensor(lengths),
@@ -111,7 +113,7 @@ def collate_clips(
     return ClipBatch(
         videos=[sample.video for sample in samples],
         weights=torch.ones(len(samples)),
-        labels=_clip_labels([sample.labels or () for sample in samples], multi_label),
+        labels=_labels([sample.labels or () for sample in samples], multi_label),
         labelled=torch.tensor([bool(sample.labels) for sample in samples]),
         clips=torch.from_numpy(clips),  # [B, T, seglen*3, H, W]
         views=views,
@@ -119,13 +121,14 @@ def collate_clips(
     )
 
 
-def _clip_labels(classes: Sequence[Sequence[int]], multi_label: int | None) -> Tensor:
+def _labels(classes: Sequence[Sequence[int] | Int64Array], multi_label: int | None) -> Tensor:
+    """Returns the labels of a batch: bool [B, K]; int64 [B] where a video has one class."""
     if multi_label is None:
-        return torch.tensor([own[0] if own else NO_LABEL for own in classes])  # [B]
-    labels = torch.zeros(len(classes), multi_label, dtype=torch.bool)  # [B, K]
+        return torch.tensor([int(own[0]) if len(own) else NO_LABEL for own in classes])  # [B]
+    labels = np.zeros((len(classes), multi_label), dtype=np.bool_)  # [B, K]
     for row, own in zip(labels, classes, strict=True):
-        row[list(own)] = True
-    return labels
+        row[np.asarray(own, dtype=np.int64)] = True
+    return torch.from_numpy(labels)
 
 
 def _stacked(

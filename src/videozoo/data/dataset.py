@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from videozoo.data.batch import Batch
 from videozoo.data.collate import Empty, empty_array
 from videozoo.data.sampler import ReadGroups
+
+Report = Callable[[int, int], None]
+"""Told how many of how many samples are done."""
 
 
 class VideoDataset(Dataset[Any], ABC):
@@ -24,10 +28,13 @@ class VideoDataset(Dataset[Any], ABC):
     Attributes:
         draws: `read` makes use of `rng`; False saves the making of one.
         read_groups: which samples are best read near each other in time; None: it does not matter.
+        recipe: how the videos became rows of features (encoders.recipe.Recipe); None: they did not,
+            or it is not known.
     """
 
     draws: bool = True
     read_groups: ReadGroups | None = None
+    recipe: Any = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -70,6 +77,26 @@ class VideoDataset(Dataset[Any], ABC):
         """
         labels = self.read(index, None).labels
         return () if labels is None else tuple(sorted({int(label) for label in labels}))
+
+    def prepare(self, device: torch.device, report: Report | None = None) -> None:
+        """Does what must be done once before samples are read; by default that is nothing.
+
+        Args:
+            device: where what takes computing is computed.
+            report: told how many of how many samples are done.
+
+        Raises:
+            VideozooError: it cannot be done for any sample.
+        """
+        return
+
+    def fit_scale(self) -> None:
+        """Fits on these samples, the training side, what `recipe` leaves open; else nothing.
+
+        Raises:
+            VideozooError: not one sample can be read.
+        """
+        return
 
     def prefetch(self, indices: Sequence[int]) -> None:
         """Lets the system fetch samples that will be read next; by default it is not told."""

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from videozoo.config.clip_keys import ClipSettings
-from videozoo.config.ini import MODES
-from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
 from videozoo.data.batch import Batch, ClipBatch
 from videozoo.data.framing import Views
-from videozoo.data.sample import label_fault
 from videozoo.data.transforms import normalise_clips
-from videozoo.errors import VideozooError
-from videozoo.families.family import Family, Samples, each_once
+from videozoo.families.family import Family, Samples
+from videozoo.families.videos import open_videos
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
-    from videozoo.data.clips.clip_list import ClipEntry
+    from videozoo.encoders.recipe import Recipe
 
 
 class ClipInputs(nn.Module):
@@ -50,11 +47,7 @@ class ClipFamily(Family):
 
     settings: ClipSettings
     takes_videos = True
-
-    @property
-    def monitor(self) -> str:  # type: ignore[override]
-        """The metric whose highest value is best."""
-        return "map" if self.settings.multi_label else "top1"
+    monitor_of_many = "map"
 
     def open(
         self,
@@ -63,29 +56,18 @@ class ClipFamily(Family):
         augment: bool = False,
         labelled: bool = True,
         class_names: Sequence[str] | None = None,
+        recipe: Recipe | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Samples:
         """Opens videos and Kinetics pickles; see Family.open."""
         # FFmpeg comes with what is read, not with a model that is loaded.
-        from videozoo.data.clips.clip_files import expand_path
-        from videozoo.data.clips.clip_list import ClipEntry, read_listing
         from videozoo.data.clips.dataset import ClipDataset
 
         settings = self.settings
-        names = None if class_names is None else list(class_names)
-        if isinstance(source, str):
-            listing = read_listing(
-                source,
-                class_names=names,
-                video_folder=Path(settings.video_folder) if settings.video_folder else None,
-                labelled=labelled,
-                multi_label=settings.multi_label,
-            )
-            entries, names = listing.entries, names or listing.class_names
-            check_labels(entries, settings.num_classes, source)
-        else:
-            found = each_once(source, expand_path)
-            entries = [ClipEntry(path, None, str(path)) for path in found]
+        folder = Path(settings.video_folder) if settings.video_folder else None
+        entries, names = open_videos(
+            source, settings, labelled=labelled, class_names=class_names, video_folder=folder
+        )
         dataset = ClipDataset(
             entries,
             num_classes=settings.num_classes,
@@ -110,12 +92,11 @@ class ClipFamily(Family):
         """Returns what makes float clips of a batch."""
         return ClipInputs(mean=self.settings.image_mean, std=self.settings.image_std)
 
-    def metric(self) -> Metric:
-        """Returns what measures one class a clip, or many."""
-        from videozoo.metrics import ClipMetrics, MultiLabelMetrics
+    def metric_of_many(self) -> Metric:
+        """Returns average precision, with nothing taken in yet."""
+        from videozoo.metrics import MultiLabelMetrics
 
-        metric = MultiLabelMetrics if self.settings.multi_label else ClipMetrics
-        return metric(num_classes=self.settings.num_classes)
+        return MultiLabelMetrics(num_classes=self.settings.num_classes)
 
     def views(self) -> Views | None:
         """Returns the views that a clip is scored by; None: the centre alone."""
@@ -124,35 +105,6 @@ class ClipFamily(Family):
             return None
         size = settings.short_size if settings.test_crop == "three" else settings.target_size
         return Views(size, settings.test_crop, settings.test_flip)
-
-    def describe(self) -> dict[str, Any]:
-        """Returns what is done to a video before the model, as results and checkpoints state it."""
-        settings = self.settings
-        return {
-            "segments": settings.seg_num,
-            "frames_per_segment": settings.seglen,
-            "frame_interval": settings.frame_interval,
-            "sampling": "centre of each segment",
-            "short_size": settings.short_size,
-            "resize": settings.resize,
-            "resize_with": settings.resize_with,
-            **self._describe_views(),
-            "image_mean": list(settings.image_mean),
-            "image_std": list(settings.image_std),
-        }
-
-    def _describe_views(self) -> dict[str, str | int]:
-        views = self.views()
-        if views is None:
-            return {"crop": f"{self.settings.target_size} px centre"}
-        crops = {"centre": "centre", "three": "both ends and middle of the longer side"}
-        what = crops.get(views.crops, "four corners and centre")
-        mirrored = " and mirror images" if views.mirrors else ""
-        return {
-            "crop": f"{views.size} px {what}{mirrored}",
-            "views": len(views),
-            "score": "mean of the views' scores",
-        }
 
     def reader(self) -> dict[str, str]:
         """Returns what decodes videos."""
@@ -168,32 +120,3 @@ class ClipFamily(Family):
             color_jitter=(jitter[0], jitter[1], jitter[2], jitter[3]) if jitter else None,
             rand_augment=(operations[0], operations[1]) if operations else None,
         )
-
-    def faults(self, modes: dict[str, Settings]) -> list[str]:
-        """Returns what does not fit together in the settings of the modes."""
-        wanted = self.settings.multi_label
-        others = [f"[{mode}]" for mode in MODES if modes[mode].multi_label != wanted]
-        if not others:
-            return []
-        return [
-            f"multi_label is {wanted} in [TRAIN] and {not wanted} in {', '.join(others)};"
-            " give it in [MODEL], for all modes alike"
-        ]
-
-
-def check_labels(entries: Sequence[ClipEntry], num_classes: int, source: str) -> None:
-    """Checks that the labels of a list are classes.
-
-    Args:
-        entries: of the list.
-        num_classes: K.
-        source: the list.
-
-    Raises:
-        VideozooError: one is out of range.
-    """
-    lowest = min((label for entry in entries for label in entry.labels or ()), default=0)
-    for entry in entries:
-        labels, of = entry.labels or (), f" of {entry.video}"
-        if fault := label_fault(labels, num_classes, of=of, lowest=lowest):
-            raise VideozooError(f"{source}: {fault}; check the list and num_classes")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
 from videozoo.data.dataset import VideoDataset
@@ -22,6 +23,8 @@ from videozoo.metrics.losses import clip_loss, feature_loss
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
+
+    from videozoo.encoders.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,12 @@ class Family(ABC):
     Attributes:
         settings: of the mode.
         takes_videos: it reads video files, not records of features.
-        monitor: the metric whose highest value is best.
+        monitor_of_many: the metric whose highest value is best, where a video may have many
+            classes.
     """
 
     takes_videos: bool
-    monitor: str
+    monitor_of_many: str
 
     def __init__(self, settings: Settings) -> None:
         self.settings: Any = settings
@@ -60,15 +64,19 @@ class Family(ABC):
         augment: bool = False,
         labelled: bool = True,
         class_names: Sequence[str] | None = None,
+        recipe: Recipe | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Samples:
         """Opens a list file, folder, csv or glob; or several paths.
+
+        `dataset.prepare` is to be called before samples are read.
 
         Args:
             source: what to open; a sequence means videos or shards without labels.
             augment: draw frames, crops and flips (training).
             labelled: every sample needs a label.
             class_names: known from elsewhere, such as a checkpoint.
+            recipe: how videos become the model's rows, as its checkpoint says.
             progress: told how many shards are indexed, and of how many.
 
         Raises:
@@ -95,13 +103,27 @@ class Family(ABC):
         """
         return feature_loss if self.settings.multi_label else clip_loss
 
-    @abstractmethod
+    @property
+    def monitor(self) -> str:
+        """The metric whose highest value is best."""
+        return self.monitor_of_many if self.settings.multi_label else "top1"
+
     def metric(self) -> Metric:
         """Returns what measures a classifier, with nothing taken in yet."""
+        from videozoo.metrics import ClipMetrics
+
+        if self.settings.multi_label:
+            return self.metric_of_many()
+        return ClipMetrics(num_classes=self.settings.num_classes)
 
     @abstractmethod
+    def metric_of_many(self) -> Metric:
+        """Returns what measures a classifier of videos that may have many classes."""
+
     def describe(self) -> dict[str, Any]:
         """Returns what is done to a video before the model, as results and checkpoints state it."""
+        described: dict[str, Any] = self.settings.preprocessing()
+        return described
 
     def reader(self) -> dict[str, str]:
         """Returns what else scores depend on: libraries that read, with their versions."""
@@ -113,7 +135,14 @@ class Family(ABC):
 
     def faults(self, modes: dict[str, Settings]) -> list[str]:
         """Returns what does not fit together in the settings of the modes."""
-        return []
+        wanted = self.settings.multi_label
+        others = [f"[{mode}]" for mode in MODES if modes[mode].multi_label != wanted]
+        if not others:
+            return []
+        return [
+            f"multi_label is {wanted} in [TRAIN] and {not wanted} in {', '.join(others)};"
+            " give it in [MODEL], for all modes alike"
+        ]
 
 
 def each_once(paths: Iterable[str], find: Callable[[str], list[Path]]) -> list[Path]:

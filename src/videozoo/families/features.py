@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,14 +15,19 @@ from torch import Tensor, nn
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.data.batch import Batch, FeatureBatch
 from videozoo.data.transforms import dequantise, unwhiten
-from videozoo.data.youtube8m.dataset import YouTube8MDataset
+from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
 from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
 from videozoo.data.youtube8m.shards import list_shards
 from videozoo.errors import VideozooError
 from videozoo.families.family import Family, Samples, each_once
+from videozoo.families.videos import holds_videos, open_videos
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
+
+    from videozoo.data.clips.clip_list import ClipEntry
+    from videozoo.encoders.encoded_videos import EncodedVideos
+    from videozoo.encoders.recipe import Recipe
 
 
 class FeatureInputs(nn.Module):
@@ -56,8 +61,12 @@ class FeatureFamily(Family):
     """Frame features of a video in, classes out."""
 
     settings: FeatureSettings
-    takes_videos = False
-    monitor = "gap"
+    monitor_of_many = "gap"
+
+    @property
+    def takes_videos(self) -> bool:  # type: ignore[override]
+        """It is trained on videos, encoded on the way."""
+        return self.settings.encoder is not None
 
     def open(
         self,
@@ -66,26 +75,91 @@ class FeatureFamily(Family):
         augment: bool = False,
         labelled: bool = True,
         class_names: Sequence[str] | None = None,
+        recipe: Recipe | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Samples:
-        """Opens TFRecord or pickle shards; see Family.open."""
+        """Opens TFRecord or pickle shards; or videos, where an encoder is known; see Family.open.
+
+        Raises:
+            VideozooError: videos are given to a model of YouTube-8M's own features.
+        """
+        from videozoo.encoders.recipe import stored_recipe
+
         settings = self.settings
+        if holds_videos(source):
+            recipe = recipe or self._recipe(source)
+            entries, names = open_videos(
+                source, settings, labelled=labelled, class_names=class_names
+            )
+            return Samples(self._encoded(entries, recipe, augment=augment), names)
         shards = list_shards(source) if isinstance(source, str) else each_once(source, list_shards)
-        frames = None
-        if settings.frames_sampled is not None:
-            frames = partial(sample_cluster_frames, seg_num=settings.frames_sampled)
-        if augment and settings.frame_drop:
-            frames = partial(sample_kept_frames, drop=settings.frame_drop, frames=frames)
         dataset = YouTube8MDataset(
             shards,
             feature_names=settings.feature_names,
             feature_dims=settings.feature_dims,
             num_classes=settings.num_classes,
-            frames=frames,
+            frames=self._frames(augment=augment),
             labelled=labelled,
+            multi_label=settings.multi_label,
             progress=progress,
         )
+        dataset.recipe = stored_recipe(shards[0].parent)
+        for folder in sorted({shard.parent for shard in shards}):
+            check_recipe(recipe or dataset.recipe, folder)
         return Samples(dataset, None if class_names is None else list(class_names))
+
+    def _frames(self, *, augment: bool) -> ChooseFrames | None:
+        """Returns what chooses among a video's frames; None: all are taken."""
+        settings, frames = self.settings, None
+        if settings.frames_sampled is not None:
+            frames = partial(sample_cluster_frames, seg_num=settings.frames_sampled)
+        if augment and settings.frame_drop:
+            frames = partial(sample_kept_frames, drop=settings.frame_drop, frames=frames)
+        return frames
+
+    def _recipe(self, source: str | Sequence[str]) -> Recipe:
+        """Returns how the config says that videos become rows.
+
+        Raises:
+            VideozooError: it names no encoder, or there is none of that name.
+        """
+        from videozoo.encoders.find import open_encoder, recipe_of
+        from videozoo.encoders.recipe import Sampling
+
+        settings = self.settings
+        if settings.encoder is None:
+            what = source if isinstance(source, str) else source[0]
+            raise VideozooError(
+                f"{what}: holds videos, but this {settings.NAME} takes records of features"
+                f" ({', '.join(settings.feature_names)}) made elsewhere, such as YouTube-8M's own"
+                " (Inception v3 and a PCA that come with no program to compute them here); give it"
+                " such records, or train a model that takes videos: videozoo train FOLDER"
+            )
+        sampling = Sampling(
+            settings.rows_per_second,
+            settings.max_rows,
+            settings.spread_rows,
+            settings.sound,
+            settings.motion,
+        )
+        return recipe_of(open_encoder(settings.encoder, torch.device("cpu")), sampling)
+
+    def _encoded(
+        self, entries: Sequence[ClipEntry], recipe: Recipe, *, augment: bool
+    ) -> EncodedVideos:
+        from videozoo.encoders.encoded_videos import EncodedVideos
+
+        settings = self.settings
+        check_dims(settings, recipe)
+        return EncodedVideos(
+            entries,
+            recipe=recipe,
+            feature_names=settings.feature_names,
+            num_classes=settings.num_classes,
+            multi_label=settings.multi_label,
+            rows=self._frames(augment=augment),
+            cached=settings.cache_rows,
+        )
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float features of a batch."""
@@ -103,24 +177,50 @@ class FeatureFamily(Family):
         width = settings.feature_dims[settings.feature_names.index("rgb")]
         return read_eigenvalues(settings.whitening, width)
 
-    def metric(self) -> Metric:
+    def metric_of_many(self) -> Metric:
         """Returns YouTube-8M's metrics, with nothing taken in yet."""
         from videozoo.metrics import YouTube8MMetrics
 
         return YouTube8MMetrics(num_classes=self.settings.num_classes, top_k=self.settings.topk)
 
-    def describe(self) -> dict[str, Any]:
-        """Returns what is done to a video before the model, as results and checkpoints state it."""
-        settings = self.settings
-        frames: dict[str, Any] = {"frames": "all"}
-        if settings.frames_sampled is not None:
-            frames = {"frames": settings.frames_sampled, "sampling": "evenly, with repeats"}
-        return {
-            **frames,
-            "feature_names": list(settings.feature_names),
-            "feature_dims": list(settings.feature_dims),
-            "dequantise": "v * 4 / 255 + 4 / 512 - 2",
-        }
+
+def check_dims(settings: FeatureSettings, recipe: Recipe) -> None:
+    """Checks that an encoder gives the modalities that a config names.
+
+    Raises:
+        VideozooError: one is missing, or has another width.
+    """
+    for name, dim in zip(settings.feature_names, settings.feature_dims, strict=True):
+        if recipe.dims.get(name) != dim:
+            has = ", ".join(f"{name} ({width})" for name, width in recipe.dims.items())
+            raise VideozooError(
+                f"feature_names and feature_dims ask for {name} ({dim}), the encoder"
+                f" {recipe.encoder} gives {has}"
+            )
+
+
+def check_recipe(recipe: Recipe | None, folder: Path) -> None:
+    """Checks that records were made as a model's own rows were, where that is known of both.
+
+    Args:
+        recipe: of the model, or of other records.
+        folder: where the records lie.
+
+    Raises:
+        VideozooError: they were made in another way.
+    """
+    from videozoo.encoders.recipe import RECIPE_FILE, stored_recipe
+
+    if recipe is None or not (folder / RECIPE_FILE).is_file():
+        return
+    other = stored_recipe(folder)
+    names = ["version of videozoo"] if other is None else recipe.differences(other)
+    if names:
+        raise VideozooError(
+            f"{folder}: holds features made with another {' and '.join(names)} than those that the"
+            " model was trained on; give the videos themselves, or make their features with"
+            " videozoo prepare features OUT VIDEOS --encoder WEIGHTS.safetensors"
+        )
 
 
 def sampled(batch: FeatureBatch, count: int) -> FeatureBatch:

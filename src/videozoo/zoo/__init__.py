@@ -1,1 +1,1 @@
-"""Published weights: which there are, fetching them, keeping them, sharing them."""
+"""Published weights: which there are, fetching them, keeping them."""

@@ -13,7 +13,6 @@ from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, save_safetensors
 from videozoo.data.labels import check_class_names, read_label_file
 from videozoo.errors import FileError, VideozooError
-from videozoo.families import family_of
 from videozoo.models.resnet import ResNet
 from videozoo.specs import SPECS
 from videozoo.zoo import store
@@ -55,7 +54,7 @@ def convert(
         model=published.model,
         state_dict=state,
         config=experiment.as_dict(),
-        preprocessing=family_of(settings).describe(),
+        preprocessing=settings.preprocessing(),
         labels=labels,
     )
     save_native(target, checkpoint)

@@ -10,8 +10,9 @@ from videozoo.errors import VideozooError
 
 PICKLE_SUFFIXES = (".pkl", ".pickle")
 VIDEO_SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".divx", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-    *(".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m1v", ".m2ts"),
+    *(".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf"),
+    *(".ogm", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv"),
 )
 CLIP_SUFFIXES = VIDEO_SUFFIXES + PICKLE_SUFFIXES
 
@@ -19,8 +20,8 @@ CLIP_SUFFIXES = VIDEO_SUFFIXES + PICKLE_SUFFIXES
 def find_clips(folder: Path) -> list[Path]:
     """Returns all videos and pickles of a folder and its sub-folders, sorted by path.
 
-    Clips are known by the ends of their names. Hidden files and folders are left out; links are
-    followed, into each folder once.
+    Clips are known by the ends of their names. Hidden files and folders, and __MACOSX, are left
+    out; links are followed, into each folder once.
     """
     clips: list[Path] = []
     seen: set[tuple[int, int]] = set()
@@ -30,7 +31,7 @@ def find_clips(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add((identity.st_dev, identity.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         clips += [Path(place, n) for n in names if _is_clip(n)]
     return sorted(clips)
 

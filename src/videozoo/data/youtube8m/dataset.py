@@ -48,6 +48,7 @@ class YouTube8MDataset(VideoDataset):
         frames: picks the indices of the wanted frames, given the number of frames and a random
             generator (None in test), such as `sample_cluster_frames`; None takes all frames.
         labelled: give labels; False leaves them out unchecked, as infer has no use for them.
+        multi_label: a video may have many classes; False: it has one.
         progress: told how many shards are indexed, and of how many.
 
     Attributes:
@@ -71,6 +72,7 @@ class YouTube8MDataset(VideoDataset):
         num_classes: int,
         frames: ChooseFrames | None = None,
         labelled: bool = True,
+        multi_label: bool = True,
         progress: Progress | None = None,
     ) -> None:
         if not shards:
@@ -85,6 +87,7 @@ class YouTube8MDataset(VideoDataset):
         self.num_classes = num_classes
         self.frames = frames
         self.labelled = labelled
+        self.multi_label = multi_label
         self._shards, self.index_report = index_shards(shards, progress=progress)
         counts = [len(s) + (s.records.fault is not None) for s in self._shards]
         stops = np.cumsum(counts)
@@ -146,12 +149,21 @@ class YouTube8MDataset(VideoDataset):
         """Checks a stored video and chooses its frames; `name` is its id where it has none."""
         features = _checked_features(example, self.feature_names, self.feature_dims)
         labels = example.labels if self.labelled else None
-        if labels is not None and (fault := label_fault(labels.tolist(), self.num_classes)):
-            raise VideozooError(fault)
+        if labels is not None:
+            self._check_labels(labels.tolist())
         if self.frames is not None:
             chosen = self.frames(len(features[0]), rng)
             features = tuple(feature[chosen] for feature in features)
         return FeatureSample(video=example.video or name, features=features, labels=labels)
+
+    def _check_labels(self, labels: list[int]) -> None:
+        if fault := label_fault(labels, self.num_classes):
+            raise VideozooError(fault)
+        if not self.multi_label and len(classes := sorted(set(labels))) > 1:
+            raise VideozooError(
+                f"names the classes {', '.join(map(str, classes))}, but multi_label is False, one"
+                " class a video; set MODEL.multi_label=True"
+            )
 
     def prefetch(self, indices: Sequence[int]) -> None:
         """Lets the system fetch videos that will be read next."""
@@ -169,13 +181,14 @@ class YouTube8MDataset(VideoDataset):
         indices: Sequence[int] | None = None,
         empty: Empty = empty_array,
     ) -> FeatureBatch:
-        """Pads samples to the longest of them: features uint8 [B, L, D_m], labels bool [B, K]."""
+        """Pads samples to the longest of them, see FeatureBatch."""
         largest = max((length for _, _, length in self._places(indices or ())), default=0)
         # no more than there ever were: a record may be large by other features
         longest = 0 if self.frames else min(largest // self._frame_size, self._most_frames)
         batch = collate_features(
             samples,
             num_classes=self.num_classes,
+            multi_label=self.multi_label,
             count=None if indices is None else len(indices),
             longest=longest,
             empty=empty,

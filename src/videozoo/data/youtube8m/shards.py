@@ -35,7 +35,7 @@ def list_shards(source: str | Path, base: Path | None = None) -> list[Path]:
                 f"the folder {path} holds no shard ({', '.join(SUFFIXES)})",
             )
         if path.is_file():
-            return [path] if _is_shard(path) else _read_list(path)
+            return [path] if is_shard(path) else _read_list(path)
     if glob.has_magic(str(source)):
         found = [glob.glob(str(place), recursive=True) for place in _places(Path(source), base)]
         names = next((names for names in found if names), [])
@@ -74,7 +74,8 @@ def _begins_pickle(head: bytes) -> bool:
     return head.startswith((b"(lp", b"(dp", b"]q", b"}q"))
 
 
-def _is_shard(path: Path) -> bool:
+def is_shard(path: Path) -> bool:
+    """Says by its name, or by its first bytes, whether a file is a shard."""
     if path.suffix in SUFFIXES:
         return True
     with open(path, "rb") as file:

@@ -19,7 +19,7 @@ import videozoo
 from tiny import World, feature_world
 from videozoo.checkpoints.native import load_native, read_native_header, save_native
 from videozoo.errors import VideozooError
-from videozoo.zoo.hub import PATH_KEYS, HubModel
+from videozoo.sharing import PATH_KEYS, HubModel
 
 
 def scores(predictor: videozoo.Predictor, world: World) -> list[list[float]]:
@@ -131,7 +131,7 @@ def test_folders_that_hold_none(tmp_path: Path) -> None:
 
 
 def test_without_the_library_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['huggingface_hub'] = None; import videozoo.zoo.hub"
+    code = "import sys; sys.modules['huggingface_hub'] = None; import videozoo.sharing"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "VideozooError: huggingface_hub is not installed: pip install 'videozoo[hub]'" in (
         done.stderr

@@ -35,7 +35,7 @@ WEIGHTS_FILE = "model.safetensors"
 # What names places of the machine that trained: nobody else can use it, nor need see it.
 PATH_KEYS = (
     "filelist", "label_file", "kinetics_labels", "video_folder", "video_path", "pretrain_base",
-    "distill_from",
+    "distill_from", "encoder",
 )  # fmt: skip
 _SHOWN = 50
 
@@ -56,7 +56,7 @@ tags:
 ## Use
 
 ```python
-from videozoo.zoo.hub import HubModel
+from videozoo.sharing import HubModel
 
 predictor = HubModel.from_pretrained("{repo_id}").predictor()
 for result in predictor.predict("video.mp4", top_k=3):
