@@ -1,0 +1,159 @@
+"""Lists of videos as a data set, and the lists that a split is written to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from videozoo.data.clips.clip_list import ClipEntry, read_listing
+from videozoo.data.clips.clip_rows import csv_columns, read_text
+from videozoo.data.labels import read_label_file
+from videozoo.errors import VideozooError, did_you_mean
+
+TRAIN_LIST, VALID_LIST, TEST_LIST = "train.list", "val.list", "test.list"
+LABELS, TABLE = "labels.txt", "split.csv"
+HEADER = ("path", "class", "side", "group", "near-copy-of")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Videos of a data set.
+
+    Attributes:
+        entries: labelled videos.
+        class_names: by number.
+        below: the path of each below the folder of its class, with slashes.
+        groups: what a column says that each is a part of; None: no column was asked for.
+        notes: what is to be said of the list, for people.
+    """
+
+    entries: list[ClipEntry]
+    class_names: list[str]
+    below: list[str]
+    groups: list[str | None] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def names_below(entries: Sequence[ClipEntry], folder: Path, class_names: list[str]) -> list[str]:
+    """Returns paths below `folder` and, where it is the next, the folder of the class."""
+    names = []
+    for entry in entries:
+        path = PurePosixPath(entry.path.relative_to(folder).as_posix())
+        own = {class_names[label] for label in entry.labels or ()}
+        names.append(str(PurePosixPath(*path.parts[1:]) if path.parts[0] in own else path))
+    return names
+
+
+def _refuse_doubles(source: Path, entries: Sequence[ClipEntry]) -> None:
+    """Refuses a list that gives a video twice, with other classes perhaps.
+
+    Raises:
+        VideozooError: names the first one.
+    """
+    seen: set[Path] = set()
+    for entry in entries:
+        if entry.path in seen:
+            raise VideozooError(
+                f"{source}: lists {entry.video} twice; write it once, all of its classes in one"
+                ' cell, such as "run,jump"'
+            )
+        seen.add(entry.path)
+
+
+def read_list(path: Path, column: str | None = None) -> Listed:
+    """Reads a list of videos, a csv among them.
+
+    Cells such as `run,jump` name several classes where one of their parts stands in another cell
+    too; otherwise the comma belongs to a name.
+
+    Args:
+        path: of the list, see read_listing.
+        column: of a csv that names what each video is a part of; a pattern, or None, is none.
+
+    Raises:
+        VideozooError: the list is bad, has videos without a label or no such column.
+    """
+    text = read_text(path)
+    columns = csv_columns(text, path)
+    groups = None if column is None else _column(text, columns, column, path)
+    many = _has_many(_cells(text, columns, "label")) if columns else False
+    listing = read_listing(path, multi_label=many)
+    bare = next((entry for entry in listing.entries if not entry.labels), None)
+    if bare is not None:
+        raise VideozooError(f"{path}: {bare.video} has no label, so it has no side")
+    _refuse_doubles(path, listing.entries)
+    highest = max(label for entry in listing.entries for label in entry.labels or ())
+    names = listing.class_names or [str(number) for number in range(highest + 1)]
+    above = [set(entry.path.parents) for entry in listing.entries]
+    root = max(set.intersection(*above), key=lambda parent: len(parent.parts), default=None)
+    below = (
+        [str(entry.path) for entry in listing.entries]
+        if root is None
+        else names_below(listing.entries, root, names)
+    )
+    notes = [f"{path}: a video may have several classes; sides by its rarest"] if many else []
+    return Listed(listing.entries, names, below, groups, notes)
+
+
+def _cells(text: str, columns: Sequence[str], name: str) -> list[str]:
+    rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    place = list(columns).index(name)
+    return [row[place].strip() for row in rows if any(cell.strip() for cell in row)]
+
+
+def _column(
+    text: str, columns: Sequence[str] | None, name: str, path: Path
+) -> list[str | None] | None:
+    """Returns the cells of a column; None where the name is a pattern instead."""
+    if columns is not None and name.lower() in columns:
+        return [cell or None for cell in _cells(text, columns, name.lower())]
+    if columns is not None and name != "none" and re.fullmatch(r"[\w -]+", name):
+        hint = did_you_mean(name, columns)
+        raise VideozooError(
+            f"--group-by {name}: {path} has no such column, but {', '.join(columns)}{hint}"
+        )
+    return None
+
+
+def _has_many(cells: Sequence[str]) -> bool:
+    different = [{part.strip() for part in cell.split(",")} for cell in set(cells)]
+    return any(
+        len(parts) > 1 and any(parts & other for other in different if other is not parts)
+        for parts in different
+    )
+
+
+def read_written(folder: Path) -> dict[str, Listed] | None:
+    """Reads the lists that `videozoo split` wrote into a folder.
+
+    Returns:
+        The sides train, val and perhaps test; None where the folder holds no such lists.
+
+    Raises:
+        VideozooError: a file of them is missing or bad.
+    """
+    if not all((folder / name).is_file() for name in (TRAIN_LIST, VALID_LIST, LABELS)):
+        return None
+    names = read_label_file(str(folder / LABELS))
+    groups: dict[str, str] = {}
+    if (folder / TABLE).is_file():
+        rows = csv.DictReader(io.StringIO(read_text(folder / TABLE), newline=""))
+        groups = {row["path"]: row["group"] for row in rows if row.get("path") and row.get("group")}
+    sides: dict[str, Listed] = {}
+    for side, name in (("train", TRAIN_LIST), ("val", VALID_LIST), ("test", TEST_LIST)):
+        if side == "test" and not (folder / name).is_file():
+            continue
+        # Without the names: what was written are numbers, and a class may be called 1.
+        entries = read_listing(folder / name, multi_label=True).entries
+        if bad := [e.video for e in entries if max(e.labels or (0,)) >= len(names)]:
+            raise VideozooError(
+                f"{folder / name}: {bad[0]} has a label that {LABELS} has no name for"
+            )
+        below = [entry.path.name for entry in entries]
+        of = [groups.get(str(entry.path)) for entry in entries]
+        sides[side] = Listed(entries, names, below, of)
+    return sides
