@@ -26,6 +26,7 @@ from videozoo.config.keys import Settings, SharedSettings
 from videozoo.specs import SPECS, find_spec
 from videozoo.specs.attention_cluster import AttentionClusterSettings
 from videozoo.specs.attention_lstm import AttentionLSTMSettings
+from videozoo.specs.linear import LinearSettings
 from videozoo.specs.nextvlad import NeXtVLADSettings
 from videozoo.specs.stnet import StNetSettings
 from videozoo.specs.tsn import TSNSettings
@@ -47,6 +48,7 @@ BENCHMARK_FLAGS = {
 MODEL_PAGES = {
     "attention_cluster": "AttentionCluster",
     "attention_lstm": "AttentionLSTM",
+    "linear": "LINEAR",
     "nextvlad": "NEXTVLAD",
     "stnet": "STNET",
     "tsn": "TSN",
@@ -58,6 +60,7 @@ CONFIG_TABLES = (
     FeatureSettings,
     AttentionClusterSettings,
     AttentionLSTMSettings,
+    LinearSettings,
     NeXtVLADSettings,
     ClipSettings,
     StNetSettings,

@@ -77,6 +77,10 @@ def test_the_four_folders_import_none_of_each_other(part: str) -> None:
     assert imported_by(part) <= below
 
 
+def test_the_zoo_stands_below_what_opens_an_encoder_by_name() -> None:
+    assert not imported_by("zoo") & {"families", "encoders", "classifier", "predict"}
+
+
 def test_nothing_but_the_commands_knows_the_commands() -> None:
     assert [part for part in parts() if "cli" in imported_by(part)] == ["__main__"]
 

@@ -14,14 +14,15 @@ from typing import Any
 
 from rich.console import Console
 
+from videozoo.answers import Result, check_reject
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
-from videozoo.inputs import open_trained, protocol
-from videozoo.predict import Paths, Predictor, Result, load_predictor, path_list
+from videozoo.inputs import open_trained, prepare, protocol
+from videozoo.predict import Paths, Predictor, load_predictor, path_list
 from videozoo.progress import progress
 from videozoo.reports.results import write_predictions, write_test_result
 from videozoo.zoo.resolve import resolve_weights
@@ -83,21 +84,22 @@ def test(
     if save_dir is not None:
         make_folder(Path(save_dir))
     device = choose_device(settings.use_gpu, console.print)
-    with joined(device), progress(console, "test", log_interval) as report:
-        found = evaluate(
-            loaded.classifier.to(device),
-            samples.dataset,
-            settings=settings,
-            device=device,
-            report=report,
-            say=console.print,
-        )
+    with joined(device):
+        prepare(samples.dataset, device, console)
+        with progress(console, "test", log_interval) as report:
+            found = evaluate(
+                loaded.classifier.to(device),
+                samples.dataset,
+                settings=settings,
+                device=device,
+                report=report,
+                say=console.print,
+            )
+    found.class_names = labels
     if save_dir is not None and is_first_process():
         path = Path(save_dir) / f"{experiment.model}_test_result.json"
-        write_test_result(
-            path, found, settings=settings, labels=labels,
-            protocol=protocol(loaded, experiment, "TEST"),
-        )  # fmt: skip
+        how = protocol(loaded, experiment, "TEST")
+        write_test_result(path, found, settings=settings, protocol=how)
     return found
 
 
@@ -110,6 +112,7 @@ def infer(
     config: str | None = None,
     overrides: Sequence[str] = (),
     top_k: int = 20,
+    reject: float | None = None,
     save_dir: PathLike | None = None,
     form: str = "json",
     log_interval: int = 10,
@@ -126,6 +129,7 @@ def infer(
         config: the config file; None: the weights' own, else the one that comes with the model.
         overrides: config keys, such as "INFER.seg_num=25".
         top_k: predictions a video.
+        reject: the answer is "none of these" where the best score is below this, 0 to 1.
         save_dir: folder of the result files; None: they are not written.
         form: "json" or "csv".
         log_interval: batches between two lines of progress.
@@ -140,6 +144,7 @@ def infer(
     """
     if form not in ("json", "csv"):
         raise VideozooError(f"form '{form}': results are written as json or csv")
+    check_reject(reject)
     console = console or Console(quiet=True)
     named = _named(weights)
     experiment = experiment or _experiment(named, model, config, overrides, "INFER", filelist)
@@ -152,13 +157,18 @@ def infer(
     predictor = Predictor(
         classifier=loaded.classifier, settings=settings, labels=labels, device=device
     )
-    with joined(device), progress(console, "infer", log_interval) as report:
-        share = list(predictor.results(samples.dataset, top_k=top_k, report=report))
+    with joined(device):
+        prepare(samples.dataset, device, console)
+        with progress(console, "infer", log_interval) as report:
+            found = predictor.results(samples.dataset, top_k=top_k, reject=reject, report=report)
+            share = list(found)
         pairs = [pair for one in gathered(share) for pair in one]
     results = [result for _, result in sorted(pairs, key=lambda pair: pair[0])]
     if save_dir is not None and is_first_process():
         stem = Path(save_dir) / f"{experiment.model}_infer"
-        write_predictions(stem, results, form, protocol=protocol(loaded, experiment, "INFER"))
+        how = protocol(loaded, experiment, "INFER")
+        how |= {} if reject is None else {"reject": reject}
+        write_predictions(stem, results, form, protocol=how)
     return results
 
 

@@ -41,3 +41,10 @@ def test_metrics(script: Callable[..., str]) -> None:
     said = script("metrics.py", "--videos", 250, "--rounds", 1)
     assert "250 videos x 3862 classes" in said
     assert "NeXtVLAD in bf16" in said
+
+
+@pytest.mark.slow
+def test_encoders(script: Callable[..., str], clip_data: World) -> None:
+    said = script("encoders.py", clip_data.files[0].parent, "--rounds", 1, *ALONE)
+    assert "stages" in said
+    assert "efficientnet_lite0 bfloat16" in said

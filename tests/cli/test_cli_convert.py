@@ -10,8 +10,9 @@ import torch
 from commands import Command
 
 from tiny import CLIPS, World, write_list
+from videozoo.calibration import Calibration, write_calibration
 from videozoo.checkpoints.fluid import read_fluid
-from videozoo.checkpoints.native import load_native
+from videozoo.checkpoints.native import load_native, save_native
 
 
 def metrics(model: str) -> dict[str, float]:
@@ -108,3 +109,16 @@ def test_faults_of_convert(command: Command, feature_data: World) -> None:
     assert "names.txt" in done.err
     assert "2 classes, but num_classes is 8" in done.err
     assert not Path("x.safetensors").exists()
+
+
+def test_a_calibration_has_no_place_in_the_originals_checkpoints(
+    command: Command, feature_data: World
+) -> None:
+    path = Path("calibrated.safetensors")
+    save_native(path, load_native(feature_data.weights))
+    write_calibration(path, Calibration(1.7))
+    done = command("convert", path, "fluid")
+    assert "left out: the calibration (temperature 1.7), which the original's" in done.out
+    done = command("convert", path, "native.safetensors")
+    assert "left out" not in done.out
+    assert Path("native.safetensors").read_bytes() == path.read_bytes()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,10 @@ from commands import Command
 
 from tiny import FEATURE_SIZES, World, write_list
 from videos import write_video
-from videozoo.classifier import load_weights
 from videozoo.data.youtube8m.dataset import YouTube8MDataset
-from videozoo.encoders.describe import FeatureRecipe, FrameDescriber, read_moments
+from videozoo.encoders.encoder import Encoder
+from videozoo.encoders.find import open_encoder
+from videozoo.encoders.moments import read_moments
 from videozoo.encoders.quantiser import Quantiser
 
 
@@ -24,6 +27,16 @@ def source_of(path: Path) -> YouTube8MDataset:
     shards = [Path(line) for line in path.read_text().splitlines()]
     names, dims = ["rgb", "audio"], [512, 64]
     return YouTube8MDataset(shards, feature_names=names, feature_dims=dims, num_classes=3)
+
+
+def rows_of(encoder: Encoder, path: Path) -> np.ndarray:
+    """Returns what an encoder sees of a video at five rows a second."""
+    framing = encoder.framing
+    read = read_moments(path, rate=5, resize=framing.resize, crop=framing.cut)
+    frames = np.zeros((encoder.batch, *read.frames.shape[1:]), dtype=np.uint8)
+    frames[: len(read.frames)] = read.frames
+    rows = encoder(torch.from_numpy(frames))[0][: len(read.frames)]
+    return rows.half().float().numpy()  # as rows are kept
 
 
 def test_lists_become_features_that_models_train_on(command: Command, clip_data: World) -> None:
@@ -37,12 +50,8 @@ def test_lists_become_features_that_models_train_on(command: Command, clip_data:
         "train with MODEL.feature_num=2 MODEL.feature_names=['rgb','audio']"
         " MODEL.feature_dims=[512,64]"
     )
-    describe = FrameDescriber(load_weights(clip_data.weights), torch.device("cpu"))
-    settings = describe.settings
-    rows = [
-        describe(read_moments(path, FeatureRecipe(rate=5), settings).frames)
-        for path in clip_data.files
-    ]
+    encoder = open_encoder(str(clip_data.weights), torch.device("cpu"))
+    rows = [rows_of(encoder, path) for path in clip_data.files]
     scale = Quantiser.fit(np.concatenate(rows))
     train, single = source_of(Path("out/clips.list")), source_of(Path("out/one.list"))
     for number, described in enumerate(rows):
@@ -51,8 +60,7 @@ def test_lists_become_features_that_models_train_on(command: Command, clip_data:
         assert sample.labels is not None
         assert sample.labels.tolist() == [number % 3]
         assert [len(f) for f in sample.features] == [len(described)] * 2
-        off = np.abs(sample.features[0].astype(int) - scale(described).astype(int))
-        assert off.max() <= 1
+        np.testing.assert_array_equal(sample.features[0], scale(described))
     np.testing.assert_array_equal(single.read(0).features[0], train.read(2).features[0])
     sizes = [f"--set=MODEL.{size}" for size in FEATURE_SIZES["AttentionCluster"]]
     trained = command(
@@ -108,7 +116,7 @@ def test_no_video_can_be_read(command: Command, clip_data: World) -> None:
     listing = write_list(Path("bad.list"), ["bad.mp4 1"])
     done = command("prepare", "features", "out", listing, "--weights", clip_data.weights)
     assert done.code == 2
-    assert "no video of the first list can be read; the first fault:" in done.err
+    assert "not one of 1 videos to train on can be read; the first fault:" in done.err
     assert not Path("out/bad.list").exists()
 
 
@@ -129,3 +137,41 @@ def test_two_processes_describe_as_one(command: Command, clip_data: World) -> No
         assert found.video == wanted.video
         for there, here in zip(wanted.features, found.features, strict=True):
             np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.slow
+def test_killed_while_it_encodes_it_goes_on(tmp_path: Path) -> None:
+    """Nothing is computed twice, and the rows are those of a run that was not stopped."""
+    (tmp_path / "videos").mkdir()
+    for number in range(24):
+        write_video(tmp_path / "videos" / f"{number:02d}.mp4", 50 + number, size=(320, 240))
+
+    def start(home: str) -> subprocess.Popen[bytes]:
+        words = ["prepare", "features", f"out-{home}", "videos", "--no-labels", "--rate", "10"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "videozoo", *words], cwd=tmp_path,
+            env={**os.environ, "VIDEOZOO_HOME": str(tmp_path / home)},
+        )  # fmt: skip
+
+    def kept(home: str) -> dict[str, tuple[int, bytes]]:
+        files = (tmp_path / home / "rows").rglob("*.safetensors")
+        return {f"{f.parent.name}{f.name}": (f.stat().st_mtime_ns, f.read_bytes()) for f in files}
+
+    killed = start("killed")
+    while len(before := kept("killed")) < 5:
+        assert killed.poll() is None, "it was done before it could be killed"
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    before = kept("killed")
+    assert 5 <= len(before) < 24
+    assert start("killed").wait(timeout=300) == 0
+    assert start("whole").wait(timeout=300) == 0
+    after, whole = kept("killed"), kept("whole")
+    assert len(after) == len(whole) == 24
+    for name, (when, content) in after.items():
+        assert content == whole[name][1]
+        if name in before:
+            assert when == before[name][0]
+    one, two = (tmp_path / f"out-{home}" / "videos00000.tfrecord" for home in ("killed", "whole"))
+    assert one.read_bytes() == two.read_bytes()

@@ -43,18 +43,30 @@ from videozoo.training.step import Stepper
 CLASSES = 4
 DIMS = {"rgb": 6, "audio": 3}
 SMALL: dict[str, dict[str, Any]] = {
-    "AttentionLSTM": {"embedding_size": 4, "lstm_size": 3, "hidden_sizes": [6, 5]},
-    "AttentionCluster": {"seg_num": 4, "cluster_nums": [2, 2], "hidden_sizes": [6, 5]},
+    "AttentionLSTM": {
+        "embedding_size": 4,
+        "lstm_size": 3,
+        "hidden_sizes": [6, 5],
+        "drop_rate": 0.0,
+    },
+    "AttentionCluster": {
+        "seg_num": 4,
+        "cluster_nums": [2, 2],
+        "hidden_sizes": [6, 5],
+        "drop_rate": 0.0,
+    },
+    "LINEAR": {},
     "NEXTVLAD": {
         "cluster_size": 2,
         "hidden_size": 8,
         "groups": 2,
         "gating_reduction": 2,
+        "drop_rate": 0.0,
     },
     "TSN": {"num_layers": 18, "seg_num": 2, "short_size": 32, "target_size": 32},
     "STNET": {"num_layers": 18, "seg_num": 2, "seglen": 2, "short_size": 32, "target_size": 32},
 }
-FEATURES = {"num_classes": CLASSES, "feature_dims": list(DIMS.values()), "drop_rate": 0.0}
+FEATURES = {"num_classes": CLASSES, "feature_dims": list(DIMS.values())}
 CLIPS = {"num_classes": 2, "format": "mp4"}
 
 

@@ -31,7 +31,7 @@ SHARED = {"num_gpus": 1}  # one group of four videos, spread over both
 CASES = {
     **{
         f"{model} own groups": Case(model, OWN)
-        for model in ("AttentionCluster", "AttentionLSTM", "NEXTVLAD", "TSN", "STNET")
+        for model in ("AttentionCluster", "AttentionLSTM", "LINEAR", "NEXTVLAD", "TSN", "STNET")
     },
     "AttentionLSTM two micro-batches": Case("AttentionLSTM", {**FOUR, "drop_rate": 0.5}),
     "NEXTVLAD two micro-batches": Case("NEXTVLAD", FOUR),

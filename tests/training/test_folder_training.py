@@ -12,7 +12,9 @@ from videozoo.cli.main import main
 from videozoo.config import load_experiment
 from videozoo.errors import VideozooError
 from videozoo.specs import find_spec
-from videozoo.training.folder import prepare_folder
+from videozoo.training import folder as folder_plan
+from videozoo.training.folder import choose_settings, prepare_folder, resnet_at_hand
+from videozoo.training.split import split_folder
 
 
 def write_classes(folder: Path, videos: int) -> Path:
@@ -47,11 +49,34 @@ def test_what_is_decided_is_written_down(tmp_path: Path) -> None:
         assert Path(path).parent.name == ["tall one", "wide"][int(label)]
     again = load_experiment(find_spec("STNET").keys, str(tmp_path / "save" / "STNET_config.txt"))
     assert again.as_dict() == experiment.as_dict()
+    assert (experiment["TRAIN"].schedule, experiment["TRAIN"].pretrain_base) == ("cosine", "none")
     assert "2 classes, 4 videos to train and 2 to validate" in said[0]
 
 
+def test_frames_of_a_segment_are_spread_over_it(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            write_video(tmp_path / name / f"{name}{i}.mp4", 140 + i, size=(32, 32))
+    split = split_folder(tmp_path, seed=0)
+    stnet = choose_settings(split, model="STNET", gpu=False)["MODEL"]
+    assert (stnet["seg_num"], stnet["seglen"], stnet["frame_interval"]) == (7, 5, 4)
+    assert choose_settings(split, model="TSN", gpu=False)["MODEL"]["frame_interval"] == 1
+
+
+def test_a_resnet_that_is_at_hand_is_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resnet_at_hand(18) is None
+    monkeypatch.setattr(folder_plan.store, "pulled", lambda published: tmp_path / published.name)
+    assert resnet_at_hand(18) == "resnet18"
+    split = split_folder(write_classes(tmp_path / "videos", 3), seed=0)
+    values = choose_settings(split, model="TSN", gpu=False)
+    assert values["TRAIN"]["pretrain_base"] == "resnet18"
+
+
 def test_feature_models_take_no_folder_of_videos(tmp_path: Path) -> None:
-    with pytest.raises(VideozooError, match="takes YouTube-8M features, not videos"):
+    with pytest.raises(VideozooError, match="takes rows of features, not frames; leave"):
         prepare_folder(
             tmp_path,
             model_name="nextvlad",
@@ -78,7 +103,7 @@ def test_train_a_folder_then_infer(
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "my videos", 6)
     run_command(
-        ["train", "my videos", "--epoch-num", "1", "--use-gpu", "False", "--set",
+        ["train", "my videos", "--end-to-end", "--epoch-num", "1", "--use-gpu", "False", "--set",
          "MODEL.num_workers=0"]
     )  # fmt: skip
     said = capsys.readouterr().out

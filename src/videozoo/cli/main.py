@@ -21,6 +21,7 @@ from videozoo.cli import (
     infer,
     prepare,
     scan,
+    split,
     test,
     train,
     zoo,
@@ -32,7 +33,7 @@ from videozoo.errors import VideozooError
 
 app = typer.Typer(
     name="videozoo",
-    help="Video classification: train, test and use five models on clips and YouTube-8M features.",
+    help="Video classification: train, test and use models on clips and on features of frames.",
     epilog="First try, with your own videos, a folder a class: videozoo train FOLDER",
     add_completion=False,
     no_args_is_help=True,
@@ -45,6 +46,7 @@ app.command("infer")(infer.infer)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
+app.command("split")(split.split)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)

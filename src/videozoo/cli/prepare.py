@@ -16,7 +16,7 @@ from rich.filesize import decimal
 
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_unreadable
-from videozoo.distributed import choose_device, is_first_process, joined, usable_cores
+from videozoo.distributed import choose_device, is_first_process, joined
 from videozoo.progress import progress
 
 if TYPE_CHECKING:
@@ -118,9 +118,16 @@ def features(
             " label; the first one is the one to train on.",
         ),
     ],
-    weights: Annotated[
-        str, typer.Option("--weights", help="A trained TSN: a checkpoint, or a name of the zoo.")
-    ],
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            "--weights",
+            help="efficientnet_lite0, resnet18 to resnet152, hf:OWNER/NAME, or a trained TSN or"
+            " STNET: a checkpoint, or a name of the zoo. A checkpoint of a model that was trained"
+            " on rows of videos: as its own rows are made.",
+        ),
+    ] = "efficientnet_lite0",
     rate: Annotated[float, typer.Option("--rate", help="Rows of features a second.")] = 1.0,
     most: Annotated[
         int, typer.Option("--most", min=1, help="Rows of a video; what comes later is left out.")
@@ -140,28 +147,31 @@ def features(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Reading threads. (default: the cores)")
     ] = None,
+    cache: args.Cache = True,
 ) -> None:
     """Describe videos by features, for the models of YouTube-8M.
 
-    A row a second holds what a trained TSN sees in a frame and the loudness
-    of 64 bands of the sound, one byte a value. OUT gets TFRecord shards as
+    A row a second holds what the encoder sees in a frame and the loudness of
+    64 bands of the sound, one byte a value. OUT gets TFRecord shards as
     YouTube-8M has them and, for each INPUT, a list of the same name. Later
-    runs into the same OUT are put on the same scale. Exit code 2 where
-    videos cannot be read; NAME_unreadable.csv says why.
+    runs into the same OUT are put on the same scale; the same command goes on
+    where it was stopped. Exit code 2 where videos cannot be read;
+    NAME_unreadable.csv says why.
     """
-    from videozoo.classifier import load_weights
-    from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
+    from videozoo.encoders.find import open_encoder, recipe_of
+    from videozoo.encoders.recipe import Sampling, recipe_in
     from videozoo.encoders.write_records import prepare_features
-    from videozoo.inputs import pulled
-    from videozoo.zoo.resolve import resolve_weights
 
     if args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
         return
     console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
-    recipe = FeatureRecipe(rate=rate, most=most, sound=sound)
-    loaded = load_weights(resolve_weights(weights, pull=pulled))
     device = choose_device(use_gpu, console.print)
-    describer = FrameDescriber(loaded, device)
+    recipe = recipe_in(encoder)
+    if recipe is None:
+        sampling = Sampling(rate=rate, most=most, sound=sound)
+        recipe = recipe_of(open_encoder(encoder, device), sampling)
+    else:
+        args.refuse_given(context, ("rate", "most", "sound"), f"{encoder} says this itself")
     with joined(device), ExitStack() as stack:
         lines: dict[str, Callable[[int, int], None]] = {}
 
@@ -174,21 +184,19 @@ def features(
         lists = prepare_features(
             [Path(source).expanduser() for source in sources],
             Path(out).expanduser(),
-            describer=describer,
             recipe=recipe,
-            weights_sha256=loaded.sha256,
-            workers=workers or usable_cores(),
+            device=device,
+            cached=cache,
+            threads=workers,
             labelled=labelled,
             report=report,
         )
-    _print_lists(lists, describer.dim, sound, console)
+    _print_lists(lists, recipe.dims, console)
     if any(found.unreadable for found in lists) and is_first_process():
         raise typer.Exit(2)
 
 
-def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Console) -> None:
-    from videozoo.encoders.describe import BANDS
-
+def _print_lists(lists: list[FeatureList], dims: dict[str, int], console: Console) -> None:
     for found in lists:
         print_unreadable(found.unreadable, console, most=20)
         text = (
@@ -196,10 +204,10 @@ def _print_lists(lists: list[FeatureList], dim: int, sound: bool, console: Conso
             f" in {found.rows} rows, {len(found.unreadable)} unreadable"
         )
         console.print(text, highlight=False, soft_wrap=True)
-    names, dims = ("['rgb','audio']", f"[{dim},{BANDS}]") if sound else ("['rgb']", f"[{dim}]")
+    names, widths = ",".join(map(repr, dims)), ",".join(map(str, dims.values()))
     console.print(
-        f"train with MODEL.feature_num={1 + sound} MODEL.feature_names={names}"
-        f" MODEL.feature_dims={dims}, NEXTVLAD also with MODEL.eigen_file=None",
+        f"train with MODEL.feature_num={len(dims)} MODEL.feature_names=[{names}]"
+        f" MODEL.feature_dims=[{widths}], NEXTVLAD also with MODEL.eigen_file=None",
         highlight=False,
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ from rich.console import Console
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_evaluation, print_reasons
+from videozoo.cli.tables import print_classes, print_evaluation, print_reasons
 from videozoo.config.ini import parse_overrides, read_config
 from videozoo.distributed import INTERRUPTED, is_first_process
 
@@ -29,6 +29,34 @@ def train(
         str | None,
         typer.Argument(help="Folder with one sub-folder of videos a class: needs no config."),
     ] = None,
+    end_to_end: Annotated[
+        bool,
+        typer.Option(
+            "--end-to-end",
+            help="FOLDER: train frames through a whole network, STNET or --model-name TSN. Hours,"
+            " not minutes.",
+        ),
+    ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            help="FOLDER: what describes frames: efficientnet_lite0, resnet18 to resnet152,"
+            " hf:OWNER/NAME, or a trained TSN or STNET. (default: efficientnet_lite0)",
+            show_default=False,
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="FOLDER: the model that learns of it. (default: chosen by cross-validation among"
+            " LINEAR, AttentionCluster, AttentionLSTM and NEXTVLAD)",
+            show_default=False,
+        ),
+    ] = None,
+    group_by: args.GroupBy = None,
+    cache: args.Cache = True,
     model_name: args.ModelName = None,
     config: args.ConfigPath = None,
     batch_size: args.BatchSize = None,
@@ -82,7 +110,11 @@ def train(
     no_memory_optimize: args.NoMemoryOptimize = False,
     no_parallel: args.NoParallel = False,
 ) -> None:
-    """Train a model from a config; or on a folder of videos, with nothing else to give."""
+    """Train a model from a config; or on a folder of videos, with nothing else to give.
+
+    FOLDER: a pretrained encoder describes the frames of each video once, and a
+    small model learns of that: minutes on two cores.
+    """
     args.say_no_effect(
         no_use_pyreader=no_use_pyreader,
         no_memory_optimize=no_memory_optimize,
@@ -90,6 +122,8 @@ def train(
     )
     # Paths may hold brackets, which are no markup.
     console = Console(quiet=not is_first_process(), markup=False)
+    whole = end_to_end or experiments.takes_clips(model_name, config)
+    _refuse(context, folder, whole)
     flags = experiments.flags_of(
         "TRAIN",
         batch_size=(batch_size, "--batch-size"),
@@ -114,6 +148,11 @@ def train(
         raise
     trained = videozoo.train(
         folder,
+        end_to_end=whole,
+        encoder=encoder,
+        head=head,
+        group_by=group_by,
+        cache=cache,
         model=model_name,
         config=config,
         overrides=set_ or (),
@@ -131,6 +170,31 @@ def train(
     console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
     if folder is not None:
         _finish_folder(trained, Path(save_dir), console)
+
+
+_TOLD = 20  # samples that could not be read
+OF_ROWS = ("encoder", "head", "cache")
+OF_FOLDERS = ("end_to_end", "group_by", *OF_ROWS)
+OF_FRAMES = (
+    "config", "batch_size", "learning_rate", "epoch_num", "pretrain", "resume", "precision",
+    "devices", "num_nodes", "valid_interval", "save_interval", "log_interval",
+)  # fmt: skip
+
+
+def _refuse(context: typer.Context, folder: str | None, whole: bool) -> None:
+    """Refuses options that are given and that this kind of training does not read.
+
+    Raises:
+        VideozooError: names them.
+    """
+    others: tuple[str, ...]
+    if folder is None:
+        others, reads = OF_FOLDERS, "train FOLDER"
+    elif whole:
+        others, reads = OF_ROWS, "train FOLDER without --end-to-end"
+    else:
+        others, reads = OF_FRAMES, "train FOLDER --end-to-end, or a training from a config,"
+    args.refuse_given(context, others, f"only {reads} reads this")
 
 
 def _gpus(
@@ -156,9 +220,11 @@ def _print_skipped(trained: Trained, console: Console) -> None:
     """Prints how many training samples could not be read, and the first of them."""
     if not trained.unreadable:
         return
-    number = len(trained.unreadable)
-    console.print(f"{number} training samples could not be read and were skipped:")
-    print_reasons(list(trained.unreadable.values())[:5], console)
+    found = list(trained.unreadable.values())
+    console.print(f"{len(found)} training samples could not be read and were skipped:")
+    print_reasons(found[:_TOLD], console)
+    if len(found) > _TOLD:
+        console.print(f"  ... and {len(found) - _TOLD} more; videozoo scan lists all of them")
 
 
 def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
@@ -167,6 +233,7 @@ def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
     found = videozoo.test(weights, save_dir=save_dir, console=console)
     model = experiments.Weights.named(weights).model
     print_evaluation(found, str(model), console)
+    print_classes(found, console)
     console.print(
         f"written to {save_dir / f'{model}_test_result.json'}\n"
         f"to name what is in new videos:\n  videozoo infer --weights {shlex.quote(weights)}"

@@ -30,11 +30,7 @@ class Averaging:
         self._average = AveragedModel(
             classifier.model, multi_avg_fn=partial(_mix, decay=decay), use_buffers=True
         )
-        self.classifier = Classifier(
-            inputs=classifier.inputs,
-            model=self._average.module,
-            multi_label=classifier.multi_label,
-        )
+        self.classifier = classifier.with_model(self._average.module)
 
     def update(self, model: nn.Module) -> None:
         """Takes in the weights that a step has made."""

@@ -121,7 +121,7 @@ def check_sibling(theirs: Settings, settings: Settings, where: str) -> None:
         raise VideozooError(
             f"{where}: {theirs.NAME} takes {theirs.family}; a teacher must take {settings.family}"
         )
-    for key in ("num_classes", "feature_names", "feature_dims"):
+    for key in ("num_classes", "multi_label", "feature_names", "feature_dims"):
         was, wanted = getattr(theirs, key), getattr(settings, key)
         if was != wanted:
             raise VideozooError(f"{where}: its {key} is {was}, the student's is {wanted}")

@@ -1,4 +1,4 @@
-"""`videozoo train FOLDER`: split, model and schedule from the data alone.
+"""`videozoo train FOLDER --end-to-end`: split, model and schedule from the data alone.
 
 What is decided is written into the save folder: the two lists, the class names and a config file,
 so that the same training can be started again, or changed, by hand.
@@ -7,9 +7,7 @@ so that the same training can be started again, or changed, by hand.
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,131 +16,12 @@ import torch
 
 from videozoo.config import Experiment, find_config, resolve
 from videozoo.config.ini import Values, format_config, parse_overrides, read_config
-from videozoo.data.clips.clip_list import ClipEntry, read_listing
-from videozoo.errors import SampleError, VideozooError
-from videozoo.families import FAMILIES
-from videozoo.files import sha256_of, write_text
+from videozoo.errors import VideozooError
+from videozoo.files import write_text
 from videozoo.specs import find_spec
-from videozoo.video.reader import probe_video
-
-VALID_SHARE = 0.2
-TRAIN_NAMES = ("train", "training")
-VALID_NAMES = ("val", "valid", "validation", "test", "testing")
-PROBES = 20
-SPLIT_STREAM = 1
-
-
-@dataclass(frozen=True)
-class Split:
-    """The two sides of a data set, and the class names that both labels mean."""
-
-    train: list[ClipEntry]
-    valid: list[ClipEntry]
-    class_names: list[str]
-    note: str
-
-
-def split_folder(folder: Path, *, seed: int) -> Split:
-    """Splits a folder of class folders; one that has train/ and val/ is taken as it is.
-
-    Args:
-        folder: with one sub-folder a class, or with two such folders.
-        seed: decides the split.
-
-    Raises:
-        VideozooError: the folder is missing or has fewer than two classes.
-    """
-    if not folder.is_dir():
-        raise VideozooError(f"{folder}: no such folder; give a folder with one sub-folder a class")
-    inside = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    train = next((inside[name] for name in TRAIN_NAMES if name in inside), None)
-    valid = next((inside[name] for name in VALID_NAMES if name in inside), None)
-    if train is not None and valid is not None:
-        listing = read_listing(train)
-        names = _class_names(listing.class_names, train)
-        other = read_listing(valid, class_names=names)
-        note = f"split as the folders are: {train.name}/ and {valid.name}/"
-        return Split(listing.entries, other.entries, names, note)
-    listing = read_listing(folder)
-    names = _class_names(listing.class_names, folder)
-    train_side, valid_side = stratified_split(listing.entries, seed=seed)
-    if not valid_side:
-        raise VideozooError(
-            f"{folder}: every class has a single distinct video, so none is left to validate on;"
-            " add videos, two a class at the least"
-        )
-    note = f"split by class, about {VALID_SHARE:.0%} to validate, identical files on one side"
-    return Split(train_side, valid_side, names, note)
-
-
-def _class_names(names: list[str] | None, folder: Path) -> list[str]:
-    if names is None or len(names) < 2:
-        found = f"only {names[0]}" if names else "none"
-        raise VideozooError(
-            f"{folder}: needs one sub-folder of videos a class, two at the least; found {found}"
-        )
-    return names
-
-
-def stratified_split(
-    entries: Sequence[ClipEntry], *, seed: int, share: float = VALID_SHARE
-) -> tuple[list[ClipEntry], list[ClipEntry]]:
-    """Splits entries class by class; files with the same content stay on one side.
-
-    Args:
-        entries: labelled videos.
-        seed: decides the split, together with the contents' order in the list.
-        share: of each class that goes to validation; at least one distinct video where there are
-            two, and never all.
-
-    Returns:
-        Training and validation entries, each in the order of `entries`.
-    """
-    keys = content_keys([entry.path for entry in entries])
-    label_of: dict[str, int] = {}
-    size: dict[str, int] = defaultdict(int)
-    for entry, key in zip(entries, keys, strict=True):
-        # A content that stands under several classes counts for the first: it has one side.
-        label_of.setdefault(key, entry.labels[0] if entry.labels else -1)
-        size[key] += 1
-    by_label: dict[int, list[str]] = defaultdict(list)
-    for key, label in label_of.items():
-        by_label[label].append(key)
-    rng = np.random.default_rng([seed, SPLIT_STREAM])
-    chosen: set[str] = set()
-    for label in sorted(by_label):
-        contents = by_label[label]
-        wanted = share * sum(size[key] for key in contents)
-        order = [contents[i] for i in rng.permutation(len(contents))]
-        taken = 0
-        for key in order[: len(order) - 1]:
-            if taken and taken + size[key] > wanted + 0.5:
-                continue
-            chosen.add(key)
-            taken += size[key]
-            if taken >= wanted:
-                break
-    train = [e for e, key in zip(entries, keys, strict=True) if key not in chosen]
-    valid = [e for e, key in zip(entries, keys, strict=True) if key in chosen]
-    return train, valid
-
-
-def content_keys(paths: Sequence[Path]) -> list[str]:
-    """Returns a key for each file; equal where two files have the same content.
-
-    Only files of equal size are read.
-    """
-    sizes = [path.stat().st_size if path.is_file() else -1 for path in paths]
-    counts: dict[int, int] = defaultdict(int)
-    for size in sizes:
-        counts[size] += 1
-    keys = []
-    for path, size in zip(paths, sizes, strict=True):
-        if size < 0 or counts[size] == 1:
-            keys.append(f"path {path}")
-            continue
-        keys.append(f"sha256 {sha256_of(path)}")
-    return keys
+from videozoo.training.folder_encoder import probes
+from videozoo.training.split import Split, split_folder, write_split
+from videozoo.zoo import archives, store
 
 
 def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
@@ -156,7 +35,9 @@ def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
     Returns:
         Config sections.
     """
-    frames, short = _probe([e.path for e in split.train])
+    infos = probes([e.path for e in split.train if e.path.suffix.lower() != ".pkl"])
+    frames = int(np.median([info.frames for info in infos])) if infos else 35
+    short = int(np.median([min(info.width, info.height) for info in infos])) if infos else 256
     number = len(split.train)
     seglen = 1 if model == "TSN" else 5 if frames >= 35 else 3 if frames >= 12 else 1
     seg_num = max(1, min(7, frames // seglen))
@@ -165,6 +46,7 @@ def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
         target -= 16
     batch = max(4, min(32, 2 ** int(np.log2(max(1, number / 10)))))
     epochs = int(np.clip(np.ceil(12_000 / max(1, number)), 8, 80))
+    layers = 18 if number < 5000 else 50
     # A mirrored clip of something that moves left moves right.
     sided = [n for n in split.class_names if {"left", "right"} & set(_words(n))]
     both = {
@@ -172,7 +54,9 @@ def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
         "format": "mp4",
         "seg_num": seg_num,
         "seglen": seglen,
-        "num_layers": 18 if number < 5000 else 50,
+        # The frames of a segment are spread over it: neighbours of a slow video are all alike.
+        "frame_interval": max(1, frames // (seg_num * seglen)) if seglen > 1 else 1,
+        "num_layers": layers,
         "short_size": target * 8 // 7,
         "target_size": target,
         "resize": "aspect",
@@ -181,10 +65,11 @@ def choose_settings(split: Split, *, model: str, gpu: bool) -> Values:
         "epoch": epochs,
         "batch_size": batch,
         "learning_rate": 0.01,
+        "schedule": "cosine",
         "l2_weight_decay": 1e-4,
         "total_videos": "auto",
         "flip": not sided,
-        "pretrain_base": "none",  # nothing is fetched that nobody asked for
+        "pretrain_base": resnet_at_hand(layers) or "none",
     }
     return {"MODEL": both, "TRAIN": train, "VALID": {"batch_size": batch},
             "TEST": {"batch_size": batch}, "INFER": {"batch_size": 1}}  # fmt: skip
@@ -194,34 +79,19 @@ def _words(name: str) -> list[str]:
     return name.lower().replace("_", " ").replace("-", " ").split()
 
 
-def _probe(paths: Sequence[Path]) -> tuple[int, int]:
-    """Returns the median of frames and of the short side, of a few videos."""
-    frames, sides = [], []
-    for path in paths[:: max(1, len(paths) // PROBES)]:
-        if path.suffix.lower() == ".pkl":
-            continue
-        try:
-            info = probe_video(path)
-        except SampleError:
-            continue  # training counts and names it
-        frames.append(info.frames)
-        sides.append(min(info.width, info.height))
-    if not frames:
-        return 35, 256
-    return int(np.median(frames)), int(np.median(sides))
+def resnet_at_hand(layers: int) -> str | None:
+    """Returns the name of an image ResNet that was fetched before: nothing is for this."""
+    published = archives.find(f"resnet{layers}")
+    return published.name if published is not None and store.pulled(published) else None
 
 
 def _write_lists(split: Split, save_dir: Path, values: Values) -> None:
-    """Writes both lists and the class names, and names them in the config's values."""
-    for mode, entries in (("TRAIN", split.train), ("VALID", split.valid), ("TEST", split.valid)):
-        path = save_dir / f"{'train' if mode == 'TRAIN' else 'val'}.list"
-        listed = [(entry.path.resolve(), *(entry.labels or ())) for entry in entries]
-        lines = "".join(f"{path} {label}\n" for path, label in listed)
-        write_text(path, lines)
+    """Writes the lists and the class names, and names them in the config's values."""
+    written = write_split(split, save_dir)
+    test = written.get("test", written["val"])
+    for mode, path in (("TRAIN", written["train"]), ("VALID", written["val"]), ("TEST", test)):
         values.setdefault(mode, {})["filelist"] = str(path)
-    labels = save_dir / "labels.txt"
-    write_text(labels, "".join(f"{name}\n" for name in split.class_names))
-    values["MODEL"]["label_file"] = str(labels)
+    values["MODEL"]["label_file"] = str(written["labels"])
 
 
 def prepare_folder(
@@ -231,6 +101,7 @@ def prepare_folder(
     config: str | None,
     overrides: Sequence[str],
     flags: Mapping[tuple[str, str], tuple[Any, str]],
+    group_by: str | None = None,
     save_dir: Path,
     say: Callable[[str], None],
 ) -> Experiment:
@@ -242,6 +113,7 @@ def prepare_folder(
         config: a config to start from; None: chosen from the data.
         overrides: what --set gave.
         flags: what other flags gave.
+        group_by: what tells clips of one recording, see split_folder.
         save_dir: where to write.
         say: prints a line.
 
@@ -250,11 +122,14 @@ def prepare_folder(
     """
     keys = find_spec(model_name or "STNET").keys
     model = keys.NAME
-    if not FAMILIES[keys.family].takes_videos:
-        raise VideozooError(f"{model} takes YouTube-8M features, not videos; TSN and STNET do")
+    if keys.family != "clips":
+        raise VideozooError(
+            f"{model} takes rows of features, not frames; leave --end-to-end out, or give"
+            " --model-name STNET or TSN"
+        )
     typed = parse_overrides(overrides)
     seed = next((value for (_, key), value in typed.items() if key == "seed"), 0)
-    split = split_folder(folder, seed=seed)
+    split = split_folder(folder, seed=seed, group_by=group_by)
     if config is None:
         gpu = torch.cuda.is_available() and flags.get(("TRAIN", "use_gpu"), (True,))[0]
         values = choose_settings(split, model=model, gpu=bool(gpu))
@@ -273,10 +148,13 @@ def prepare_folder(
     write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
     experiment = resolve(keys, values, source=str(path), overrides=typed, flags=flags)
     train = experiment["TRAIN"].model_dump()
+    to_test = "" if split.test is None else f", {len(split.test)} to test"
     say(
         f"{len(split.class_names)} classes, {len(split.train)} videos to train and"
-        f" {len(split.valid)} to validate ({split.note})"
+        f" {len(split.valid)} to validate{to_test}"
     )
+    for note in split.notes:
+        say(note)
     say(
         f"{model} with ResNet-{train['num_layers']}, {train['seg_num']} x {train['seglen']} frames"
         f" of {train['target_size']} px, {train['epoch']} epochs; config written to {path}"

@@ -11,15 +11,17 @@ from rich.console import Console
 
 from videozoo.classifier import build_classifier
 from videozoo.config import Experiment
+from videozoo.data import VideoDataset
 from videozoo.distributed import choose_device, is_first_process, joined
 from videozoo.errors import Faults, VideozooError
-from videozoo.experiments import Flags, open_experiment
+from videozoo.experiments import Flags, open_experiment, takes_clips
 from videozoo.families import Samples, family_of
 from videozoo.files import make_folder
-from videozoo.inputs import open_list, pulled
+from videozoo.inputs import open_list, prepare, pulled
 from videozoo.training.distill import Teacher, check_sibling, open_teachers
 from videozoo.training.folder import prepare_folder
 from videozoo.training.loop import Trained, Training
+from videozoo.training.pretrained import Asked, train_on_rows
 from videozoo.training.run import run
 from videozoo.training.start import Fetch, Start, open_start
 from videozoo.zoo import archives
@@ -31,6 +33,11 @@ PathLike = str | os.PathLike[str]
 def train(
     folder: PathLike | None = None,
     *,
+    end_to_end: bool = False,
+    encoder: str | None = None,
+    head: str | None = None,
+    group_by: str | None = None,
+    cache: bool = True,
     model: str | None = None,
     config: PathLike | None = None,
     overrides: Sequence[str] = (),
@@ -50,6 +57,11 @@ def train(
 
     Args:
         folder: with one sub-folder of videos a class: needs no config.
+        end_to_end: of a folder: train frames through a whole network; so does a `model` on clips.
+        encoder: of a folder: what describes frames; None: efficientnet_lite0.
+        head: of a folder: the model that learns of it; None: chosen by cross-validation.
+        group_by: of a folder: what tells clips of one recording, see training.split.split_folder.
+        cache: of a folder: keep the rows of its videos for other runs.
         model: the model's name, in any case; None: the config's, else the default.
         config: the config file; None: the one that comes with the model.
         overrides: config keys, such as "TRAIN.epoch=3".
@@ -68,6 +80,11 @@ def train(
     """
     console = console or Console(quiet=True)
     save_dir, given = Path(save_dir), None if config is None else str(config)
+    if folder is not None and not end_to_end and not takes_clips(model, given):
+        asked = Asked.of(
+            encoder, _head(head, model), group_by, cache, overrides, _use_gpu(flags or {})
+        )
+        return train_on_rows(Path(folder), asked, save_dir=save_dir, console=console)
     if folder is not None:  # every process writes the same files, each whole at once
         experiment = prepare_folder(
             Path(folder),
@@ -75,6 +92,7 @@ def train(
             config=given,
             overrides=overrides,
             flags=flags or {},
+            group_by=group_by,
             save_dir=save_dir,
             say=lambda text: _say(console, text),
         )
@@ -87,6 +105,8 @@ def train(
             save_dir=save_dir,
             pretrain=None if pretrain is None else os.fspath(pretrain),
             resume=None if resume is None else os.fspath(resume),
+            device=device,
+            console=console,
         )
         make_folder(save_dir)
         for sentence in start.sentences:
@@ -99,13 +119,32 @@ def train(
         return run(training)
 
 
+def _head(head: str | None, model: str | None) -> str | None:
+    if head is not None and model is not None:
+        raise VideozooError(
+            f"--head {head}, --model-name {model}: they say the same; leave one out"
+        )
+    return head or model
+
+
+def _use_gpu(flags: Flags) -> bool | None:
+    value: bool | None = flags.get(("TRAIN", "use_gpu"), (None, ""))[0]
+    return value
+
+
 def _say(console: Console, text: str) -> None:
     if is_first_process():
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def open_training(
-    experiment: Experiment, *, save_dir: Path, pretrain: str | None, resume: str | None
+    experiment: Experiment,
+    *,
+    save_dir: Path,
+    pretrain: str | None,
+    resume: str | None,
+    device: torch.device,
+    console: Console,
 ) -> tuple[Training, Start]:
     """Opens what a training needs: lists, eigenvalues, teachers and first weights.
 
@@ -114,6 +153,8 @@ def open_training(
         save_dir: where checkpoints go, and where --resume auto looks.
         pretrain: what --pretrain gave.
         resume: what --resume gave.
+        device: where videos are encoded, for a model on rows of them.
+        console: where to show progress.
 
     Raises:
         VideozooError: lists every fault found.
@@ -151,6 +192,12 @@ def open_training(
         )
     faults.raise_if_any()
     assert samples is not None
+    prepare(samples.dataset, device, console)
+    samples.dataset.fit_scale()
+    classifier.recipe = samples.dataset.recipe
+    if valid is not None:
+        _give_recipe(samples.dataset, valid.dataset)
+        prepare(valid.dataset, device, console)
     training = Training(
         experiment=experiment,
         classifier=classifier,
@@ -162,6 +209,26 @@ def open_training(
         teachers=teachers,
     )
     return training, start
+
+
+def _give_recipe(train: VideoDataset, valid: VideoDataset) -> None:
+    """Makes rows of the videos to validate on as those to train on are made.
+
+    Raises:
+        VideozooError: they are records, and were made in another way.
+    """
+    made, other = train.recipe, valid.recipe
+    if made is None and other is not None:
+        raise VideozooError(
+            "[VALID] filelist: holds rows of videos, but [TRAIN] filelist records that were made"
+            " elsewhere; give both alike"
+        )
+    if made is not None and other is not None and (names := made.differences(other)):
+        raise VideozooError(
+            f"[VALID] filelist: holds features made with another {' and '.join(names)} than"
+            " [TRAIN] filelist; make both into one folder with videozoo prepare features"
+        )
+    valid.recipe = train.recipe
 
 
 def _open_teachers(experiment: Experiment, samples: Samples | None, fetch: Fetch) -> list[Teacher]:
