@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from demo_scenes import TWINS
+from videozoo.answers import Result
 from videozoo.files import write_csv
-from videozoo.predict import Result
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def accuracy_in_pairs(results: Sequence[Result]) -> float:
 
 def print_rows(rows: Sequence[Row], folder: Path, seconds: float, console: Console) -> None:
     """Prints the demo's table and writes it as folder/table.csv."""
-    table = Table(title="five models on unseen videos")
+    table = Table(title="models on unseen videos")
     table.add_column("model", no_wrap=True)
     table.add_column("on")
     for column in ("score", "accuracy", "in time pairs", "videos/s"):
@@ -73,7 +73,8 @@ def print_rows(rows: Sequence[Row], folder: Path, seconds: float, console: Conso
     console.print(table)
     console.print(
         "In time pairs, the two classes differ in the order of frames alone, and chance is"
-        " 50 %: TSN averages over frames and cannot tell them apart, StNet and AttentionLSTM can.",
+        " 50 %: TSN averages over frames and cannot tell them apart; StNet, AttentionLSTM and, by"
+        " motion, the head on a pretrained encoder can.",
         highlight=False,
     )
     write_csv(

@@ -21,23 +21,26 @@ from demo_configs import FEATURE_MODELS, FRAMES, values_for
 from demo_pictures import plot_confusion, plot_curves, plot_frames
 from demo_scenes import TWINS
 from demo_score import Row, accuracy, accuracy_in_pairs, print_rows, true_class
-from videozoo.classifier import load_weights
+from videozoo.answers import Result
 from videozoo.config import Experiment, resolve
 from videozoo.config.ini import Values, format_config
 from videozoo.data.sample import UInt8Array
-from videozoo.encoders.describe import FeatureRecipe, FrameDescriber
+from videozoo.encoders.find import open_encoder, recipe_of
+from videozoo.encoders.recipe import Sampling
 from videozoo.encoders.write_records import prepare_features
 from videozoo.files import write_text
-from videozoo.predict import Result
 from videozoo.specs import find_spec
 from videozoo.video.reader import read_frames
 
 MODELS = ("TSN", "STNET", *FEATURE_MODELS)
+CPU = torch.device("cpu")
 RATE = 5.0  # rows of features a second: YouTube-8M has one, but these clips last three seconds
 
 
 def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
     """Makes clips, trains and tests all five models, and draws what came out.
+
+    It ends with what a folder of one's own videos needs: `videozoo train FOLDER`.
 
     Args:
         folder: where data, checkpoints, results and pictures go.
@@ -60,6 +63,7 @@ def run_demo(folder: Path, *, seed: int, console: Console) -> list[Row]:
         rows.append(row)
     _name_one(folder, clips, console)
     _draw(folder, clips, results["STNET"])
+    rows.append(_train_folder(folder, clips, seed, console))
     print_rows(rows, folder, time.perf_counter() - start, console)
     return rows
 
@@ -133,19 +137,40 @@ def _train_and_test(
     return row, results
 
 
+def _train_folder(folder: Path, clips: DemoClips, seed: int, console: Console) -> Row:
+    """Trains a head on what a pretrained encoder sees of the same clips."""
+    videos, save_dir = folder / "clips", folder / "folder"
+    _title(f"videozoo train {videos} --save-dir {save_dir}", console)
+    trained = videozoo.train(
+        videos, overrides=[f"TRAIN.seed={seed}"], save_dir=save_dir, console=console
+    )
+    weights = str(trained.best)
+    found = videozoo.test(weights, save_dir=save_dir, log_interval=10**6, console=console)
+    tests = [str(path) for path, _ in clips.test]
+    results = videozoo.infer(tests, weights, top_k=len(clips.names))
+    return Row(
+        model=f"{Path(weights).name.partition('_')[0]}, encoder",
+        data="clips",
+        metric="top1",
+        score=found.metrics["top1"],
+        accuracy=accuracy(results, clips.names),
+        in_pairs=accuracy_in_pairs(results),
+        videos_per_second=found.evaluated / found.seconds,
+    )
+
+
 def _make_features(folder: Path, console: Console) -> None:
     """Describes the same videos by the trained TSN's frame features and their sound."""
     _title(f"features: the trained TSN at {RATE:g} frames a second, and log-mel sound", console)
     start = time.perf_counter()
-    weights = load_weights(folder / "checkpoints" / "TSN_last.safetensors")
+    encoder = open_encoder(str(folder / "checkpoints" / "TSN_last.safetensors"), CPU)
     shutil.rmtree(folder / "features", ignore_errors=True)  # of an earlier demo's TSN
     lists = prepare_features(
         [folder / "lists" / f"{name}.list" for name in ("train", "test")],
         folder / "features",
-        describer=FrameDescriber(weights, torch.device("cpu")),
-        recipe=FeatureRecipe(rate=RATE),
-        weights_sha256=weights.sha256,
-        workers=1,
+        recipe=recipe_of(encoder, Sampling(rate=RATE)),
+        device=CPU,
+        cached=False,
     )
     console.print(
         f"{sum(found.listed for found in lists)} videos, {sum(found.rows for found in lists)} rows"

@@ -8,6 +8,7 @@ python examples/demo/run.py --folder demo --seed 0
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from videozoo.distributed import settle_process
@@ -23,6 +24,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.seed < 0:
         parser.error("--seed: must be 0 or more")
+    # rows of the demo's videos go where it can be thrown away
+    os.environ.setdefault("VIDEOZOO_HOME", str(given.folder.absolute() / "home"))
     settle_process()  # before torch, which the steps import
     from rich.console import Console
 

@@ -49,7 +49,13 @@ def execute(
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(
-        env={**kept, "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(folder / ".ipython"), **settings}
+        env={
+            **kept,
+            "OMP_NUM_THREADS": "1",
+            "IPYTHONDIR": str(folder / ".ipython"),
+            "PYTHONWARNINGS": "ignore:IProgress",  # tqdm's, where ipywidgets is not installed
+            **settings,
+        }
     )
     return notebook
 
