@@ -99,6 +99,7 @@ class EncodedVideos(VideoDataset):
         encoding = Encoding(
             self.recipe, partial(encoder_of, self.recipe, device), self._store, self._threads
         )
+        self.kept_before = 0
         mine = range(rank, len(self), world) if self._cached else range(len(self))
         self._encode(encoding, mine, report)
         for share in gathered({i: c for i, c in self._found.items() if isinstance(c, str)}):
@@ -113,7 +114,6 @@ class EncodedVideos(VideoDataset):
 
     def _encode(self, encoding: Encoding, indices: Sequence[int], report: Report | None) -> None:
         entries, all_kept = [self._entries[index] for index in indices], True
-        self.kept_before = 0
         for done, (index, encoded) in enumerate(zip(indices, encoding(entries), strict=True), 1):
             rows = encoded.rows
             self._found[index] = rows if isinstance(rows, SampleError) else encoded.content
