@@ -23,6 +23,7 @@ settle_process()  # before torch
 import torch  # noqa: E402
 from rich.console import Console  # noqa: E402
 
+from videozoo.data.transforms import dequantise  # noqa: E402
 from videozoo.encoders.find import DEFAULT  # noqa: E402
 from videozoo.training.folder_encoder import FolderEncoder  # noqa: E402
 from videozoo.training.folds import macro_f1, stratified_folds  # noqa: E402
@@ -61,7 +62,7 @@ class Folder:
             logits = []
             for i in held:
                 rows = [self.rows[i][place][None] for place in places]
-                features = [x.float() * 4 / 255 + 4 / 512 - 2 for x in rows]
+                features = [dequantise(x) for x in rows]
                 logits.append(choice.module(features, torch.tensor([rows[0].shape[1]]))[0])
         return torch.stack(logits), choice.model
 

@@ -20,7 +20,7 @@ from videozoo.errors import VideozooError
 from videozoo.files import write_text
 from videozoo.specs import find_spec
 from videozoo.training.folder_encoder import probes
-from videozoo.training.split import Split, split_folder, write_split
+from videozoo.training.split import Split, split_folder, written_values
 from videozoo.zoo import archives, store
 
 
@@ -85,15 +85,6 @@ def resnet_at_hand(layers: int) -> str | None:
     return published.name if published is not None and store.pulled(published) else None
 
 
-def _write_lists(split: Split, save_dir: Path, values: Values) -> None:
-    """Writes the lists and the class names, and names them in the config's values."""
-    written = write_split(split, save_dir)
-    test = written.get("test", written["val"])
-    for mode, path in (("TRAIN", written["train"]), ("VALID", written["val"]), ("TEST", test)):
-        values.setdefault(mode, {})["filelist"] = str(path)
-    values["MODEL"]["label_file"] = str(written["labels"])
-
-
 def prepare_folder(
     folder: Path,
     *,
@@ -136,7 +127,8 @@ def prepare_folder(
     else:
         values = read_config(find_config(config, keys))
         values.setdefault("MODEL", {})["num_classes"] = len(split.class_names)
-    _write_lists(split, save_dir, values)
+    for section, named in written_values(split, save_dir).items():
+        values.setdefault(section, {}).update(named)
     # What was typed goes into the file too, so that the file alone repeats the training.
     for (section, key), given in [*typed.items(), *((k, v) for k, (v, _) in flags.items())]:
         values.setdefault(section, {})[key] = given

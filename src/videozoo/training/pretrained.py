@@ -19,7 +19,7 @@ from torch import Tensor
 from videozoo.calibration import Calibration, fit_temperature, fit_thresholds
 from videozoo.classifier import Classifier, save_weights
 from videozoo.config import Experiment, load_experiment, resolve
-from videozoo.config.ini import Values, format_config, parse_overrides
+from videozoo.config.ini import format_config, parse_overrides
 from videozoo.distributed import choose_device
 from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.find import DEFAULT
@@ -33,7 +33,7 @@ from videozoo.training.head_trials import LINEAR, HeadScore
 from videozoo.training.heads import HEADS, HeadChoice, choose_head
 from videozoo.training.loop import Trained
 from videozoo.training.saving import checkpoint_path
-from videozoo.training.split import Split, split_folder, write_split
+from videozoo.training.split import Split, split_folder, written_values
 
 BATCH = 32  # videos that are scored together
 ENOUGH = 10  # videos to fit a calibration on
@@ -132,9 +132,8 @@ def train_on_rows(folder: Path, asked: Asked, *, save_dir: Path, console: Consol
     say(f"{len(split.train)} videos to train and {len(split.valid)} to validate")
     for note in split.notes:
         say(note)
-    train, valid = encoder.part(split.train), encoder.part(split.valid)
+    train = encoder.part(split.train)
     train.fit_scale()
-    valid.recipe = train.recipe
     choice, unreadable = _choose(train, split, asked, seed=seed, device=device, say=say)
     experiment = _experiment(choice, split, train.recipe, asked, folder=folder, save_dir=save_dir)
     classifier = Classifier(
@@ -244,7 +243,7 @@ def _experiment(
     save_dir: Path,
 ) -> Experiment:
     """Writes lists, class names and config; returns what the config says."""
-    written = write_split(split, save_dir)
+    values = written_values(split, save_dir)
     sampling = recipe.sampling
     both = {
         **choice.settings,
@@ -257,13 +256,10 @@ def _experiment(
         "cache_rows": asked.keys.get("cache_rows", True),
         "multi_label": is_multi_label(split),
         "use_gpu": asked.keys.get("use_gpu", True),
-        "label_file": str(written["labels"]),
         "batch_size": BATCH,
     }
-    lists = {"TRAIN": "train", "VALID": "val", "TEST": "test" if "test" in written else "val"}
-    values: Values = {mode: {"filelist": str(written[side])} for mode, side in lists.items()}
     values["TRAIN"]["seed"] = asked.keys.get("seed", 0)
-    values = {"MODEL": both, **values}
+    values = {**values, "MODEL": both | values["MODEL"]}
     keys = find_spec(choice.model).keys
     path = save_dir / f"{keys.NAME}_config.txt"
     again = ["videozoo", "train", str(folder), "--head", keys.NAME, *asked.options]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from videozoo.config.ini import Values
 from videozoo.data.clips.clip_list import ClipEntry
 from videozoo.errors import VideozooError
 from videozoo.files import write_csv, write_text
@@ -144,9 +145,7 @@ def _divided(
     units = [ties.kept[i].unit for i in readable]
     taken = choose_valid(units, [classes[i] for i in readable], seed=seed, share=share)
     held = {i for i, take in zip(readable, taken, strict=True) if take}
-    chosen = [i in held for i in range(len(entries))]
-    valid = [entry for entry, take in zip(entries, chosen, strict=True) if take]
-    if not valid:
+    if not held:
         raise VideozooError(
             f"{source}: nothing is left to validate on, as every class has a single distinct video"
             " or recording; add videos, two a class at the least"
@@ -154,12 +153,13 @@ def _divided(
     notes = [f"split by class, about {share:.0%} to validate"]
     notes += [*listed.notes, *([found.note] if found.note else []), *copies_note(entries, ties)]
     notes += faults_note(entries, ties, names)
-    checked = {entry_class for entry_class, take in zip(classes, chosen, strict=True) if take}
-    if missing := [names[label] for label in sorted({classes[i] for i in readable} - checked)]:
+    unchecked = {classes[i] for i in readable} - {classes[i] for i in held}
+    if missing := [names[label] for label in sorted(unchecked)]:
         notes.append(
             f"warning: nothing to validate in {', '.join(missing)}: one video or recording"
         )
-    train = [entry for entry, take in zip(entries, chosen, strict=True) if not take]
+    valid = [entry for i, entry in enumerate(entries) if i in held]
+    train = [entry for i, entry in enumerate(entries) if i not in held]
     kept = {entry.path: k for entry, k in zip(entries, ties.kept, strict=True)}
     return Split(train, valid, names, notes, kept=kept)
 
@@ -241,6 +241,14 @@ def write_split(split: Split, folder: Path) -> dict[str, Path]:
     write_text(written["labels"], "".join(f"{name}\n" for name in split.class_names))
     write_csv(folder / TABLE, HEADER, rows)
     return written
+
+
+def written_values(split: Split, folder: Path) -> Values:
+    """Writes a split, see write_split; returns the config keys that name its lists and classes."""
+    written = write_split(split, folder)
+    lists = {"TRAIN": "train", "VALID": "val", "TEST": "test" if "test" in written else "val"}
+    values: Values = {mode: {"filelist": str(written[side])} for mode, side in lists.items()}
+    return values | {"MODEL": {"label_file": str(written["labels"])}}
 
 
 def counts(split: Split) -> list[tuple[str, dict[str, int]]]:

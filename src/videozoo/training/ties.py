@@ -96,13 +96,13 @@ def faults_note(entries: Sequence[ClipEntry], ties: Ties, class_names: Sequence[
         )
     for group in ties.same:
         first = entries[group[0]]
-        for other in (entries[i] for i in group[1:] if entries[i].labels != first.labels):
+        other = next((entries[i] for i in group if entries[i].labels != first.labels), None)
+        if other is not None:
             own = ",".join(class_names[label] for label in first.labels or ())
             notes.append(
                 f"warning: {short(other.path)} is the same file as {short(first.path)}, which is"
                 f" {own or 'of no class'}: one of the two is wrong"
             )
-            break
     return notes
 
 
