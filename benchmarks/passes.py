@@ -19,11 +19,12 @@ from torch import nn
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from videozoo.classifier import Classifier, autocast, build_classifier
+from videozoo.classifier import Classifier, build_classifier
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.distributed import settle_process
 from videozoo.metrics.losses import clip_loss, feature_loss
+from videozoo.models.layers import autocast
 from videozoo.specs import SPECS
 
 

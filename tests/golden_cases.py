@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from fluid_tables import fluid_table
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
-from videozoo.classifier import Classifier, autocast
+from videozoo.classifier import Classifier
 from videozoo.metrics.losses import clip_loss, feature_loss
+from videozoo.models.layers import autocast
 from videozoo.specs import SPECS, build_model
 from videozoo.training.optimizers import CenteredRMSProp, parameter_groups
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +32,6 @@ from videozoo.families import family_of
 from videozoo.models.cpu import for_inference
 from videozoo.models.layers import full_precision
 from videozoo.specs import SPECS, stored_experiment
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Returns the context that computes in `precision`: '32', '64' or 'bf16'."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 class Classifier(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from videozoo.answers import Prediction, Result, answered_classes, check_reject
-from videozoo.classifier import Classifier, autocast, load_weights
+from videozoo.classifier import Classifier, load_weights
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
@@ -22,7 +22,7 @@ from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
-from videozoo.models.layers import full_precision, mean_logits
+from videozoo.models.layers import autocast, full_precision, mean_logits
 
 Say = Callable[[str], None]
 """Prints a line."""

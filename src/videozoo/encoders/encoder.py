@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -128,19 +128,23 @@ def pooled_quarters(features: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         float32 [n, C], and [n, 4 * C]: top left, top right, bottom left, bottom right.
     """
-    height, width = features.shape[-2:]
-    half, side = -(-height // 2), -(-width // 2)
-    features = features.float()
-    parts = [
-        features[:, :, rows, columns].mean(dim=(2, 3))  # [n, C]
-        for rows in (slice(0, half), slice(height - half, None))
-        for columns in (slice(0, side), slice(width - side, None))
-    ]
-    return features.mean(dim=(2, 3)), torch.cat(parts, dim=1)
+    places = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # [n, P, C]
+    means = _quarter_weights(*features.shape[2:]).to(features.device) @ places  # [n, 5, C]
+    return means[:, 0], means[:, 1:].flatten(1)  # [n, C], [n, 4 * C]
 
 
-def computes_bf16(device: torch.device) -> bool:
-    """Says whether a device computes bfloat16 by itself: a GPU, a CPU with AVX-512 BF16 or AMX."""
+def _quarter_weights(height: int, width: int) -> Tensor:
+    """Returns the weights [5, P] of a map's P places in the means: all, then the quarters."""
+    high, wide = (height + 1) // 2, (width + 1) // 2
+    weights = torch.zeros(5, height, width)
+    weights[0] = 1 / (height * width)
+    weights[1, :high, :wide] = weights[2, :high, -wide:] = 1 / (high * wide)
+    weights[3, -high:, :wide] = weights[4, -high:, -wide:] = 1 / (high * wide)
+    return weights.flatten(1)
+
+
+def own_precision(device: torch.device) -> Literal["32", "bf16"]:
+    """Returns "bf16" where a device computes it itself: a GPU, a CPU with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and onednn.bfloat16_is_fast()
+        return "bf16" if torch.cuda.is_bf16_supported() else "32"
+    return "bf16" if device.type == "cpu" and onednn.bfloat16_is_fast() else "32"

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from videozoo.encoders.encoder import Encoder, computes_bf16
+from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.motion import MOTION
 from videozoo.encoders.openvino_engine import openvino_is_installed
 from videozoo.encoders.recipe import MOVES, SOUND, Recipe, Sampling
@@ -101,4 +101,4 @@ def recipe_of(encoder: Encoder, sampling: Sampling) -> Recipe:
 def computed_by(device: torch.device) -> str:
     """Returns what else decides the last bits of rows: device, precision, engine."""
     engine = "openvino" if device.type == "cpu" and openvino_is_installed() else "torch"
-    return f"{device.type} {'bf16' if computes_bf16(device) else '32'} {engine}"
+    return f"{device.type} {own_precision(device)} {engine}"

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from videozoo.encoders.encoder import Encoder, computes_bf16
+from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.hub_frames import frames_wanted, read_json
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import sha256_of
+from videozoo.models.layers import autocast
 
 PREFIX = "hf:"
 _FILES = (
@@ -108,7 +109,7 @@ class HubEncoder(Encoder):
         )
         self.name, self.framing = name, self._wanted.framing
         self.sha256 = _sha256(folder, name)
-        self.precision = precision or ("bf16" if computes_bf16(device) else "32")
+        self.precision = precision or own_precision(device)
         self._device = device
         self._model = _open(folder, kind, name).to(device)
         if kind.window is not None:
@@ -129,11 +130,8 @@ class HubEncoder(Encoder):
         values = self._wanted.normalised(frames.to(self._device))  # [n, window, 3, H, W]
         if self._kind.window is None:
             values = values[:, 0]  # [n, 3, H, W]
-        autocast = torch.autocast(
-            self._device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
-        )
         try:
-            with autocast:
+            with autocast(self._device, self.precision):
                 told = self._model(**{self._kind.frames: values}, **self._kind.asked)
         except ValueError as error:
             raise VideozooError(f"{self.name}: refuses its frames ({error})") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -22,9 +21,10 @@ from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.native import check_state_dict, kind_of, load_native, sha256_of_weights
 from videozoo.checkpoints.strict import is_head
 from videozoo.data.transforms import normalise_clips
-from videozoo.encoders.encoder import Encoder, Framing, computes_bf16, pooled_quarters
+from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters
 from videozoo.errors import FileError, VideozooError, did_you_mean
 from videozoo.models.cpu import for_inference
+from videozoo.models.layers import autocast
 from videozoo.models.resnet import ResNet
 from videozoo.specs import SPECS, stored_experiment
 from videozoo.zoo import archives, store
@@ -61,7 +61,7 @@ class ResNetEncoder(Encoder):
         self.name, self.sha256 = name, sha256
         self.dims = {"rgb": channels, "quarters": 4 * channels}
         self.framing = Framing(224, 224)
-        self.precision = precision or ("bf16" if computes_bf16(device) else "32")
+        self.precision = precision or own_precision(device)
         self._device = device
         self._trunk = _fastest(trunk, device, self.precision)
 
@@ -69,7 +69,7 @@ class ResNetEncoder(Encoder):
     def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Encodes uint8 [n, 1, 3, 224, 224]; see Encoder."""
         values = normalise_clips(frames[:, 0].to(self._device), _MEAN, _STD)  # [n, 3, 224, 224]
-        with _autocast(self._device, self.precision):
+        with autocast(self._device, self.precision):
             features = self._trunk(values)  # [n, C, 7, 7]
         rgb, quarters = pooled_quarters(features)  # [n, C], [n, 4 * C]
         return rgb.cpu(), quarters.cpu()
@@ -172,7 +172,7 @@ class ClipNetworkEncoder(Encoder):
             frames = frames.reshape(-1, *size)  # [n, seg_num, 3 * seglen, H, W]
         values = normalise_clips(frames.to(self._device), network.image_mean, network.image_std)
         values = values.double() if self.precision == "64" else values
-        with _autocast(self._device, self.precision):
+        with autocast(self._device, self.precision):
             if network.model == "STNET":
                 rows = self._model.describe(values)  # [n, C / 2]
             else:
@@ -281,10 +281,6 @@ def _fastest(model: nn.Module, device: torch.device, precision: str) -> nn.Modul
     if precision == "64":
         return model.double().eval()
     return for_inference(model, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-
-
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def _published_sha256(published: VideoWeights | ImageResNet) -> str:

@@ -18,7 +18,7 @@ from videozoo.encoders.efficientnet_lite0 import (
     folded,
     load_efficientnet_lite0,
 )
-from videozoo.encoders.encoder import Encoder, Framing, computes_bf16
+from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters
 from videozoo.encoders.openvino_engine import OpenVinoEngine, openvino_is_installed
 from videozoo.errors import VideozooError
 
@@ -42,26 +42,10 @@ class FrameRows(nn.Module):
         self.network, self.dtype = network, dtype
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [n, 3, H, W] -> float32 [n, HEAD] of the frame, [n, 4 * HEAD] of its quarters.
-
-        Quarters: top left, top right, bottom left, bottom right; where the map's side is odd, they
-        share the row and the column in the middle.
-        """
+        """uint8 [n, 3, H, W] -> float32 [n, HEAD], [n, 4 * HEAD]; see pooled_quarters."""
         x = pixels.to(self.dtype)  # [n, 3, H, W]
         x = ((x - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
-        maps = self.network.embed(x).float()  # [n, HEAD, H/32, W/32]
-        places = maps.permute(0, 2, 3, 1).flatten(1, 2)  # [n, P, HEAD]
-        means = self.windows(*maps.shape[2:]).to(maps.device) @ places  # [n, 5, HEAD]
-        return means[:, 0], means[:, 1:].flatten(1)  # [n, HEAD], [n, 4 * HEAD]
-
-    def windows(self, height: int, width: int) -> Tensor:
-        """Returns the weights [5, P] of a map's P places in the means: all, then the quarters."""
-        high, wide = (height + 1) // 2, (width + 1) // 2
-        weights = torch.zeros(5, height, width)
-        weights[0] = 1 / (height * width)
-        weights[1, :high, :wide] = weights[2, :high, -wide:] = 1 / (high * wide)
-        weights[3, -high:, :wide] = weights[4, -high:, -wide:] = 1 / (high * wide)
-        return weights.flatten(1)
+        return pooled_quarters(self.network.embed(x))
 
 
 class EfficientNetLite0Encoder(Encoder):
@@ -129,7 +113,7 @@ def settled_precision(device: torch.device, precision: Precision) -> Literal["32
     """Returns the precision that "auto" means on a device, or the one that was asked for."""
     if precision != "auto":
         return precision
-    return "bf16" if computes_bf16(device) else "32"
+    return own_precision(device)
 
 
 def settled_engine(device: torch.device, engine: Engine) -> Literal["torch", "openvino"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,11 @@ class FluidDropout(nn.Module):
     def extra_repr(self) -> str:
         """Shows the drop rate when the module is printed."""
         return f"p={self.p}"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Returns the context that computes in `precision`: '32', '64' or 'bf16'."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

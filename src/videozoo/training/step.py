@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from videozoo.classifier import Classifier, autocast
+from videozoo.classifier import Classifier
 from videozoo.data.batch import Batch
 from videozoo.data.loader import FatalDataError, or_placeholder
 from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
 from videozoo.models.batch_norm import GroupStatistics
+from videozoo.models.layers import autocast
 from videozoo.training.averaging import Averaging
 from videozoo.training.regularise import Regulariser
 
