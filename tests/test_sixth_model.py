@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from cli.commands import Run, run
 from tiny import World, clip_world, feature_world
 from toy_models import TOYS, ToyClipNet
 from videozoo.checkpoints.native import load_native
-from videozoo.cli.main import main
 from videozoo.specs import SPECS
 from videozoo.training.optimizers import make_optimizer
 
+__all__ = ["run"]
+
 MODELS = ["ToyClips", "ToyFeatures"]
-Run = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -30,20 +30,6 @@ def _registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; returns what it printed, in one line. `code` is how it must end."""
-
-    def command(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, err
-        return err if code else " ".join(out.split())
-
-    return command
 
 
 def world_of(model: str, folder: Path) -> World:

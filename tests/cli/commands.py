@@ -35,3 +35,20 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         return Outcome(int(stop.value.code or 0), out, err)
 
     return run
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; returns what it printed, in one line. `code` is how it must end."""
+
+    def command(*arguments: object, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert (stop.value.code or 0) == code, err
+        return err if code else " ".join(out.split())
+
+    return command

@@ -155,9 +155,7 @@ def test_a_video_that_cannot_be_read_says_why(
         none.fit_scale()
 
 
-def test_it_is_known_how_many_had_their_rows(
-    encoder: ToyEncoder, entries: list[ClipEntry]
-) -> None:
+def test_it_is_known_how_many_had_their_rows(encoder: ToyEncoder, entries: list[ClipEntry]) -> None:
     assert prepared(entries[:2]).kept_before == 0
     assert prepared(entries).kept_before == 2
     assert prepared(entries).kept_before == len(entries)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 import videozoo
+from cli.commands import Run, run
 from tiny import FEATURE_SIZES, World, clip_world, write_list
 from toy_encoder import ToyEncoder
 from videozoo.checkpoints.native import load_native, read_native_header
-from videozoo.cli.main import main
 from videozoo.encoders import find
 from videozoo.errors import VideozooError
 from videozoo.training import folder_encoder
 
+__all__ = ["run"]
+
 MODELS = ("AttentionCluster", "AttentionLSTM", "NEXTVLAD")
 CPU = torch.device("cpu")
-Run = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -34,18 +34,6 @@ def _toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def clips(tmp_path: Path) -> World:
     return clip_world(tmp_path)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: object, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0) == code, err
-        return err if code else " ".join(out.split())
-
-    return command
 
 
 def train(run: Run, model: str, save_dir: str, train_list: object, *more: str) -> Path:

@@ -71,18 +71,28 @@ def print_classes(found: Evaluation, console: Console, *, most: int = 30) -> Non
         console.print(f"... and {len(ranked) - most} better ones, all in the result file")
 
 
-def print_unreadable(unreadable: list[tuple[str, str]], console: Console, *, most: int = 5) -> None:
-    """Prints the first samples that could not be read, with reasons."""
+def print_unreadable(
+    unreadable: list[tuple[str, str]],
+    console: Console,
+    *,
+    most: int = 5,
+    heading: str = "unreadable: {}",
+    where: str = ", all in the result file",
+) -> None:
+    """Prints the first samples that could not be read, a line each: its name and the reason.
+
+    Args:
+        unreadable: name and reason of each; a reason that holds the name stands alone.
+        console: where to print.
+        most: how many.
+        heading: of their number.
+        where: the others are found.
+    """
     if not unreadable:
         return
-    console.print(f"unreadable: {len(unreadable)}", highlight=False)
-    print_reasons(unreadable[:most], console)
-    if len(unreadable) > most:
-        console.print(f"  ... and {len(unreadable) - most} more, all in the result file")
-
-
-def print_reasons(unreadable: list[tuple[str, str]], console: Console) -> None:
-    """Prints a line a sample: its name, where the reason does not hold it, and the reason."""
-    for video, reason in unreadable:
+    console.print(heading.format(len(unreadable)), highlight=False)
+    for video, reason in unreadable[:most]:
         text = reason if video in reason else f"{video}: {reason}"
         console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+    if len(unreadable) > most:
+        console.print(f"  ... and {len(unreadable) - most} more{where}")

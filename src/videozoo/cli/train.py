@@ -13,7 +13,7 @@ from rich.console import Console
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_classes, print_evaluation, print_reasons
+from videozoo.cli.tables import print_classes, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
 from videozoo.distributed import INTERRUPTED, is_first_process
 
@@ -172,7 +172,6 @@ def train(
         _finish_folder(trained, Path(save_dir), console)
 
 
-_TOLD = 20  # samples that could not be read
 OF_ROWS = ("encoder", "head", "cache")
 OF_FOLDERS = ("end_to_end", "group_by", *OF_ROWS)
 OF_FRAMES = (
@@ -218,13 +217,13 @@ def _gpus(
 
 def _print_skipped(trained: Trained, console: Console) -> None:
     """Prints how many training samples could not be read, and the first of them."""
-    if not trained.unreadable:
-        return
-    found = list(trained.unreadable.values())
-    console.print(f"{len(found)} training samples could not be read and were skipped:")
-    print_reasons(found[:_TOLD], console)
-    if len(found) > _TOLD:
-        console.print(f"  ... and {len(found) - _TOLD} more; videozoo scan lists all of them")
+    print_unreadable(
+        list(trained.unreadable.values()),
+        console,
+        most=20,
+        heading="{} training samples could not be read and were skipped:",
+        where="; videozoo scan lists all of them",
+    )
 
 
 def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
