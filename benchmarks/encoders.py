@@ -36,16 +36,16 @@ AT_MOST = 20  # videos of the folder, evenly spread
 
 
 def stages(folder: Path) -> tuple[Table[StageWork], list[Peer]]:
-    """Returns the table of the stages; ours is the whole road, one stage after the other."""
+    """Returns the table of the stages; ours is the whole road, as commands take it."""
     videos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
     if not videos:
         raise SystemExit(f"{folder}: holds no videos")
     work = StageWork(tuple(videos[:: max(1, len(videos) // AT_MOST)][:AT_MOST]))
     peers = [
-        Peer(OURS, Stage, ("all",), many_threads=True),
+        Peer(OURS, Stage, ("both at once",), many_threads=True),
         *(
             Peer(stage, Stage, (stage,), many_threads=True, floor=True)
-            for stage in ("decode", "decode and resize", "encode")
+            for stage in ("decode", "decode and resize", "encode", "one after the other")
         ),
     ]
     return Table(f"{folder.name}: stages", work, 0, "frames"), peers

@@ -161,7 +161,8 @@ class Stage(Bench):
     """A part of the road from video files to rows, on two threads.
 
     Args:
-        stage: "decode", "decode and resize", "encode" or "all".
+        stage: "decode", "decode and resize", "encode", "one after the other": all of it, or
+            "both at once": decoding beside encoding, as commands do it.
     """
 
     def __init__(self, stage: str) -> None:
@@ -176,6 +177,9 @@ class Stage(Bench):
     def run(self, case: StageWork) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
+        if self.stage == "both at once":
+            self.at_once(case)
+            return
         if self.stage == "encode":
             frames = [self.cache.get(path) for path in case.videos]
             if frames[0] is None:
@@ -184,8 +188,23 @@ class Stage(Bench):
         else:
             with ThreadPoolExecutor(THREADS) as pool:
                 frames = list(pool.map(self.read, case.videos))
-        if self.stage in ("encode", "all"):
+        if self.stage in ("encode", "one after the other"):
             self.encode(np.concatenate(frames))
+
+    def at_once(self, case: StageWork) -> None:
+        """Gives the videos to what encodes them for commands; nothing is kept."""
+        from videozoo.data.clips.clip_list import ClipEntry
+        from videozoo.encoders.engine import Encoding
+        from videozoo.encoders.find import recipe_of
+        from videozoo.encoders.recipe import Sampling
+        from videozoo.encoders.row_store import RowStore
+
+        sampling = Sampling(rate=30, most=FRAMES, spread=True, sound=False)
+        recipe = recipe_of(self.encoder, sampling)
+        encoding = Encoding(recipe, lambda: self.encoder, RowStore(None), THREADS)
+        entries = [ClipEntry(path, None, str(path)) for path in case.videos]
+        for encoded in encoding(entries):
+            assert len(encoded.rows["rgb"]) == FRAMES
 
     def read(self, path: Path) -> np.ndarray:
         """Returns FRAMES frames, evenly spread; "decode" leaves them as large as they are."""
