@@ -29,7 +29,7 @@ from videozoo.cli import (
 from videozoo.cli.arguments import expand
 from videozoo.cli.moved import add_moved
 from videozoo.distributed import settle_process, tell_launcher
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, printable
 
 app = typer.Typer(
     name="videozoo",
@@ -90,7 +90,7 @@ def _end(error: Exception, sentence: str) -> NoReturn:
     if os.environ.get("VIDEOZOO_TRACEBACK"):
         raise error
     if not tell_launcher(sentence):
-        typer.echo(f"error: {sentence}", err=True)
+        typer.echo(printable(f"error: {sentence}", keep="\n"), err=True)
     sys.exit(2)
 
 
