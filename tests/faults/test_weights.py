@@ -110,6 +110,11 @@ class Trap:
         return print, ("code ran",)
 
 
+class MethodTrap:
+    def __reduce__(self) -> Any:
+        return Path.write_text, (Path("ran"), "code ran")
+
+
 TRUNK, STATE = trunk(), image()
 OTHER = {key: value + 1 for key, value in TRUNK.items()}
 MODEL = TSN(num_classes=6, num_layers=LAYERS)
@@ -167,7 +172,7 @@ FILES: dict[str, Any] = {
     "numpy scalar": {"state_dict": STATE, "best_acc": np.float64(0.5)},
     "namespace": {"state_dict": STATE, "args": Namespace(lr=0.1)},
     "much beside": {"state_dict": OrderedDict(STATE)} | BESIDE,
-    "code beside": {"state_dict": STATE, "trap": Trap()},
+    "code beside": {"state_dict": STATE, "trap": Trap(), "another": MethodTrap()},
 }
 
 

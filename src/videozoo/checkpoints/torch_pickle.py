@@ -71,6 +71,9 @@ class Unread:
 
     def _nothing(self, *_: Any) -> None: ...
 
+    def __call__(self, *_: Any) -> Unread:
+        return self
+
     __setitem__ = append = extend = _nothing
 
 
