@@ -72,6 +72,7 @@ class Unread:
     def _nothing(self, *_: Any) -> None: ...
 
     def __call__(self, *_: Any) -> Unread:
+        """Does nothing."""
         return self
 
     __setitem__ = append = extend = _nothing
