@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, printable
 
 
 def test_a_sample_error_says_its_place_once() -> None:
@@ -20,3 +20,11 @@ def test_a_sample_error_says_its_place_once() -> None:
 def test_a_sample_error_comes_whole_from_another_process() -> None:
     error = SampleError("is cut off", path="a", record=1)
     assert str(pickle.loads(pickle.dumps(error))) == "a: record 1: is cut off"
+
+
+def test_text_of_strangers_cannot_command_the_terminal() -> None:
+    told = printable("a\x1b]0;x\x07\r\nb\x9b2J\u202ec\u2028\udce9 \t", keep="\n")
+    assert told == "a\\x1b]0;x\\x07\\r\nb\\x9b2J\\u202ec\\u2028\\udce9 \\t"
+    plain = "naïve 跳舞 'quoted' \\n 👩‍🚒.mp4"
+    assert printable(plain) == plain
+    assert printable("one\ntwo") == "one\\ntwo"

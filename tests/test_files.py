@@ -118,3 +118,27 @@ def test_where_everything_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VIDEOZOO_HOME", "~nobody-of-that-name/kept")
     with pytest.raises(VideozooError, match="there is no such user"):
         cache_home()
+
+
+def test_temporary_names_cannot_be_guessed_and_links_there_are_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, victim = tmp_path / "a.json", tmp_path / "victim"
+    names = set()
+    for _ in range(9):
+        with replacing(path) as temporary:
+            names.add(temporary.name)
+            temporary.touch()
+    assert len(names) == 9
+    assert min(map(len, names)) > len(".a.json..tmp") + 15
+    victim.write_bytes(b"dear")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    (tmp_path / ".a.json.guessed.tmp").symlink_to(victim)
+    with pytest.raises(VideozooError, match=r"a\.json: cannot be written"):
+        write_bytes(path, b"new")
+    assert victim.read_bytes() == b"dear"
+    monkeypatch.undo()
+    path.unlink()
+    path.symlink_to(victim)
+    write_bytes(path, b"new")  # takes the place of the link
+    assert (path.is_symlink(), path.read_bytes(), victim.read_bytes()) == (False, b"new", b"dear")

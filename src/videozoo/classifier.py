@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from videozoo.calibration import Calibration, stored_calibration
+from videozoo.checkpoints.backbones import whole_state_dict
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import Table, to_fluid
 from videozoo.checkpoints.native import (
@@ -165,7 +166,7 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     """Loads weights strictly into the model they are for.
 
     Args:
-        path: a native .safetensors file, or a Fluid folder or .tar.gz.
+        path: a native .safetensors file, a Fluid folder or .tar.gz, or a state dict of PyTorch.
         experiment: the config; None: the one that a native file holds.
 
     Raises:
@@ -200,10 +201,14 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
         table = fluid_names(experiment, classifier.model)
         state = load_fluid_weights(path, table, classifier.model.state_dict())
     else:
-        raise VideozooError(
-            f"{path}: is a PyTorch file without a model of videozoo; give it to --pretrain,"
-            " or give --weights a .safetensors file or a Fluid folder"
-        )
+        if experiment is None:
+            raise VideozooError(
+                f"{path}: a state dict of PyTorch does not say its model; give --model-name and"
+                " --config"
+            )
+        settings = experiment["INFER"]
+        classifier = _empty(settings, family_of(settings).eigenvalues())
+        state = whole_state_dict(path, classifier.model.state_dict())
     if kind == "native":
         classifier.recipe = carried_recipe(checkpoint, path)
     own = classifier.model.state_dict()

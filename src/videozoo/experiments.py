@@ -15,7 +15,7 @@ from videozoo.config import Experiment, load_experiment
 from videozoo.config.ini import parse_overrides
 from videozoo.distributed import is_first_process
 from videozoo.errors import Faults, VideozooError
-from videozoo.specs import find_spec, guess_model, model_of_file_name, named_model
+from videozoo.specs import SPECS, find_spec, guess_model, model_of_file_name, named_model
 from videozoo.zoo.archives import VideoWeights
 from videozoo.zoo.resolve import find_weights
 
@@ -76,11 +76,16 @@ class Weights:
     @property
     def is_native(self) -> bool:
         """Whether they are a checkpoint of videozoo's own."""
+        return self.kind == "native"
+
+    @property
+    def kind(self) -> str | None:
+        """What is named, as checkpoints.native.kind_of says it; None: no file or folder."""
         if not isinstance(self.found, Path):
-            return False
+            return None
         from videozoo.checkpoints.native import kind_of
 
-        return kind_of(self.found) == "native"
+        return kind_of(self.found)
 
     def of_model(self, model: str) -> Path | VideoWeights:
         """Returns what was found, or the published weights of a model where nothing was named.
@@ -154,6 +159,11 @@ def _model_of(model_name: str | None, config: str | None, weights: Weights) -> s
         if meant not in (None, of_weights):
             raise VideozooError(f"{weights.given}: holds weights of {of_weights}, not of {meant}")
         return of_weights
+    if meant is None and weights.kind == "torch":
+        raise VideozooError(
+            f"{weights.given}: a state dict of PyTorch does not say its model; give --model-name"
+            f" ({', '.join(SPECS)}) and --config, or --set, with its sizes"
+        )
     if meant is None and weights.found is not None and is_first_process():
         sentence = f"{weights.given} does not say its model: it is taken for {DEFAULT_MODEL}"
         print(f"{sentence}; give --model-name for another", file=sys.stderr)

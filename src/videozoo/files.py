@@ -24,7 +24,9 @@ HOME_VARIABLE = "VIDEOZOO_HOME"
 def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Gives a temporary name; the file or folder written there becomes `path` in one step.
 
-    Where the block fails nothing is left of it, and a file that was there before stays.
+    Where the block fails nothing is left of it, and a file that was there before stays. Nobody can
+    guess the name, and what is opened there with mode "x" is no link that somebody has laid. Where
+    `path` is a link, the link is replaced, not what it leads to.
 
     Args:
         path: its folder is made where there is none.
@@ -32,7 +34,7 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # No process number: two machines may write to one shared folder.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield temporary
         if sync and temporary.is_file():
@@ -103,8 +105,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         VideozooError: the folder cannot be written to.
     """
     try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
+        with replacing(path) as temporary, temporary.open("xb") as file:
+            file.write(data)
     except OSError as error:
         raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 

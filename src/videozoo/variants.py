@@ -15,6 +15,7 @@ from typing import TypeVar
 from torch import nn
 
 from videozoo import models
+from videozoo.checkpoints.backbones import whole_state_dict
 from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.errors import FileError
 from videozoo.zoo.resolve import resolve_weights
@@ -49,7 +50,7 @@ def tsn_resnet50_kinetics400(pretrained: Pretrained = None) -> models.TSN:
 
 
 def _filled(model: Model, name: str, pretrained: Pretrained) -> Model:
-    """Puts the weights of a native checkpoint, or of a name of the zoo, into a model.
+    """Puts the weights of a native checkpoint, a state dict or a name of the zoo into a model.
 
     Raises:
         VideozooError: there are none, they are of another model, or do not fit.
@@ -57,7 +58,11 @@ def _filled(model: Model, name: str, pretrained: Pretrained) -> Model:
     if pretrained is None:
         return model
     path = resolve_weights(pretrained)
-    if kind_of(path) != "native":
+    kind = kind_of(path)
+    if kind == "torch":
+        model.load_state_dict(whole_state_dict(path, model.state_dict()))
+        return model
+    if kind != "native":
         raise FileError(path, "is no .safetensors file of videozoo; videozoo convert makes one")
     checkpoint = load_native(path)
     if checkpoint.model != name:

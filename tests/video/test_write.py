@@ -282,14 +282,17 @@ def test_unreadable_files(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.mp4"]
 
 
-def test_a_target_that_cannot_be_written_ends_the_work(tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_written_ends_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = write_video(tmp_path / "a.mp4", 3)
     with pytest.raises(VideozooError, match=r"b\.mp4: cannot be written") as caught:
         write_clip(source, tmp_path / "nowhere" / "b.mp4", encoding=ENCODING)
     assert not isinstance(caught.value, SampleError)
     if os.path.exists("/dev/full"):
         target = tmp_path / "c.mp4"
-        os.symlink("/dev/full", tmp_path / f".{os.getpid()}.mp4.part")
+        monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+        os.symlink("/dev/full", tmp_path / ".guessed.mp4.part")
         with pytest.raises(VideozooError, match=r"c\.mp4: cannot be written: No space") as caught:
             write_clip(source, target, encoding=ENCODING)
         assert not isinstance(caught.value, SampleError)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import random
 import re
 import resource
+import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
 from served import Served, Site, serving
 from videozoo.errors import VideozooError
-from videozoo.zoo import store
-from videozoo.zoo.store import AddressError, UnreachableError, fetch
+from videozoo.zoo import transfer
+from videozoo.zoo.transfer import AddressError, UnreachableError, fetch
 
 DATA = random.Random(1).randbytes(1_000_000)
 
 
 def fetched(served: Served, part: Path, name: str = "file") -> Site:
     """Fetches the file; it must come out whole."""
+    part.unlink(missing_ok=True)
     with serving({name: served}) as site:
         fetch(site.url(name), part)
     assert part.read_bytes() == DATA
@@ -28,6 +34,7 @@ def fetched(served: Served, part: Path, name: str = "file") -> Site:
 
 def refused(served: Served | dict[str, Served], part: Path) -> str:
     """Fetches the file `file`; it must be refused. Returns the reason."""
+    part.unlink(missing_ok=True)
     files = served if isinstance(served, dict) else {"file": served}
     with serving(files) as site, pytest.raises(AddressError) as error:
         fetch(site.url("file"), part)
@@ -66,7 +73,7 @@ def test_absurd_lengths_are_not_begun(part: Path, monkeypatch: pytest.MonkeyPatc
     assert "sends more than 8,589,934,592 bytes" in refused(Served(DATA, length=1 << 40), part)
     assert part.read_bytes() == b""
     assert "sends more than" in refused(Served(DATA, length="9" * 30), part)
-    monkeypatch.setattr(store, "MOST_BYTES", 600_000)
+    monkeypatch.setattr(transfer, "MOST_BYTES", 600_000)
     assert "sends more than 600,000 bytes" in refused(Served(DATA, length=-1), part)
 
 
@@ -76,15 +83,80 @@ def test_a_length_that_is_no_number_is_none(part: Path) -> None:
 
 
 def test_a_transfer_that_drips(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LONGEST", 1.0)
+    monkeypatch.setattr(transfer, "LONGEST", 1.0)
     start = time.monotonic()
     reason = refused(Served(DATA, drips=0.05), part)
     assert re.fullmatch(r"takes more than 1 s, at [\d,]+ bytes", reason)
     assert time.monotonic() - start < 5.0
 
 
+@contextmanager
+def saying(words: Iterator[bytes]) -> Iterator[str]:
+    """Serves one connection, which is sent these words, a part every 20 ms."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as client:
+                for part in words:
+                    client.sendall(part)
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
+        thread.join(10)
+
+
+HEADER = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEADER + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "drips", "reason"),
+    [
+        (b"", b"H", "does not answer within 0 s"),
+        (HEADER + b"A: ", b"a", "does not answer within 0 s"),
+        (HEADER, b"A: b\r\n", "does not answer within 0 s|answers|headers"),
+        (HEADER + b"Content-Length: 9999\r\n\r\n", b"x", "sends less than 1,000 bytes a second"),
+        (CHUNKED, b"1\r\nx\r\n", "sends less than 1,000 bytes a second"),
+        (CHUNKED, b"0", "sends less than 1,000 bytes a second"),
+        (CHUNKED + b"0\r\n", b"T: x\r\n", "sends less than 1,000 bytes a second"),
+    ],
+)
+def test_a_server_that_drips_for_ever(
+    begins: bytes, drips: bytes, reason: str, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "WINDOW", 0.4)
+    words = chain([begins], repeat(drips, 150))
+    start = time.monotonic()
+    with saying(words) as address:
+        with pytest.raises(AddressError, match=reason):
+            fetch(address, part)
+        assert time.monotonic() - start < 2.5  # not the 3 s of the server
+    if part.exists():
+        assert part.stat().st_size < 1000
+
+
+def test_words_of_a_server_are_short(part: Path) -> None:
+    answer = b"HTTP/1.1 404 " + b"\x1b]0;x\x07" * 1000 + b"\r\nContent-Length: 0\r\n\r\n"
+    with saying(iter([answer])) as address, pytest.raises(AddressError) as caught:
+        fetch(address, part)
+    assert len(str(caught.value)) < 150
+
+
+def test_a_link_in_the_parts_place_is_not_followed(part: Path, tmp_path: Path) -> None:
+    part.symlink_to(tmp_path / "victim")
+    with (
+        serving({"file": Served(DATA)}) as site,
+        pytest.raises(VideozooError, match="cannot be written: File exists"),
+    ):
+        fetch(site.url("file"), part)
+    assert not (tmp_path / "victim").exists()
+
+
 def test_a_server_that_falls_silent(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "TIMEOUT", 0.2)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.2)
     reason = refused(Served(DATA, drips=1.0), part)
     assert reason == "breaks off at 100 bytes of 1,000,000"
 
@@ -98,6 +170,7 @@ def test_a_full_disk(part: Path) -> None:
                 fetch(site.url("file"), part)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+        part.unlink()
         fetch(site.url("file"), part)
     assert part.read_bytes() == DATA[:2000]
 
@@ -138,7 +211,7 @@ def test_redirects_do_not_leave_https(part: Path, monkeypatch: pytest.MonkeyPatc
     class Answer:
         url, status = "http://example.org/file", 200
 
-    monkeypatch.setattr(store, "urlopen", lambda request, timeout: Answer)
+    monkeypatch.setattr(transfer, "urlopen", lambda request, timeout: Answer)
     with pytest.raises(AddressError, match=r"leads to http://example\.org/file, which is no https"):
         fetch("HTTPS://example.org/file", part)
     assert not part.exists()

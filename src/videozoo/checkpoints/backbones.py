@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from videozoo.checkpoints.fluid import load_fluid_weights, read_fluid
@@ -24,9 +24,10 @@ from videozoo.checkpoints.native import (
     check_state_dict,
     kind_of,
     load_native,
-    read_torch_file,
 )
+from videozoo.checkpoints.state_dicts import find_state_dict, is_counter, lacks
 from videozoo.checkpoints.strict import compare_shapes, is_head
+from videozoo.checkpoints.torch_files import TorchFile, read_torch_file
 from videozoo.errors import FileError
 
 State = dict[str, Tensor]
@@ -62,8 +63,18 @@ def start_from(
     kind = kind_of(path)
     if kind == "native":
         return put_into_same(model, load_native(path), model_name=model_name, what=str(path))
-    backbone = backbone_keys(model.state_dict())
-    if resnet_depth(backbone) is not None:
+    own = model.state_dict()
+    backbone = backbone_keys(own)
+    has_resnet = resnet_depth(backbone) is not None
+    if kind == "torch":
+        file = read_torch_file(path)
+        state, said = find_state_dict(file, own, path)
+        if not lacks(state, own) or (not has_resnet and 2 * lacks(state, own) < len(own)):
+            return said + _put(model, state, str(path))
+        if has_resnet:
+            state, said = _image_resnet(file, backbone, path)
+            return said + put_into_backbone(model, state, what=str(path))
+    elif has_resnet:
         return put_into_backbone(model, load_image_resnet(path, backbone), what=str(path))
     if kind == "fluid" and table is not None:
         model.load_state_dict(load_fluid_weights(path, table, model.state_dict()))
@@ -114,9 +125,38 @@ def load_image_resnet(path: Path | str, keys: Collection[str]) -> State:
         raise FileError(path, f"holds weights of {name}, not an image ResNet")
     if kind == "fluid":
         return _fluid_resnet(path, keys)
-    state = _plain_state(read_torch_file(path), path)
+    return _image_resnet(read_torch_file(path), keys, path)[0]
+
+
+def whole_state_dict(path: Path | str, own: Mapping[str, Tensor]) -> State:
+    """Reads all of a model's weights from a .pth, .pt or .safetensors file, of whatever library.
+
+    Args:
+        path: of the file.
+        own: the model's state dict.
+
+    Returns:
+        The weights, with the counters of batch norms.
+
+    Raises:
+        VideozooError: the file is damaged; weights are missing, surplus or wrongly shaped.
+    """
+    file = read_torch_file(path)
+    state = find_state_dict(file, own, path)[0]
+    if lacks(state, own) and resnet_depth(backbone_keys(own)) is not None:
+        state = _image_resnet(file, backbone_keys(own), path)[0]
+        state = {k if is_head(k) else BACKBONE + k: v for k, v in state.items()}
+    check_state_dict(own, state, str(path))
+    counter = torch.zeros((), dtype=torch.int64)
+    return {k: state.get(k, counter) if is_counter(k) else state[k] for k in own}
+
+
+def _image_resnet(
+    file: TorchFile, keys: Collection[str], path: Path | str
+) -> tuple[State, list[str]]:
+    state, said = find_state_dict(file, keys, path)
     _check_depth(resnet_depth(state), resnet_depth(keys), path)
-    return state
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}, said
 
 
 def put_into_backbone(
@@ -190,13 +230,3 @@ def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
 def _check_depth(found: int | None, wanted: int | None, path: Path | str) -> None:
     if found is not None and wanted is not None and found != wanted:
         raise FileError(path, f"holds a ResNet-{found}, the config says num_layers = {wanted}")
-
-
-def _plain_state(raw: Any, path: Path | str) -> State:
-    """Returns the state dict inside what a .pth file held."""
-    if isinstance(raw, Mapping) and isinstance(raw.get("state_dict"), Mapping):
-        raw = raw["state_dict"]
-    if not isinstance(raw, Mapping) or not all(isinstance(v, Tensor) for v in raw.values()):
-        raise FileError(path, "holds no state dict (names and tensors)")
-    state = {str(k).removeprefix("module."): v for k, v in raw.items()}
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
 from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.errors import FileError
 from videozoo.files import replacing
@@ -213,10 +213,15 @@ def kind_of(path: Path | str) -> str:
     """
     path = Path(path)
     if path.is_dir():
+        check_weights_folder(path)
         return "fluid"
-    if not path.exists():
-        raise FileError(path, "there is no such checkpoint")
-    start = _first_bytes(path)
+    if not path.is_file():
+        raise FileError(
+            path, "is no regular file" if path.exists() else "there is no such checkpoint"
+        )
+    with path.open("rb") as file:
+        start = file.read(9)
+    check_weights_file(path, start)
     if start[:2] == b"\x1f\x8b":
         return "fluid"
     # torch.save writes a zip file, or (before PyTorch 1.6) a pickle.
@@ -224,11 +229,7 @@ def kind_of(path: Path | str) -> str:
         return "torch"
     if start[8:9] == b"{":
         return "native" if _DESCRIPTION in _read_metadata(path) else "torch"
-    raise FileError(
-        path,
-        "is no checkpoint; known are .safetensors files, Fluid folders, .tar.gz archives "
-        "of one, and .pth or .pt files",
-    )
+    raise FileError(path, f"is no checkpoint; known are {KNOWN}")
 
 
 def sha256_of_weights(path: Path | str) -> str:
@@ -251,28 +252,6 @@ def sha256_of_weights(path: Path | str) -> str:
     else:
         raise FileError(path, "there is no such checkpoint")
     return digest.hexdigest()
-
-
-def read_torch_file(path: Path | str) -> Any:
-    """Reads what is in a .pth, .pt or .safetensors file, tensors and plain values only.
-
-    Raises:
-        VideozooError: the file is damaged or wants to run code when it is read.
-    """
-    if _first_bytes(path)[8:9] == b"{":
-        return read_safetensors(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises half a dozen kinds for damaged files
-        reason = str(error).strip().partition("\n")[0]
-        raise FileError(
-            path, f"is damaged or holds more than weights ({reason}); save its state dict alone"
-        ) from error
-
-
-def _first_bytes(path: Path | str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(9)
 
 
 def _read_metadata(path: Path | str) -> dict[str, str]:

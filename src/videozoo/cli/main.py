@@ -27,9 +27,10 @@ from videozoo.cli import (
     zoo,
 )
 from videozoo.cli.arguments import expand
+from videozoo.cli.last_net import fault_of_ours, sentence_of
 from videozoo.cli.moved import add_moved
 from videozoo.distributed import settle_process, tell_launcher
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, printable
 
 app = typer.Typer(
     name="videozoo",
@@ -68,7 +69,7 @@ def _version(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command; faults of the user's end in one sentence and exit code 2."""
+    """Runs a command; faults of the user's end in one sentence and exit code 2, ours with 1."""
     settle_process()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file or class name that this terminal cannot show must not end a command.
@@ -79,19 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command(args=_spelled_out(command, given), prog_name="videozoo", obj=given)
     except VideozooError as error:
         _end(error, str(error))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _end(error, f"{error.filename}: {error.strerror}")
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is not None:
+            _end(error, sentence)
+        _end(error, fault_of_ours(error), code=1)
 
 
-def _end(error: Exception, sentence: str) -> NoReturn:
+def _end(error: Exception, sentence: str, *, code: int = 2) -> NoReturn:
     """Ends a command with one sentence, or with a traceback where that was asked for."""
     if os.environ.get("VIDEOZOO_TRACEBACK"):
         raise error
-    if not tell_launcher(sentence):
-        typer.echo(f"error: {sentence}", err=True)
-    sys.exit(2)
+    if code != 2 or not tell_launcher(sentence):
+        typer.echo(printable(f"error: {sentence}", keep="\n"), err=True)
+    sys.exit(code)
 
 
 def _spelled_out(command: Any, given: Sequence[str]) -> list[str]:

@@ -75,8 +75,8 @@ class RowStore:
         """
         path = self._path(content)
         try:
-            with replacing(path, sync=False) as temporary:
-                temporary.write_bytes(save(rows))
+            with replacing(path, sync=False) as temporary, temporary.open("xb") as file:
+                file.write(save(rows))
         except OSError as error:
             raise VideozooError(
                 f"{path}: cannot be written: {error.strerror}; {self._hint()}"

@@ -61,7 +61,7 @@ class Curves:
         """Adds one row a value."""
         if self._begin is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+            with replacing(self.path) as temporary, temporary.open("x", newline="") as file:
                 csv.writer(file).writerows(self._begin)
             self._begin = None
         with self.path.open("a", newline="") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,8 +143,8 @@ def write_clip(
         SampleError: there is no such frame, or one cannot be converted or encoded.
         VideozooError: the target cannot be written.
     """
-    # short, for names may be as long as they can; its own for each process
-    temporary = target.with_name(f".{os.getpid()}.mp4.part")
+    # short, for names may be as long as they can; nobody can guess it and lay a link there
+    temporary = target.with_name(f".{secrets.token_hex(8)}.mp4.part")
     try:
         with VideoStream(source) as stream:
             time_base = stream.time_base or Fraction(1, 25)

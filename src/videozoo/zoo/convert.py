@@ -17,6 +17,7 @@ from videozoo.models.resnet import ResNet
 from videozoo.specs import SPECS
 from videozoo.zoo import store
 from videozoo.zoo.archives import VOCABULARY, ImageResNet, VideoWeights
+from videozoo.zoo.transfer import AddressError
 
 
 def convert(
@@ -81,7 +82,7 @@ def class_names(published: VideoWeights, say: store.Say = lambda text: None) -> 
         try:
             _read_class_names(published, part)
         except VideozooError as error:
-            raise store.AddressError(f"gives no class names: {error}") from None
+            raise AddressError(f"gives no class names: {error}") from None
         os.replace(part, file)
         return file
 

@@ -7,42 +7,24 @@ beside them, under the name it was published with.
 
 from __future__ import annotations
 
-import http.client
 import json
-import time
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
-from videozoo import __version__
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import HOME_VARIABLE, cache_home, sha256_of, write_json
 from videozoo.zoo.archives import ImageResNet, Published, VideoWeights, addresses
+from videozoo.zoo.transfer import AddressError, Report, UnreachableError, fetch
 
-Report = Callable[[int, int | None], None]  # bytes that are here, and of how many (None: unknown)
 Say = Callable[[str], None]
 Use = Callable[[Path, str], Path]
-
-LONGEST = 7200.0  # seconds that one address may take
-TIMEOUT = 30.0  # seconds without a byte
-MOST_BYTES = 8 << 30  # ten times the largest published file
-
-
-class AddressError(Exception):
-    """An address does not give the file; the message ends a sentence that begins with it."""
-
-
-class UnreachableError(AddressError):
-    """The address's host does not answer."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +197,9 @@ def from_addresses(
     Raises:
         VideozooError: no address gives the file.
     """
-    part = folder() / f".{published.file}.part"
+    for left in folder().glob(f".{published.file}.*part"):  # by a process that was killed
+        left.unlink(missing_ok=True)
+    part = folder() / f".{published.file}.{secrets.token_hex(8)}.part"
     faults: dict[str, AddressError] = {}
     for address in addresses(published):
         say(f"fetching {address}")
@@ -235,63 +219,3 @@ def from_addresses(
         f"{published.name} cannot be fetched: {'; '.join(told)}; fetch {next(iter(faults))} by hand"
         f" and put it to {folder() / published.file}{instead}"
     )
-
-
-def fetch(address: str, part: Path, report: Report = lambda done, total: None) -> None:
-    """Writes the whole file of an address to `part`.
-
-    Raises:
-        AddressError: the address does not give the file, or not within LONGEST.
-        VideozooError: it cannot be written.
-    """
-    if not address.lower().startswith(("http://", "https://")):
-        raise AddressError("is no http or https address")
-    ends = time.monotonic() + LONGEST
-    with _open(address) as response:
-        _receive(response, part, report, ends)
-
-
-def _open(address: str) -> Any:
-    """Sends a request; returns the answer, of status 200."""
-    headers = {"User-Agent": f"videozoo/{__version__}", "Accept-Encoding": "identity"}
-    try:
-        response = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
-    except HTTPError as error:
-        error.close()
-        reason = str(error.reason).partition("\n")[0]
-        raise AddressError(f"answers {error.code} {reason}".rstrip()) from None
-    except (URLError, OSError, http.client.HTTPException, ValueError) as error:
-        cause = error.reason if isinstance(error, URLError) else error
-        told = getattr(cause, "strerror", None) or cause
-        raise UnreachableError(f"cannot be reached ({told})") from None
-    if urlsplit(response.url).scheme not in ("https", urlsplit(address).scheme):
-        raise AddressError(f"leads to {response.url}, which is no https address")
-    if response.status != 200:
-        raise AddressError(f"answers {response.status} {response.reason}")
-    return response
-
-
-def _receive(response: Any, part: Path, report: Report, ends: float) -> None:
-    """Writes what an answer gives, to its last byte; limits are looked at after every read."""
-    done, total = 0, response.length
-    try:
-        with part.open("wb") as file:
-            while True:
-                report(done, total)
-                if max(done, total or 0) > MOST_BYTES:
-                    raise AddressError(f"sends more than {MOST_BYTES:,} bytes")
-                if time.monotonic() > ends:
-                    raise AddressError(f"takes more than {LONGEST:,.0f} s, at {done:,} bytes")
-                try:
-                    block = response.read1(1 << 18)
-                    broken = not block and done != (total or done)
-                except (OSError, http.client.HTTPException):
-                    broken = True
-                if broken:
-                    of = "" if total is None else f" of {total:,}"
-                    raise AddressError(f"breaks off at {done:,} bytes{of}")
-                if not block:
-                    return
-                done += file.write(block)
-    except OSError as error:  # the network's are caught where they are read
-        raise VideozooError(f"{part}: cannot be written: {error.strerror}") from None

@@ -198,5 +198,5 @@ def _remember(file: Path, key: dict[str, Any], index: ShardIndex) -> None:
     }
     numbers = lengths.astype(_DTYPES[said["dtype"]]).tobytes()
     # A cache that cannot be written, or is damaged later, costs time, nothing else.
-    with suppress(OSError), replacing(file, sync=False) as temporary:
-        temporary.write_bytes(json.dumps(said).encode() + b"\n" + numbers)
+    with suppress(OSError), replacing(file, sync=False) as temporary, temporary.open("xb") as new:
+        new.write(json.dumps(said).encode() + b"\n" + numbers)

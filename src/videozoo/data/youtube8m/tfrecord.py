@@ -207,7 +207,7 @@ class RecordReader:
 
 def write_tfrecord(path: Path, records: Iterable[bytes]) -> None:
     """Writes a file of records; it appears under its name when it is complete."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("xb") as file:
         for data in records:
             length = struct.pack("<Q", len(data))
             file.write(length + _CRC.pack(masked_crc(length)))
