@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
+
+_MOST_FAULTS = 100  # of one error
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 2, 200, 200, 200
 
 
 class VideozooError(Exception):
@@ -67,16 +73,41 @@ class SampleError(VideozooError):
         )
 
 
+class ChangedError(VideozooError):
+    """A file is another one than when it was looked through; the message says what to do.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path}: has changed since it was looked through, so that its videos have other"
+            " numbers; give the command again"
+        )
+        self.path = path
+
+
 class Faults:
     """Collects every fault found in the inputs, so that all are named and not the first alone."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.left_out = 0
 
     def add(self, message: str) -> None:
-        """Notes one fault; the same one is noted once, whoever meets it."""
-        if message not in self.messages:
+        """Notes one fault; the same one is noted once, whoever meets it; 100 are enough to tell."""
+        if message in self.messages:
+            return
+        if self.are_enough:
+            self.left_out += 1
+        else:
             self.messages.append(message)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether more faults would be counted alone, so that looking for words is no use."""
+        return len(self.messages) >= _MOST_FAULTS
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -97,7 +128,9 @@ class Faults:
             raise VideozooError(self.messages[0])
         if self.messages:
             lines = "".join(f"\n  {i}. {m}" for i, m in enumerate(self.messages, 1))
-            error = VideozooError(f"{len(self.messages)} things are wrong:{lines}")
+            lines += f"\n  and {self.left_out} more" if self.left_out else ""
+            count = len(self.messages) + self.left_out
+            error = VideozooError(f"{count} things are wrong:{lines}")
             error.parts = tuple(self.messages)
             raise error
 
@@ -107,3 +140,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     lowered = {k.lower(): k for k in known}
     near = get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean '{lowered[near[0]]}'?" if near else ""
+
+
+def brief(value: object, most: int = 80) -> str:
+    """Returns a value of a file as an error shows it, in at most `most` characters.
+
+    A small file can hold a list in a list a billion times, or a number of a million digits: written
+    out they would take for ever.
+    """
+    try:
+        text = _SHORT.repr(value[:most] if isinstance(value, (bytes, bytearray)) else value)
+    except Exception:  # a number has too many digits; whatever a repr may raise
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
