@@ -121,6 +121,15 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
+def can_be_written(text: str) -> bool:
+    """Says whether a text can stand in a file; bytes of a file's name that are no UTF-8 can."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file, in hex."""
     with path.open("rb") as file:

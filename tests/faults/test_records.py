@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli.commands import Command, command  # noqa: F401 (a fixture)
-from tiny import World, clip_data, feature_data, features  # noqa: F401 (fixtures)
+from cli.commands import Command
+from tiny import World, features
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 
@@ -59,7 +59,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tested(command: Command, weights: Path) -> Callable[..., Any]:  # noqa: F811
+def tested(command: Command, weights: Path) -> Callable[..., Any]:
     """Tests the model on records; returns the outcome and the counts of its result."""
 
     def run(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -215,7 +215,7 @@ def test_what_follows_a_pickle_is_never_dropped(tested: Callable[..., Any]) -> N
 def test_records_given_to_a_model_on_videos(
     command: Command,
     inputs: Path,
-    clip_data: World,  # noqa: F811
+    clip_data: World,
 ) -> None:
     path = inputs / "records/good.tfrecord"
     Path("list").write_text(f"{path} 0\n")
@@ -247,7 +247,7 @@ def test_pickles_given_to_the_wrong_model(
 def test_a_video_given_to_a_model_on_records(
     command: Command,
     clip_data: World,
-    feature_data: World,  # noqa: F811
+    feature_data: World,
 ) -> None:
     outcome = command("infer", "--weights", feature_data.weights, clip_data.files[0])
     assert outcome.code == 2

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.strict import compare_shapes, is_head
-from videozoo.errors import FileError
-from videozoo.files import replacing
+from videozoo.checkpoints.torch_files import load_torch
+from videozoo.errors import FileError, brief
+from videozoo.files import open_regular, parse_json, replacing
 
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
@@ -140,22 +141,23 @@ def read_native_header(path: Path | str) -> NativeHeader:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
     try:
-        description = json.loads(_read_metadata(path).get(_DESCRIPTION, "{}"))
-        if description.get("format") != FORMAT:
-            raise FileError(
-                path,
-                f"is no videozoo checkpoint (its format is {description.get('format')!r}, "
-                f"not '{FORMAT}')",
-            )
-        return NativeHeader(
-            model=description["model"],
-            config=description["config"],
-            preprocessing=description["preprocessing"],
-            labels=description["labels"],
-            recipe=description.get("recipe"),
-        )
-    except (KeyError, AttributeError, json.JSONDecodeError) as error:
+        description = parse_json(_read_metadata(path).get(_DESCRIPTION, "{}"))
+    except ValueError as error:
         raise FileError(path, f"the checkpoint's description is damaged ({error})") from error
+    found = description.get("format") if isinstance(description, dict) else description
+    if found != FORMAT:
+        raise FileError(
+            path, f"is no videozoo checkpoint (its format is {brief(found)}, not '{FORMAT}')"
+        )
+    if fault := description_fault(description):
+        raise FileError(path, f"the checkpoint's description is damaged ({fault})")
+    return NativeHeader(
+        model=description["model"],
+        config=description["config"],
+        preprocessing=description["preprocessing"],
+        labels=description["labels"],
+        recipe=description.get("recipe"),
+    )
 
 
 def read_safetensors(path: Path | str) -> dict[str, Tensor]:
@@ -261,17 +263,11 @@ def read_torch_file(path: Path | str) -> Any:
     """
     if _first_bytes(path)[8:9] == b"{":
         return read_safetensors(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises half a dozen kinds for damaged files
-        reason = str(error).strip().partition("\n")[0]
-        raise FileError(
-            path, f"is damaged or holds more than weights ({reason}); save its state dict alone"
-        ) from error
+    return load_torch(path)
 
 
 def _first_bytes(path: Path | str) -> bytes:
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         return file.read(9)
 
 

@@ -10,21 +10,15 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from videozoo.data.pickled_types import (
-    ADMITTED,
-    Admitted,
-    DType,
-    PickledArray,
-    check_keys,
-)
-from videozoo.errors import FileError, SampleError, VideozooError, brief
+from videozoo.errors import FileError, SampleError, VideozooError
 from videozoo.files import open_regular
+from videozoo.pickling.counting import BoundedFile, CountingUnpickler, ForbiddenNameError
+from videozoo.pickling.types import PickledArray
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, set, frozenset),
@@ -98,14 +92,14 @@ def _load(file: BinaryIO, named: str, most: int, several: bool) -> Any:
             f" {most >> 20:,} are read; write several"
         )
     values: list[Any] = []
-    unpickler = _Unpickler(_Bounded(file, size), size)
+    unpickler = CountingUnpickler(BoundedFile(file, size), size)
     try:
         while not values or file.tell() < size:
             values.append(_plain(unpickler.load(), {}))
             unpickler.check_frame()
             if not several and file.tell() < size:
                 raise pickle.UnpicklingError("something follows its end")
-    except _ForbiddenNameError as error:
+    except ForbiddenNameError as error:
         raise VideozooError(
             f"{named} wants to run {error} when it is unpickled: it is not a data file; "
             "do not trust it"
@@ -117,197 +111,6 @@ def _load(file: BinaryIO, named: str, most: int, several: bool) -> Any:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SampleError(f"{named}: a damaged or cut off pickle ({reason[:200]})") from error
     return values if several else values[0]
-
-
-class _Bounded:
-    """A file that is asked for no more bytes than it has: Python takes the memory first."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
-        self.readline = file.readline
-
-    def read(self, count: int) -> bytes:
-        if count > 4096 and count > self._size - self._file.tell():
-            raise EOFError("it says that more follows than it has")
-        return self._file.read(count)
-
-
-class _ForbiddenNameError(Exception):
-    """The pickle names something that is not data; the message is that name."""
-
-
-_Readable: Any = pickle._Unpickler  # its methods and its stack are not in the type stubs
-
-
-def _counted(call: Callable[[Any], None]) -> Callable[[Any], None]:
-    def step(self: Any) -> None:
-        self.step()
-        call(self)
-
-    return step
-
-
-class _Unpickler(_Readable):  # type: ignore[misc]
-    # The standard library's version in Python, as fast for a few large values: the one in C can
-    # take gigabytes for a single damaged number.
-
-    MOST_STEPS = 2_000_000  # 20,000 videos; and 500 MB if each made a list
-    MOST_NUMBERS = 10_000  # among the keys
-
-    def __init__(self, file: Any, size: int) -> None:
-        # "bytes": text of Python 2 has no known encoding, and its arrays lie in such text
-        super().__init__(file, encoding="bytes")
-        self._left = 2 * size  # bytes that calls may take: what is written is taken once or twice
-        self._steps, self._numbers = self.MOST_STEPS, self.MOST_NUMBERS
-
-    def _spend(self, values: tuple[Any, ...]) -> None:
-        for value in values:
-            if isinstance(value, (str, bytes, bytearray)):
-                self._left -= len(value)
-            elif isinstance(value, (list, tuple, dict, set, frozenset)):
-                self._steps -= len(value)
-        if self._left < 0 or self._steps < 0:
-            raise pickle.UnpicklingError("the same values again and again")
-
-    def _check_keys(self, keys: Sequence[Any]) -> None:
-        self._numbers -= check_keys(keys)
-        if self._numbers < 0:
-            raise pickle.UnpicklingError("too many keys that are no text")
-
-    def step(self) -> None:
-        """Counts an opcode: each byte of a file can be a list, which takes 60 bytes and more."""
-        self._steps -= 1
-        if self._steps < 0:
-            raise pickle.UnpicklingError(f"more than {self.MOST_STEPS:,} steps")
-
-    def check_frame(self) -> None:
-        """Raises UnpicklingError where something follows in the frame of what was loaded."""
-        frame = self._unframer.current_frame
-        if frame is not None and frame.read(1):
-            raise pickle.UnpicklingError("something follows its end")
-
-    def find_class(self, module: str, name: str) -> Any:
-        make = ADMITTED.get((module, name))
-        if make is None:
-            raise _ForbiddenNameError(brief(f"{module}.{name}", 200).strip("'"))
-        return Admitted(make, self._spend)
-
-    def load_build(self) -> None:
-        """Gives a description its state; the bytes of an array are in it."""
-        state = self.stack[-1]
-        if not isinstance(state, tuple) or not isinstance(self.stack[-2], (PickledArray, DType)):
-            raise pickle.UnpicklingError("a state of something else than an array")
-        self._spend(state)
-        super().load_build()
-
-    def load_bytearray8(self) -> None:
-        """Reads a bytearray as bytes are read: the standard library clears the memory first."""
-        self.load_binbytes8()
-        self.stack[-1] = bytearray(self.stack[-1])
-
-    def load_setitem(self) -> None:
-        """Sets an item of a dict whose key is plain."""
-        _check_type(self.stack[-3], dict)
-        self._check_keys(self.stack[-2:-1])
-        super().load_setitem()
-
-    def load_setitems(self) -> None:
-        """Sets items of a dict whose keys are plain."""
-        _check_type(self.metastack[-1][-1], dict)
-        self._check_keys(self.stack[::2])
-        super().load_setitems()
-
-    def load_dict(self) -> None:
-        """Makes a dict whose keys are plain."""
-        self._check_keys(self.stack[::2])
-        super().load_dict()
-
-    def load_additems(self) -> None:
-        """Adds to a set what is plain."""
-        _check_type(self.metastack[-1][-1], set)
-        self._check_keys(self.stack)
-        super().load_additems()
-
-    def load_frozenset(self) -> None:
-        """Makes a set of what is plain."""
-        self._check_keys(self.stack)
-        super().load_frozenset()
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        code: _counted(call)
-        for code, call in (
-            _Readable.dispatch
-            | {
-                pickle.BUILD[0]: load_build,
-                pickle.BYTEARRAY8[0]: load_bytearray8,
-                pickle.SETITEM[0]: load_setitem,
-                pickle.SETITEMS[0]: load_setitems,
-                pickle.DICT[0]: load_dict,
-                pickle.ADDITEMS[0]: load_additems,
-                pickle.FROZENSET[0]: load_frozenset,
-            }
-        ).items()
-    }
-
-
-def _check_type(value: Any, kind: type) -> None:
-    # An array takes items too, all of it at once.
-    if type(value) is not kind:
-        raise pickle.UnpicklingError(f"items of something else than a {kind.__name__}")
-
-
-class _Inert:
-    """Stands for whatever a pickle of PyTorch makes."""
-
-    __slots__ = ()
-
-    def __new__(cls, *_: Any) -> _Inert:
-        return object.__new__(cls)
-
-    def append(self, _: Any) -> None:
-        """Takes nothing in."""
-
-
-class _Inspector(_Unpickler):
-    """Goes through a pickle of PyTorch, of which it makes nothing."""
-
-    MOST_STEPS = 20_000_000
-    MOST_NUMBERS = 1_000_000
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Returns what does nothing."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return super().find_class(module, name)
-        return _Inert
-
-    def persistent_load(self, pid: Any) -> Any:
-        """Returns what stands for a tensor's values."""
-        return _Inert()
-
-    def load_build(self) -> None:
-        """Leaves a state away."""
-        self.stack.pop()
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        **_Unpickler.dispatch,
-        pickle.BUILD[0]: _counted(load_build),
-    }
-
-
-def inspect_pickles(file: BinaryIO, count: int) -> None:
-    """Checks that PyTorch, which counts nothing, will be done with pickles in good time.
-
-    Args:
-        file: holds them, one after another.
-        count: how many.
-
-    Raises:
-        UnpicklingError, or whatever a damaged pickle raises.
-    """
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    for _ in range(count):
-        _Inspector(_Bounded(file, size), size).load()
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
