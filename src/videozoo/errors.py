@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -14,6 +15,10 @@ from typing import Self
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_MOST_FAULTS = 100  # of one error
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 2, 200, 200, 200
 
 
 class VideozooError(Exception):
@@ -74,16 +79,41 @@ class SampleError(VideozooError):
         )
 
 
+class ChangedError(VideozooError):
+    """A file is another one than when it was looked through; the message says what to do.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path}: has changed since it was looked through, so that its videos have other"
+            " numbers; give the command again"
+        )
+        self.path = path
+
+
 class Faults:
     """Collects every fault found in the inputs, so that all are named and not the first alone."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.left_out = 0
 
     def add(self, message: str) -> None:
-        """Notes one fault; the same one is noted once, whoever meets it."""
-        if message not in self.messages:
+        """Notes one fault; the same one is noted once, whoever meets it; 100 are enough to tell."""
+        if message in self.messages:
+            return
+        if self.are_enough:
+            self.left_out += 1
+        else:
             self.messages.append(message)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether more faults would be counted alone, so that looking for words is no use."""
+        return len(self.messages) >= _MOST_FAULTS
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -104,7 +134,9 @@ class Faults:
             raise VideozooError(self.messages[0])
         if self.messages:
             lines = "".join(f"\n  {i}. {m}" for i, m in enumerate(self.messages, 1))
-            error = VideozooError(f"{len(self.messages)} things are wrong:{lines}")
+            lines += f"\n  and {self.left_out} more" if self.left_out else ""
+            count = len(self.messages) + self.left_out
+            error = VideozooError(f"{count} things are wrong:{lines}")
             error.parts = tuple(self.messages)
             raise error
 
@@ -127,3 +159,16 @@ def printable(text: str, *, keep: str = "") -> str:
         keep: characters that stay: "\n" where the text has lines of its own.
     """
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
+
+
+def brief(value: object, most: int = 80) -> str:
+    """Returns a value of a file as an error shows it, in at most `most` characters.
+
+    A small file can hold a list in a list a billion times, or a number of a million digits: written
+    out they would take for ever.
+    """
+    try:
+        text = _SHORT.repr(value[:most] if isinstance(value, (bytes, bytearray)) else value)
+    except Exception:  # a number has too many digits; whatever a repr may raise
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."

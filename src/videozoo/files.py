@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -10,14 +11,16 @@ import os
 import pickle
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 
 HOME_VARIABLE = "VIDEOZOO_HOME"
+TEXT_LIMIT = 256 << 20  # bytes of a list: millions of lines
 
 
 @contextmanager
@@ -55,6 +58,78 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Opens a file for reading; a pipe would keep waiting, and a device may never end.
+
+    Raises:
+        FileError: it is a pipe, a device or a socket.
+        OSError: it cannot be opened; a folder cannot either.
+    """
+    waits = getattr(os, "O_NONBLOCK", 0)  # opening a pipe, and reading some files of /proc
+    fd = os.open(path, os.O_RDONLY | waits | getattr(os, "O_CLOEXEC", 0))
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return open(fd, "rb")
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise FileError(path, "is a pipe or a device, not a file; give a file")
+
+
+def read_bytes(path: Path | str, *, most: int = TEXT_LIMIT) -> bytes:
+    """Reads a regular file that has at most `most` bytes.
+
+    Raises:
+        FileError: it is no regular file, or larger.
+        OSError: it cannot be opened or read.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        # files of /proc have the size 0, and some of them nothing to read yet
+        data = b"" if size > most else file.read(most + 1) or b""
+    if max(size, len(data)) > most:
+        limit = f"{most >> 20} MB" if most >> 20 else f"{most >> 10} KB"
+        raise FileError(path, f"is larger than {limit}, the most that such a file may have")
+    return data
+
+
+def read_text(path: Path | str, *, most: int = TEXT_LIMIT) -> str:
+    """Reads a text of the user's: a config, a list, names.
+
+    Args:
+        path: of a regular file in UTF-8, with or without a byte order mark.
+        most: bytes.
+
+    Raises:
+        FileError: it is no regular file, or larger.
+        UnicodeDecodeError: it is no text in UTF-8.
+        OSError: it cannot be opened or read.
+    """
+    text = read_bytes(path, most=most).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Reads JSON.
+
+    Raises:
+        ValueError: it is none, nested too deep, or has a number of too many digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def can_be_written(text: str) -> bool:
+    """Says whether a text can stand in a file; bytes of a file's name that are no UTF-8 can."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

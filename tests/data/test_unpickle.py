@@ -124,7 +124,7 @@ def test_other_names_are_refused(function: object, args: tuple[object, ...]) -> 
         b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".",
         b"\x80\x05\x96\x00\x00\x00\xc0\x00\x00\x00\x00a",  # a bytearray of 3 GiB
         b"\x80\x04)" + b"q\x000h\x00h\x00\x86" * 40 + b"}h\x00K\x01s.",  # hashed for ever
-        b"\x80\x04\x8f.",
+        b"\x80\x04\x8f(]\x90.",
         b"hello, this is text\n",
         b"",
     ],

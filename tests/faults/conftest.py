@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.commands import command  # noqa: F401 (a fixture)
+from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
+
 
 @pytest.fixture(scope="session")
 def inputs() -> Path:

@@ -18,10 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
 from videozoo.checkpoints.strict import compare_shapes, is_head
-from videozoo.errors import FileError
-from videozoo.files import replacing
+from videozoo.errors import FileError, brief
+from videozoo.files import parse_json, replacing
 
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
@@ -140,22 +141,23 @@ def read_native_header(path: Path | str) -> NativeHeader:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
     try:
-        description = json.loads(_read_metadata(path).get(_DESCRIPTION, "{}"))
-        if description.get("format") != FORMAT:
-            raise FileError(
-                path,
-                f"is no videozoo checkpoint (its format is {description.get('format')!r}, "
-                f"not '{FORMAT}')",
-            )
-        return NativeHeader(
-            model=description["model"],
-            config=description["config"],
-            preprocessing=description["preprocessing"],
-            labels=description["labels"],
-            recipe=description.get("recipe"),
-        )
-    except (KeyError, AttributeError, json.JSONDecodeError) as error:
+        description = parse_json(_read_metadata(path).get(_DESCRIPTION, "{}"))
+    except ValueError as error:
         raise FileError(path, f"the checkpoint's description is damaged ({error})") from error
+    found = description.get("format") if isinstance(description, dict) else description
+    if found != FORMAT:
+        raise FileError(
+            path, f"is no videozoo checkpoint (its format is {brief(found)}, not '{FORMAT}')"
+        )
+    if fault := description_fault(description):
+        raise FileError(path, f"the checkpoint's description is damaged ({fault})")
+    return NativeHeader(
+        model=description["model"],
+        config=description["config"],
+        preprocessing=description["preprocessing"],
+        labels=description["labels"],
+        recipe=description.get("recipe"),
+    )
 
 
 def read_safetensors(path: Path | str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from videozoo.data.batch import Batch, ClipBatch
 from videozoo.data.framing import Views
 from videozoo.data.transforms import normalise_clips
 from videozoo.families.family import Family, Samples
-from videozoo.families.videos import open_videos
+from videozoo.families.videos import open_videos, refuse_records
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -59,15 +59,21 @@ class ClipFamily(Family):
         recipe: Recipe | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Samples:
-        """Opens videos and Kinetics pickles; see Family.open."""
+        """Opens videos and Kinetics pickles; see Family.open.
+
+        Raises:
+            VideozooError: records of features are given.
+        """
         # FFmpeg comes with what is read, not with a model that is loaded.
         from videozoo.data.clips.dataset import ClipDataset
 
         settings = self.settings
         folder = Path(settings.video_folder) if settings.video_folder else None
+        refuse_records(map(Path, [source] if isinstance(source, str) else source), settings.NAME)
         entries, names = open_videos(
             source, settings, labelled=labelled, class_names=class_names, video_folder=folder
         )
+        refuse_records((entry.path for entry in entries), settings.NAME)
         dataset = ClipDataset(
             entries,
             num_classes=settings.num_classes,

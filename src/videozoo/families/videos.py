@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videozoo.config.keys import Settings
-from videozoo.data.clips.clip_files import VIDEO_SUFFIXES
+from videozoo.data.clips.clip_files import CLIP_SUFFIXES, VIDEO_SUFFIXES
 from videozoo.data.sample import label_fault
 from videozoo.data.youtube8m.shards import is_shard
+from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
 from videozoo.errors import VideozooError
 from videozoo.families.family import each_once
 
 if TYPE_CHECKING:
     from videozoo.data.clips.clip_list import ClipEntry
+
+
+_ENOUGH = 1 << 16  # bytes that show what a list holds
 
 
 def holds_videos(source: str | Sequence[str]) -> bool:
@@ -36,16 +40,43 @@ def holds_videos(source: str | Sequence[str]) -> bool:
         return True
     if is_shard(path):
         return False
+    with open(path, "rb") as file:
+        head = file.read(_ENOUGH)
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            first = next((line for line in lines if line.strip(" \n") and line[0] != "#"), "")
+        lines = head[: head.rfind(b"\n") if len(head) == _ENOUGH else None].decode("utf-8-sig")
     except UnicodeDecodeError:
         return True  # no list and no shard: FFmpeg will know
+    given = lines.splitlines()
+    first = next((line for line in given if line.strip(" ") and line[0] != "#"), "")
     return any(_is_video(word) for word in (first.strip(), *first.rsplit(None, 1)[:1]))
 
 
 def _is_video(name: str) -> bool:
     return name.lower().endswith(VIDEO_SUFFIXES)
+
+
+def refuse_records(paths: Iterable[Path], model: str) -> None:
+    """Refuses files of records where videos are wanted; one of each file ending is looked at.
+
+    Args:
+        paths: what was given, or a list names.
+        model: the model's name.
+
+    Raises:
+        VideozooError: one is a TFRecord file.
+    """
+    seen = set(CLIP_SUFFIXES)
+    for path in paths:
+        if path.suffix.lower() in seen or not path.is_file():
+            continue
+        seen.add(path.suffix.lower())
+        with open(path, "rb") as file:
+            if is_header(file.read(HEADER_SIZE)):
+                raise VideozooError(
+                    f"{path}: is a TFRecord file: records of features, as YouTube-8M's; {model}"
+                    " takes videos; give it videos, and records to a model on features, such as"
+                    " NEXTVLAD"
+                )
 
 
 def open_videos(

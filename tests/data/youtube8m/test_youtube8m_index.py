@@ -83,9 +83,11 @@ def test_a_record_beyond_4_gib_is_remembered_with_its_length(
 ) -> None:
     path = tmp_path / "huge.tfrecord"
     lengths = [5, 2**32 + 7]
-    header = struct.pack("<Q", 5)
     with open(path, "wb") as file:
-        file.write(header + struct.pack("<I", masked_crc(header)))
+        for place, length in zip((0, 21), lengths, strict=True):
+            header = struct.pack("<Q", length)
+            file.seek(place)
+            file.write(header + struct.pack("<I", masked_crc(header)))
         file.truncate(sum(lengths) + 32)  # a file with a hole: it takes no room
     walked = RecordIndex.from_lengths(lengths, None)
     monkeypatch.setattr(module, "index_shard", lambda _: walked)

@@ -11,9 +11,12 @@ import numpy as np
 from PIL import Image
 
 from videozoo.data.sample import Int64Array, UInt8Array
-from videozoo.data.unpickle import load_pickle
-from videozoo.errors import SampleError
+from videozoo.data.unpickle import load_pickle, whole_numbers
+from videozoo.errors import SampleError, brief
 from videozoo.video.geometry import Cut, ResizeRule
+
+_MOST_BYTES = 512 << 20  # of a clip's images
+_MOST_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,19 @@ def load_clip(path: Path) -> PickledClip:
     Raises:
         SampleError: the file cannot be read, or holds something else.
     """
-    record = load_pickle(path, what=str(path))
+    record = load_pickle(path, what=str(path), most=_MOST_BYTES)
+    first = record[0] if isinstance(record, (tuple, list)) and record else record
+    if isinstance(first, dict):
+        raise SampleError(
+            "is no Kinetics pickle (video id, label, images) but one of features, as YouTube-8M's:"
+            " a list of dicts; give it to a model on features, and videos to this one",
+            path=path,
+        )
     if not isinstance(record, (tuple, list)) or len(record) != 3:
         raise SampleError("is no Kinetics pickle: (video id, label, images) is expected", path=path)
     video, label, frames = record
     if isinstance(frames, np.ndarray):
-        frames = frames.tolist()
+        frames = frames.tolist() if frames.ndim == 1 and len(frames) <= _MOST_FRAMES else None
     if not isinstance(frames, (list, tuple)) or not all(isinstance(f, bytes) for f in frames):
         raise SampleError("its third part must be a list of JPEG images in bytes", path=path)
     if not frames:
@@ -100,16 +110,15 @@ def load_clip(path: Path) -> PickledClip:
 
 
 def _text(video: object) -> str:
-    return video.decode("utf-8", "replace") if isinstance(video, bytes) else str(video)
+    if isinstance(video, bytes):
+        return video.decode("utf-8", "replace")
+    return video if isinstance(video, str) else brief(video)
 
 
 def _labels(label: object, path: Path) -> tuple[int, ...] | None:
-    if label is None:
-        return None
-    if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
-        return (int(label),)
-    if isinstance(label, np.ndarray) and label.size == 1 and label.dtype.kind in "iu":
-        return (int(label.reshape(())),)
-    # written out, a small list that holds itself a billion times would take for ever
-    found = f"{label!r:.80}" if isinstance(label, (str, bytes, float)) else type(label).__name__
-    raise SampleError(f"its label must be a class number, not {found}", path=path)
+    numbers = [] if label is None else whole_numbers(label)
+    single = isinstance(label, np.ndarray) or not isinstance(label, (list, tuple, set, frozenset))
+    if numbers is None or len(numbers) > 1 or (numbers and not single):
+        found = brief(label) if single else type(label).__name__
+        raise SampleError(f"its label must be a class number, not {found}", path=path)
+    return tuple(numbers) or None

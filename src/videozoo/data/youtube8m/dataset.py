@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,10 @@ from videozoo.data.sample import (
 )
 from videozoo.data.sampler import ReadGroups
 from videozoo.data.youtube8m.example import Example, frame_size, parse_example
-from videozoo.data.youtube8m.index import Progress, index_shards
+from videozoo.data.youtube8m.index import Progress, ShardIndex, index_shards, renewed_index
 from videozoo.data.youtube8m.pickles import SHARDS_KEPT, PickleReader
 from videozoo.data.youtube8m.tfrecord import RecordReader
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import ChangedError, SampleError, VideozooError
 
 # The videos of this many shards are shuffled among each other. 16 of YouTube-8M's mix 20,000
 # videos, some twenty of the largest batches, and are 6 GB: a page cache holds them, so that reading
@@ -131,25 +132,53 @@ class YouTube8MDataset(VideoDataset):
         if record == len(shard):
             raise SampleError(str(shard.records.fault))
         try:
-            if shard.kind == "tfrecord":
-                place = self._records.place(shard.records, record)
-                data = self._records.read(shard.path, *place)
-                example = parse_example(data, self.feature_names)
-            else:
-                example = self._pickles.read(shard.path, record, self.feature_names)
+            example = self._example(shard, record)
             return self._sample(example, rng, name=f"{shard.path.name}#{record}")
         except SampleError as error:
+            if shard.remembered:  # the index may be wrong, not the file
+                self._renew(number)
+                return self.read(index, rng)
             raise error.at(shard.path, record) from error
+        except ChangedError:
+            self._renew(number)
+            raise
         except VideozooError as error:
             raise VideozooError(f"{shard.path}: record {record}: {error}") from error
+
+    def _example(self, shard: ShardIndex, record: int) -> Example:
+        if shard.kind == "tfrecord":
+            place = self._records.place(shard.records, record)
+            return parse_example(self._records.read(shard.path, *place), self.feature_names)
+        return self._pickles.read(shard.path, record, self.feature_names, count=len(shard))
+
+    def _renew(self, number: int) -> None:
+        """Indexes a shard anew; the cache folder's word of it is taken no more.
+
+        Raises:
+            ChangedError: it has other videos than it had.
+        """
+        old = self._shards[number]
+        fresh = renewed_index(old)
+        if fresh.records.fault is not None:  # what can be read still is
+            fresh = replace(old, remembered=False)
+        self._shards[number] = fresh
+        if len(fresh) != len(old):
+            raise ChangedError(old.path)
 
     def _sample(
         self, example: Example, rng: np.random.Generator | None, *, name: str
     ) -> FeatureSample:
         """Checks a stored video and chooses its frames; `name` is its id where it has none."""
+        if any(key.startswith("segment_") for key in example.context):
+            raise VideozooError(
+                "is a segment record of YouTube-8M 2019 (its segment_labels rate pieces of 5"
+                " seconds), which videozoo neither trains on nor scores; give the frame-level"
+                " records of whole videos, those of 2018"
+            )
         features = _checked_features(example, self.feature_names, self.feature_dims)
-        labels = example.labels if self.labelled else None
-        if labels is not None:
+        labels = None
+        if self.labelled and example.labels is not None and len(example.labels):
+            labels = example.labels  # an empty list says no more than none
             self._check_labels(labels.tolist())
         if self.frames is not None:
             chosen = self.frames(len(features[0]), rng)
@@ -218,8 +247,7 @@ def _checked_features(
     features: list[UInt8Array] = []
     for name, dim in zip(names, dims, strict=True):
         if name not in example.features:
-            has = ", ".join(example.present) or "none at all"
-            raise VideozooError(f"has no feature '{name}'; it has {has}")
+            raise VideozooError(_without(name, example))
         feature = example.features[name]
         if len(feature) == 0:
             raise SampleError(f"{name} has no frames")
@@ -234,3 +262,25 @@ def _checked_features(
             )
         features.append(feature)
     return tuple(features)
+
+
+def _without(name: str, example: Example) -> str:
+    """Says what a record is that lacks a feature."""
+    if example.present or not example.context:
+        has = _named(example.present) or "none at all"
+        return f"has no feature '{name}'; it has {has}"
+    has = _named(example.context)
+    if any(key.startswith("mean_") for key in example.context):
+        return (
+            f"is a video-level record ({has}): one mean of the whole video; the models take"
+            " frame-level features (rgb and audio a second), YouTube-8M's frame-level files"
+        )
+    return (
+        f"has no feature '{name}': it is a tf.train.Example ({has}); a tf.train.SequenceExample"
+        " with features by frame is expected"
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:40] for name in names[:20])
+    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"

@@ -25,7 +25,7 @@ from videozoo.errors import SampleError
 
 Span = tuple[int, int]  # first byte and the one after the last
 
-_BYTES, _INT64 = 1, 3  # the fields of Feature
+_BYTES, _FLOAT, _INT64 = 1, 2, 3  # the fields of Feature
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Example:
         labels: int64 [number of labels]; None where the record has no labels.
         features: uint8 [n, D] a wanted modality that is there; views on the record's bytes.
         present: the names of all modalities that are there.
+        context: the names of all that is said of the video as a whole.
     """
 
     video: str | None
     labels: Int64Array | None
     features: dict[str, UInt8Array]
     present: tuple[str, ...]
+    context: tuple[str, ...] = ()
 
 
 def parse_example(data: bytes, names: Sequence[str]) -> Example:
@@ -63,7 +65,8 @@ def parse_example(data: bytes, names: Sequence[str]) -> Example:
             if wire == 2 and number in (1, 2):
                 (context if number == 1 else lists).update(_map(data, start, stop))
         features = {name: _frames(data, name, *lists[name]) for name in names if name in lists}
-        return Example(_video(data, context), _labels(data, context), features, tuple(lists))
+        video, labels = _video(data, context), _labels(data, context)
+        return Example(video, labels, features, tuple(lists), tuple(context))
     except (IndexError, _MalformedError) as error:
         raise SampleError("is not a SequenceExample: its fields do not fit together") from error
 
@@ -247,7 +250,10 @@ def _uneven_frames(data: bytes, name: str, start: int, stop: int) -> UInt8Array:
             continue
         kind, values = _values(data, (first, end))
         if kind != _BYTES or [wire for wire, _ in values] != [2]:
-            raise SampleError(f"frame {len(frames)} of {name} is not one bytes value")
+            holds = {_FLOAT: " (it holds floats)", _INT64: " (it holds whole numbers)"}.get(
+                kind, ""
+            )
+            raise SampleError(f"frame {len(frames)} of {name} is not one bytes value{holds}")
         a, b = values[0][1]
         frames.append(np.frombuffer(data, np.uint8, b - a, a))
     sizes = sorted({len(frame) for frame in frames})

@@ -12,19 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from videozoo.data.youtube8m.pickles import load_shard
-from videozoo.data.youtube8m.shards import Kind, kind_of_shard
-from videozoo.data.youtube8m.tfrecord import RecordIndex, index_shard
+from videozoo.data.youtube8m.shards import CompressedError, Kind, kind_of_shard
+from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, RecordIndex, index_shard, is_header
 from videozoo.errors import SampleError, VideozooError
-from videozoo.files import cache_home, replacing
+from videozoo.files import cache_home, parse_json, read_bytes, replacing
 
 CACHE_VARIABLE = "VIDEOZOO_CACHE"  # of indexes alone
 _SUBFOLDER = "youtube8m"
-_VERSION = 2
+_VERSION = 3
+_WHOLLY_CHECKED = 1 << 20  # bytes of a file all of whose headers are compared
 _THREADS = 16  # walking headers is waiting for the disk
 _ONE_PICKLE = Lock()  # which must be in memory to be counted
 
@@ -97,6 +98,9 @@ def index_shards(
 
     Returns:
         The indexes in the order of the files, and what indexing took.
+
+    Raises:
+        VideozooError: a file is compressed.
     """
     begun = time.perf_counter()
     folder = cache_folder()
@@ -128,7 +132,7 @@ def cache_folder() -> Path | None:
     return None
 
 
-def _cached_index(path: Path, folder: Path | None) -> ShardIndex:
+def _cached_index(path: Path, folder: Path | None, *, anew: bool = False) -> ShardIndex:
     try:
         state = path.stat()
     except OSError as error:
@@ -141,14 +145,22 @@ def _cached_index(path: Path, folder: Path | None) -> ShardIndex:
         "path": os.path.abspath(path),
         "size": state.st_size,
         "mtime_ns": state.st_mtime_ns,
+        # what cannot be set: another file may have been given the same size and time
+        "ctime_ns": state.st_ctime_ns,
+        "inode": state.st_ino,
     }
     name = hashlib.sha256(os.fsencode(key["path"])).hexdigest()[:32]
     file = folder / _SUBFOLDER / f"{name}.index"
-    index = _remembered(file, key, path)
+    index = None if anew else _remembered(file, key, path)
     if index is None:
         index = _fresh_index(path)
         _remember(file, key, index)
     return index
+
+
+def renewed_index(shard: ShardIndex) -> ShardIndex:
+    """Indexes a shard anew, whatever the cache folder says of it."""
+    return _cached_index(shard.path, cache_folder(), anew=True)
 
 
 def _fresh_index(path: Path) -> ShardIndex:
@@ -160,6 +172,8 @@ def _fresh_index(path: Path) -> ShardIndex:
         with _ONE_PICKLE:
             lengths = np.zeros(len(load_shard(path)), dtype=np.uint32)
         return ShardIndex(path, kind, RecordIndex.from_lengths(lengths, None))
+    except CompressedError as error:  # a thousand sound videos are no unreadable one
+        raise VideozooError(str(error)) from error
     except SampleError as error:
         return ShardIndex(path, kind, _nothing(str(error)))
 
@@ -171,32 +185,53 @@ def _nothing(fault: str) -> RecordIndex:
 def _remembered(file: Path, key: dict[str, Any], path: Path) -> ShardIndex | None:
     """Reads a cache file: a line of JSON, then the records' lengths as uint32 or int64."""
     try:
-        head, _, body = file.read_bytes().partition(b"\n")
-        said = json.loads(head)
+        head, _, body = read_bytes(file).partition(b"\n")
+        said = parse_json(head)
         if any(said[name] != value for name, value in key.items()) or said["fault"]:
+            return None
+        if said["kind"] != kind_of_shard(path) or said["sha256"] != _digest(body):
             return None
         # a copy: a view would keep the line of JSON too
         lengths = np.frombuffer(body, dtype=_DTYPES[said["dtype"]]).astype(said["dtype"])
         records = RecordIndex.from_lengths(lengths, None)
-        if len(lengths) != said["records"] or said["kind"] not in get_args(Kind):
+        if len(lengths) != said["records"]:
             return None
-        if said["kind"] == "tfrecord" and records.file_size != key["size"]:
+        if said["kind"] == "tfrecord" and not _lie_there(records, path, key["size"]):
             return None
         return ShardIndex(path, said["kind"], records, remembered=True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, VideozooError):
         return None  # absent or unusable: the shard itself is the truth
+
+
+def _lie_there(records: RecordIndex, path: Path, size: int) -> bool:
+    """Says whether records begin where an index says it: all of a small file, else the last."""
+    if records.file_size != size:
+        return False
+    offsets, count = records.offsets, len(records.lengths)
+    first = 0 if size <= _WHOLLY_CHECKED else count - 1
+    with open(path, "rb") as file:
+        for number in range(first, count):
+            file.seek(int(offsets[number]) - HEADER_SIZE)
+            if not is_header(file.read(HEADER_SIZE), length=int(records.lengths[number])):
+                return False
+    return True
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def _remember(file: Path, key: dict[str, Any], index: ShardIndex) -> None:
     lengths = index.records.lengths
+    numbers = lengths.astype(_DTYPES[lengths.dtype.name]).tobytes()
     said = {
         **key,
         "kind": index.kind,
         "fault": index.records.fault,
         "records": len(lengths),
         "dtype": lengths.dtype.name,
+        "sha256": _digest(numbers),
     }
-    numbers = lengths.astype(_DTYPES[said["dtype"]]).tobytes()
     # A cache that cannot be written, or is damaged later, costs time, nothing else.
     with suppress(OSError), replacing(file, sync=False) as temporary, temporary.open("xb") as new:
         new.write(json.dumps(said).encode() + b"\n" + numbers)

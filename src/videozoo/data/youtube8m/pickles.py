@@ -1,6 +1,7 @@
 """YouTube-8M pickles: what the original's converter made of the TFRecord files.
 
-A pickle holds a list of dicts, or one dict alone; keys are text or bytes:
+A pickle holds a list of dicts, or one dict alone; a file may hold several, one dumped after
+another. Keys are text or bytes:
 
     video     the id
     feature   uint8 [n, 1024], called rgb everywhere else
@@ -19,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from videozoo.data.sample import Int64Array, UInt8Array
-from videozoo.data.unpickle import load_pickle
+from videozoo.data.unpickle import load_pickle, whole_numbers
 from videozoo.data.youtube8m.example import Example
-from videozoo.errors import SampleError
+from videozoo.errors import ChangedError, SampleError, brief
 
 _STORED_AS = {"rgb": "feature"}
 _NOT_FEATURES = ("video", "label", "nframes")
@@ -37,13 +38,21 @@ def load_shard(path: Path) -> list[Any]:
     Raises:
         SampleError: the file cannot be read, is not a pickle of data, or is not a list of dicts.
     """
-    content = load_pickle(path, what=str(path))
-    records = [content] if isinstance(content, dict) else content
-    if not isinstance(records, (list, tuple)) or not all(isinstance(r, dict) for r in records):
-        raise SampleError("is not a list of videos, each a dict", path=path)
+    records: list[Any] = []
+    for content in load_pickle(path, what=str(path), several=True):
+        part = [content] if isinstance(content, dict) else content
+        if isinstance(part, (list, tuple)) and len(part) == 3 and isinstance(part[2], list):
+            raise SampleError(
+                "is a Kinetics pickle (video id, label, images), not a list of videos, each a dict;"
+                " give it to TSN or STNET, and records of features to this model",
+                path=path,
+            )
+        if not isinstance(part, (list, tuple)) or not all(isinstance(r, dict) for r in part):
+            raise SampleError("is not a list of videos, each a dict", path=path)
+        records += part
     if not records:
         raise SampleError("holds no video", path=path)
-    return list(records)
+    return records
 
 
 class PickleReader:
@@ -55,15 +64,16 @@ class PickleReader:
     def __reduce__(self) -> tuple[type[PickleReader], tuple[()]]:
         return PickleReader, ()
 
-    def read(self, path: Path, record: int, names: Sequence[str]) -> Example:
-        """Returns one record.
+    def read(self, path: Path, record: int, names: Sequence[str], *, count: int) -> Example:
+        """Returns one of `count` records.
 
         Raises:
             SampleError: the shard or the record cannot be read.
+            ChangedError: the file has another number of records.
         """
         records = self._load(path)
-        if record >= len(records):
-            raise SampleError("is not there: the file has become shorter since it was indexed")
+        if len(records) != count:
+            raise ChangedError(path)
         return parse_record(records[record], names)
 
 
@@ -89,7 +99,7 @@ def parse_record(record: dict[Any, Any], names: Sequence[str]) -> Example:
     called = {stored: name for name, stored in _STORED_AS.items()}
     return Example(
         video=_text(values["video"]) if "video" in values else None,
-        labels=_labels(values["label"]) if values.get("label") is not None else None,
+        labels=None if values.get("label") is None else _labels(values["label"]),
         features=features,
         present=tuple(called.get(key, key) for key in values if key not in _NOT_FEATURES),
     )
@@ -98,14 +108,14 @@ def parse_record(record: dict[Any, Any], names: Sequence[str]) -> Example:
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="backslashreplace")
-    return str(value)
+    return value if isinstance(value, str) else brief(value)
 
 
 def _whole(value: Any, name: str) -> int:
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "iu" or int(array.item()) < 0:
+    numbers = whole_numbers(value)
+    if numbers is None or len(numbers) != 1 or numbers[0] < 0:
         raise SampleError(f"its {name} is not a whole number")
-    return int(array.item())
+    return numbers[0]
 
 
 def _array(value: Any, key: str) -> UInt8Array:
@@ -116,12 +126,10 @@ def _array(value: Any, key: str) -> UInt8Array:
 
 
 def _labels(value: Any) -> Int64Array:
-    try:
-        labels = np.asarray(value)
-    except ValueError:  # lists of different lengths
-        labels = np.empty((0, 0))
-    if labels.size and labels.dtype.kind not in "iu":
-        raise SampleError("its labels are not whole numbers")
-    if labels.ndim > 1:
-        raise SampleError("its labels are not one list")
-    return labels.reshape(-1).astype(np.int64)
+    labels = whole_numbers(value)
+    if labels is None:
+        parts = value if isinstance(value, (list, tuple)) else ()
+        nested = getattr(value, "ndim", 0) > 1 or any(isinstance(p, (list, tuple)) for p in parts)
+        what = "one list" if nested else "whole numbers"
+        raise SampleError(f"its labels are not {what}: {brief(value)}")
+    return np.array(labels, dtype=np.int64)

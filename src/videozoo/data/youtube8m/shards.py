@@ -8,11 +8,32 @@ from pathlib import Path
 from typing import Literal
 
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import FileError, SampleError, VideozooError
+from videozoo.files import open_regular, read_text
 
 Kind = Literal["tfrecord", "pickle"]
 
 SUFFIXES = (".tfrecord", ".pkl", ".pickle")
+
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"\x1f\x9d": "compress",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstandard",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!": "RAR",
+    **dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), "zlib"),
+}
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".zlib", ".z", ".Z")
+_MOST_MISSING = 100  # shards that an error names
+
+
+class CompressedError(SampleError):
+    """A file is compressed as a whole, so that records cannot be read here and there in it."""
 
 
 def list_shards(source: str | Path, base: Path | None = None) -> list[Path]:
@@ -30,10 +51,7 @@ def list_shards(source: str | Path, base: Path | None = None) -> list[Path]:
     """
     for path in _places(Path(source), base):
         if path.is_dir():
-            return _not_empty(
-                (p for p in path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")),
-                f"the folder {path} holds no shard ({', '.join(SUFFIXES)})",
-            )
+            return _folder_shards(path)
         if path.is_file():
             return [path] if is_shard(path) else _read_list(path)
     if glob.has_magic(str(source)):
@@ -47,19 +65,22 @@ def kind_of_shard(path: Path) -> Kind:
     """Tells a TFRecord file from a pickle by its first bytes; its name is asked where they fail.
 
     Raises:
-        SampleError: the file cannot be read, or it is neither.
+        SampleError: the file cannot be read, or it is neither; a CompressedError where it may be
+            one when it is unpacked.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEADER_SIZE)
+    except FileError as error:
+        raise SampleError(error.reason, path=path) from error
     except OSError as error:
         raise SampleError(f"cannot be read: {error.strerror or error}", path=path) from error
     if is_header(head):
         return "tfrecord"
     if _begins_pickle(head):
         return "pickle"
-    if head.startswith(b"\x1f\x8b"):
-        raise SampleError("is compressed with gzip; unpack it first", path=path)
+    if way := compression_of(head):
+        raise CompressedError(f"is compressed with {way}; unpack it first", path=path)
     if path.suffix == ".tfrecord":
         return "tfrecord"  # damaged in its first header: indexing it says so
     if path.suffix in SUFFIXES:
@@ -74,13 +95,32 @@ def _begins_pickle(head: bytes) -> bool:
     return head.startswith((b"(lp", b"(dp", b"]q", b"}q"))
 
 
+def compression_of(head: bytes) -> str | None:
+    """Returns what a file is compressed with, by its first bytes; None: with nothing known."""
+    return next((way for start, way in _COMPRESSED.items() if head.startswith(start)), None)
+
+
 def is_shard(path: Path) -> bool:
-    """Says by its name, or by its first bytes, whether a file is a shard."""
+    """Says by its name, or by its first bytes, whether a file is a shard, or a compressed one."""
     if path.suffix in SUFFIXES:
         return True
     with open(path, "rb") as file:
         head = file.read(HEADER_SIZE)
-    return is_header(head) or _begins_pickle(head)
+    return is_header(head) or _begins_pickle(head) or compression_of(head) is not None
+
+
+def _folder_shards(folder: Path) -> list[Path]:
+    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    packed = [p for p in files if p.suffix in _PACKED_SUFFIXES and Path(p.stem).suffix in SUFFIXES]
+    if packed:
+        raise VideozooError(
+            f"the folder {folder} holds {len(packed)} compressed shards ({min(packed).name}, ...);"
+            " unpack them first"
+        )
+    return _not_empty(
+        (p for p in files if p.suffix in SUFFIXES),
+        f"the folder {folder} holds no shard ({', '.join(SUFFIXES)})",
+    )
 
 
 def _places(path: Path, base: Path | None) -> list[Path]:
@@ -96,7 +136,7 @@ def _not_empty(paths: Iterable[Path], message: str) -> list[Path]:
 
 def _read_list(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise VideozooError(
             f"{path}: is neither a text file with one shard a line nor a shard"
@@ -113,7 +153,9 @@ def _read_list(path: Path) -> list[Path]:
         else:
             missing.append(name)
     if missing:
-        lines_missing = "".join(f"\n  {name}" for name in missing)
+        lines_missing = "".join(f"\n  {name}" for name in missing[:_MOST_MISSING])
+        if len(missing) > _MOST_MISSING:
+            lines_missing += f"\n  and {len(missing) - _MOST_MISSING} more"
         raise VideozooError(
             f"{path}: {len(missing)} of {len(names)} listed shards do not exist, neither from the "
             f"working folder nor from the list's own; get them or take them off:{lines_missing}"

@@ -82,12 +82,17 @@ def masked_crc(data: bytes | UInt8Array) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def is_header(data: bytes) -> bool:
-    """Says whether `data` begins as a TFRecord does: a length with its right checksum."""
+def is_header(data: bytes, *, length: int | None = None) -> bool:
+    """Says whether `data` begins as a TFRecord does: a length with its right checksum.
+
+    Args:
+        data: from the beginning of a record.
+        length: it must be this one, in bytes; None: any.
+    """
     if len(data) < HEADER_SIZE:
         return False
-    crc: int = _HEADER.unpack_from(data)[1]
-    return masked_crc(data[:8]) == crc
+    said, crc = _HEADER.unpack_from(data)
+    return length in (None, said) and masked_crc(data[:8]) == crc
 
 
 def index_shard(path: Path) -> RecordIndex:

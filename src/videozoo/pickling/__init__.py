@@ -1,0 +1,1 @@
+"""Pickles of strangers: what they may name, and what they may take."""
