@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from videozoo import distributed
+from videozoo.launcher import launch
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
 
@@ -91,4 +92,4 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_several_machines_need_to_know_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_RANK", "1")
     with pytest.raises(distributed.VideozooError, match="set MASTER_ADDR, MASTER_PORT"):
-        distributed.launch(["train"], processes=1, nodes=2)
+        launch(["train"], processes=1, nodes=2)

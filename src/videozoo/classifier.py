@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from videozoo.calibration import Calibration, stored_calibration
 from videozoo.checkpoints.backbones import whole_state_dict
+from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.fluid import load_fluid_weights, write_fluid
 from videozoo.checkpoints.names import Table, to_fluid
 from videozoo.checkpoints.native import (
@@ -23,7 +24,6 @@ from videozoo.checkpoints.native import (
     load_native,
     read_native_header,
     save_native,
-    sha256_of_weights,
 )
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings

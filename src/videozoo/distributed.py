@@ -1,7 +1,7 @@
 """This process: its place among those that work together, and how it uses its machine.
 
-One process is the case of world size 1. More of them are started by torch's own launcher, either
-within a command (`launch`), or by torchrun, Slurm or Kubernetes, whose workers then run it.
+One process is the case of world size 1. More of them are started within a command (see launcher),
+or by torchrun, Slurm or Kubernetes, whose workers then run it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import atexit
 import ctypes
 import json
-import logging
 import os
 import re
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from videozoo.errors import VideozooError
 
@@ -32,9 +30,18 @@ if TYPE_CHECKING:
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _PATIENCE = timedelta(minutes=30)  # of processes for one that still validates or reads
-INTERRUPTED = "interrupted; --resume auto goes on from the last checkpoint, if there is one"
+_LOST = re.compile(
+    "gloo|nccl|closed by peer|reset by peer|broken pipe|remote server|connection was|socket", re.I
+)  # in what collectives say where a process has gone
+# Signals that ask to stop; SIGUSR1 is what Slurm is often told to send ahead of time.
+ASKING = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
+)
 _told: list[bool] = []  # that there is no GPU
-_LAUNCHED = "VIDEOZOO_LAUNCHED"  # set for the workers that `launch` starts
+LAUNCHED = "VIDEOZOO_LAUNCHED"  # set for the workers that launcher.launch starts
+ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 
 
 def settle_process() -> None:
@@ -46,7 +53,7 @@ def settle_process() -> None:
     OMP_WAIT_POLICY and MALLOC_MMAP_MAX_ in the environment go before.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if _LAUNCHED in os.environ and is_worker():
+    if LAUNCHED in os.environ and is_worker():
         _end_with_launcher()
     if sys.platform == "linux" and "MALLOC_MMAP_MAX_" not in os.environ:
         # Other C libraries have other allocators, and no mallopt or one that says no.
@@ -63,6 +70,12 @@ def _end_with_launcher() -> None:
         prctl = getattr(ctypes.CDLL(None), "prctl", None)
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def leave_stopping_to_others() -> None:
+    """Lets a helper process ignore signals that ask to stop: the process that it helps decides."""
+    for number in ASKING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def usable_cores() -> int:
@@ -114,6 +127,9 @@ def joined(device: torch.device) -> Iterator[None]:
 
     Args:
         device: of this process: GPUs talk by NCCL, CPUs by gloo.
+
+    Raises:
+        VideozooError: another process has ended.
     """
     import torch
     import torch.distributed as dist
@@ -128,7 +144,15 @@ def joined(device: torch.device) -> Iterator[None]:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=_PATIENCE)
     atexit.unregister(_leave)
-    yield
+    try:
+        yield
+    except RuntimeError as error:
+        if process_place()[1] > 1 and _LOST.search(str(error)):
+            raise VideozooError(
+                "another process of this run has ended, so this one stops; the same command with"
+                " --resume auto goes on with a training from its last checkpoint"
+            ) from None
+        raise
     atexit.register(_leave)
 
 
@@ -194,85 +218,18 @@ def processes_for(*, use_gpu: bool, num_gpus: int, devices: int | None) -> int:
     return devices or min(found, num_gpus)
 
 
-def launch(arguments: Sequence[str], *, processes: int, nodes: int = 1) -> None:
-    """Runs a videozoo command in several workers, by torch's launcher; returns when all are done.
-
-    Args:
-        arguments: of the command `videozoo`.
-        processes: workers of this machine.
-        nodes: machines; on each the same command runs, and the environment says which is which,
-            as for torchrun: MASTER_ADDR, MASTER_PORT and NODE_RANK.
-
-    Raises:
-        VideozooError: what the first worker that failed has said.
-        KeyboardInterrupt: the user stopped the command; the workers have ended.
-    """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith("torch.distributed.elastic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # the sentence below says it all
-    config = LaunchConfig(
-        min_nodes=nodes,
-        max_nodes=nodes,
-        nproc_per_node=processes,
-        run_id=uuid4().hex if nodes == 1 else "videozoo",
-        max_restarts=0,
-        **_meeting_place(nodes),
-    )
-    os.environ[_LAUNCHED] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
-    try:
-        elastic_launch(config, sys.executable)("-m", "videozoo", *arguments)
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        if failure.error_file_data.get("videozoo"):
-            raise VideozooError(failure.error_file_data["message"]["message"]) from None
-        if failure.exitcode < 0:
-            raise VideozooError(
-                f"process {rank + 1} was ended by {failure.signal_name()}"
-                " (SIGKILL is often a lack of memory)"
-            ) from None
-        sys.exit(failure.exitcode)  # it has said why
-    except SignalException as error:
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        sys.exit(128 + int(error.sigval))
-
-
 def tell_launcher(message: str) -> bool:
     """Hands a fault to the command that started this worker; False: nobody waits for it.
 
     The command prints it, once for all of its workers.
     """
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if _LAUNCHED not in os.environ or path is None or not is_worker():
+    path = os.environ.get(ERROR_FILE)
+    if LAUNCHED not in os.environ or path is None or not is_worker():
         return False
     extra = {"timestamp": str(int(time.time()))}
     fault = {"videozoo": True, "message": {"message": message, "extraInfo": extra}}
     Path(path).write_text(json.dumps(fault), encoding="utf-8")
     return True
-
-
-def _meeting_place(nodes: int) -> dict[str, Any]:
-    if nodes == 1:
-        return {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}
-    names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
-    missing = [name for name in names if name not in os.environ]
-    if missing:
-        raise VideozooError(
-            f"--num-nodes {nodes}: set {', '.join(missing)} in the environment (the first machine's"
-            " address, a free port of it, this machine's number from 0), or run the command under"
-            " torchrun"
-        )
-    address, port, rank = (os.environ[name] for name in names)
-    return {
-        "rdzv_backend": "static",
-        "rdzv_endpoint": f"{address}:{port}",
-        "rdzv_configs": {"rank": int(rank), "timeout": 900},
-    }
 
 
 def _read_slurm() -> None:

@@ -9,11 +9,12 @@ import io
 import json
 import os
 import pickle
+import re
 import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +30,8 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
     Where the block fails nothing is left of it, and a file that was there before stays. Nobody can
     guess the name, and what is opened there with mode "x" is no link that somebody has laid. Where
-    `path` is a link, the link is replaced, not what it leads to.
+    `path` is a link, the link is replaced, not what it leads to. An OSError of a full disk or a
+    lost folder comes out with the name `path`, whatever it was called within.
 
     Args:
         path: its folder is made where there is none.
@@ -41,14 +43,29 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if sync and temporary.is_file():
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        unnamed = error.errno is not None and error.filename is None
+        if unnamed or error.filename in (temporary, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Waits until the content of a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def is_temporary(file: Path, name: str) -> bool:
+    """Says whether a file is what a killed `replacing` left of a file called `name`."""
+    return re.fullmatch(rf"\.{re.escape(name)}\.(?:[0-9a-f]{{8}}|\d+)\.tmp", file.name) is not None
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -205,17 +222,35 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def appending(path: Path) -> Iterator[Callable[[Sequence[Any]], None]]:
     """Gives what adds a row to a csv, at once, so that work that is stopped can go on behind it.
 
-    Adding raises VideozooError where the file cannot be written to.
+    Adding raises VideozooError where the file cannot be written to; of the row nothing stays then.
     """
     with path.open("ab", buffering=0) as file:
+        yield lambda row: _append(file, path, [row])
 
-        def add(row: Sequence[Any]) -> None:
-            try:
-                file.write(_csv_text([row]).encode("utf-8", "surrogateescape"))
-            except OSError as error:
-                raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 
-        yield add
+def append_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Adds rows to a csv: all of them, or none.
+
+    Raises:
+        VideozooError: the file cannot be written to.
+    """
+    try:
+        with path.open("ab", buffering=0) as file:
+            _append(file, path, rows)
+    except OSError as error:
+        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _append(file: io.FileIO, path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    data = memoryview(_csv_text(rows).encode("utf-8", "surrogateescape"))
+    size = os.fstat(file.fileno()).st_size
+    try:
+        while data:  # a disk that fills takes a part of them first
+            data = data[file.write(data) :]
+    except OSError as error:
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), size)
+        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -15,7 +15,7 @@ from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.dataset import VideoDataset
-from videozoo.data.labels import check_class_names, read_label_file
+from videozoo.data.labels import check_class_names, check_same_names, read_label_file
 from videozoo.distributed import is_first_process
 from videozoo.encoders.recipe import KEYS, Recipe
 from videozoo.errors import Faults, VideozooError
@@ -205,7 +205,9 @@ def open_trained(
     assert samples is not None
     labels = samples.class_names or loaded.labels
     if labels is not None:
-        check_class_names(labels, settings.num_classes, settings.labels or "the data")
+        where = settings.labels or "the data"
+        check_class_names(labels, settings.num_classes, where)
+        check_same_names(loaded.labels, labels, where)
     return loaded, samples, labels
 
 

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.fluid import write_fluid
 from videozoo.checkpoints.native import (
     NativeCheckpoint,
@@ -17,7 +18,6 @@ from videozoo.checkpoints.native import (
     load_native,
     read_native_header,
     save_native,
-    sha256_of_weights,
 )
 from videozoo.errors import VideozooError
 from videozoo.models import TSN

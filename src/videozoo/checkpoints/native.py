@@ -6,10 +6,10 @@ nobody has to find those again. Safetensors holds no code.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from videozoo.checkpoints import checksum
 from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
 from videozoo.checkpoints.strict import compare_shapes, is_head
@@ -27,6 +28,7 @@ from videozoo.files import parse_json, replacing
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
 _EXTRA = "extra."
+_KNOWN = {"format", "model", "config", "preprocessing", "labels", "recipe"}  # in 0.1.0
 
 # What changed in the keys of a model's weights since 0.1.0: the old part and the new one.
 _RENAMED = {
@@ -76,10 +78,17 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise FileError(path, "a checkpoint's name ends in .safetensors")
+    with replacing(path) as temporary:
+        write_native(temporary, checkpoint)
+
+
+def write_native(path: Path, checkpoint: NativeCheckpoint) -> None:
+    """Writes a checkpoint under its name at once."""
     tensors = dict(checkpoint.state_dict)
     tensors |= {_EXTRA + key: value for key, value in checkpoint.extra.items()}
     description = {
         "format": FORMAT,
+        checksum.KEY: checksum.UNKNOWN,  # before all that a stranger may have named
         "model": checkpoint.model,
         "config": checkpoint.config,
         "preprocessing": checkpoint.preprocessing,
@@ -89,7 +98,8 @@ def save_native(path: Path | str, checkpoint: NativeCheckpoint) -> None:
         description["recipe"] = checkpoint.recipe
     # One entry, since safetensors writes several in an order that differs from file to file.
     metadata = {_DESCRIPTION: json.dumps(description)}
-    save_safetensors(path, tensors, metadata)
+    write_safetensors(path, tensors, metadata)
+    checksum.fill_in(path)
 
 
 def save_safetensors(
@@ -97,10 +107,23 @@ def save_safetensors(
 ) -> None:
     """Writes any .safetensors file; one of that name is replaced at once or stays whole."""
     with replacing(path) as temporary:
-        # Each tensor gets memory of its own: the format stores no views.
-        own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-        save_file(own, temporary, metadata)
-        temporary.chmod(0o666 & ~_umask())  # save_file makes it readable by its owner alone
+        write_safetensors(temporary, tensors, metadata)
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None
+) -> None:
+    """Writes any .safetensors file under its name at once."""
+    # Each tensor gets memory of its own: the format stores no views.
+    own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+    try:
+        save_file(own, path, metadata)
+    except SafetensorError as error:  # which hides an OSError
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from None
+    path.chmod(0o666 & ~_umask())  # save_file makes it readable by its owner alone
 
 
 def load_native(path: Path | str) -> NativeCheckpoint:
@@ -149,6 +172,8 @@ def read_native_header(path: Path | str) -> NativeHeader:
         raise FileError(
             path, f"is no videozoo checkpoint (its format is {brief(found)}, not '{FORMAT}')"
         )
+    if checksum.KEY not in description and description.keys() - _KNOWN:
+        raise FileError(path, "the checkpoint's description is damaged; take another copy")
     if fault := description_fault(description):
         raise FileError(path, f"the checkpoint's description is damaged ({fault})")
     return NativeHeader(
@@ -167,6 +192,7 @@ def read_safetensors(path: Path | str) -> dict[str, Tensor]:
         VideozooError: there is no such file or it is damaged.
     """
     _read_metadata(path)
+    checksum.check_filled_in(Path(path))
     with safe_open(path, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
 
@@ -234,28 +260,6 @@ def kind_of(path: Path | str) -> str:
     raise FileError(path, f"is no checkpoint; known are {KNOWN}")
 
 
-def sha256_of_weights(path: Path | str) -> str:
-    """Returns the SHA-256 of a checkpoint in hex: of the file, or of a folder's names and bytes.
-
-    Raises:
-        VideozooError: there is no such file or folder.
-    """
-    path = Path(path)
-    digest = hashlib.sha256()
-    if path.is_dir():
-        for file in sorted(f for f in path.rglob("*") if f.is_file()):
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-            digest.update(file.stat().st_size.to_bytes(8, "little"))
-            for block in _blocks(file):
-                digest.update(block)
-    elif path.is_file():
-        for block in _blocks(path):
-            digest.update(block)
-    else:
-        raise FileError(path, "there is no such checkpoint")
-    return digest.hexdigest()
-
-
 def _read_metadata(path: Path | str) -> dict[str, str]:
     """Returns the metadata of a .safetensors file."""
     if not Path(path).is_file():
@@ -271,9 +275,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            yield block

@@ -9,6 +9,7 @@ import typer
 
 from videozoo import distributed
 from videozoo.errors import VideozooError
+from videozoo.launcher import launch
 from videozoo.specs import SPECS
 
 YES = {"true", "yes", "on", "1", "t", "y"}
@@ -108,6 +109,18 @@ Cache = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Keep the rows of encoded videos for other runs."),
 ]
+MaxBad = Annotated[
+    float | None,
+    typer.Option(
+        "--max-bad",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="Share of samples that cannot be read at which to stop; 1: go on whatever it is."
+        " (default: the config's max_bad, 0.05)",
+        show_default=False,
+    ),
+]
 LogInterval = Annotated[
     int, typer.Option("--log-interval", min=1, help="Steps between two lines of progress.")
 ]
@@ -174,7 +187,7 @@ def launched(
     if count * nodes == 1:
         return False
     command_line: list[str] = context.find_root().obj
-    distributed.launch(command_line, processes=count, nodes=nodes)
+    launch(command_line, processes=count, nodes=nodes)
     return True
 
 

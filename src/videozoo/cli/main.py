@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = get_command(app)
     try:
-        command(args=_spelled_out(command, given), prog_name="videozoo", obj=given)
+        given = _spelled_out(command, given)
+        command(args=given, prog_name="videozoo", obj=given)
     except VideozooError as error:
         _end(error, str(error))
     except Exception as error:

@@ -15,7 +15,7 @@ from videozoo import experiments
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_classes, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
-from videozoo.distributed import INTERRUPTED, is_first_process
+from videozoo.distributed import is_first_process
 
 if TYPE_CHECKING:
     from videozoo.config import Experiment
@@ -104,6 +104,7 @@ def train(
     save_dir: Annotated[
         str, typer.Option("--save-dir", help="Folder of checkpoints and curves.")
     ] = "checkpoints",
+    max_bad: args.MaxBad = None,
     log_interval: args.LogInterval = 10,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
@@ -131,21 +132,16 @@ def train(
         epoch=(epoch_num, "--epoch-num"),
         use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
         precision=(precision, "--precision"),
+        max_bad=(max_bad, "--max-bad"),
     ) | experiments.flags_of("VALID", precision=(precision, "--precision"))
     experiment = None
     if folder is None:
         experiment = experiments.open_experiment(
             model_name, config, overrides=set_ or (), flags=flags
         )
-    try:
-        gpus = _gpus(experiment, config, set_ or (), flags)
-        if args.launched(
-            context, use_gpu=gpus[0], num_gpus=gpus[1], devices=devices, nodes=num_nodes
-        ):
-            return
-    except KeyboardInterrupt:
-        console.print(INTERRUPTED)
-        raise
+    gpus = _gpus(experiment, config, set_ or (), flags)
+    if args.launched(context, use_gpu=gpus[0], num_gpus=gpus[1], devices=devices, nodes=num_nodes):
+        return
     trained = videozoo.train(
         folder,
         end_to_end=whole,
@@ -165,11 +161,32 @@ def train(
         experiment=experiment,
         flags=flags,
         console=console,
+        again=_again(context.find_root().obj, resumes=folder is None or whole),
     )
     _print_skipped(trained, console)
     console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
     if folder is not None:
         _finish_folder(trained, Path(save_dir), console)
+
+
+def _again(arguments: Sequence[str], *, resumes: bool) -> str:
+    """Returns the command that goes on with a training that is stopped.
+
+    Args:
+        arguments: of the command videozoo that is running.
+        resumes: --resume auto says so.
+    """
+    if not resumes:
+        return shlex.join(["videozoo", *arguments])
+    kept: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if name not in ("--resume", "--resume-weights"):
+            kept.append(word)
+        elif not equals:
+            next(rest, None)
+    return shlex.join(["videozoo", *kept, "--resume", "auto"])
 
 
 OF_ROWS = ("encoder", "head", "cache")

@@ -34,6 +34,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 UnitInterval = Annotated[float, Field(gt=0, le=1)]
 Count = PositiveInt | Literal["auto"] | None
 
+MAX_BAD = 0.05
 LABEL_KEYS = ("label_file", "kinetics_labels")
 COUNT_NOTE = "honoured as written; counted from the list when absent, None or 'auto'"
 
@@ -144,6 +145,16 @@ class SharedSettings(BaseModel):
     )
     save_every_minutes: PositiveFloat | None = key(
         None, description="also save every N minutes", scope="free"
+    )
+    keep_epochs: PositiveInt | Literal["all"] = key(
+        3,
+        description="epochs whose checkpoints stay beside last and best; 'all': every one's",
+        scope="free",
+    )
+    max_bad: Annotated[float, Field(ge=0, le=1)] = key(
+        MAX_BAD,
+        description="training stops where a larger share of samples cannot be read; 1: never",
+        scope="free",
     )
 
     @field_validator("precision", mode="before")

@@ -78,6 +78,10 @@ class VideoDataset(Dataset[Any], ABC):
         labels = self.read(index, None).labels
         return () if labels is None else tuple(sorted({int(label) for label in labels}))
 
+    def listed_classes(self, index: int) -> tuple[int, ...] | None:
+        """Returns the classes of a sample as its list names them; None: it does not."""
+        return None
+
     def prepare(self, device: torch.device, report: Report | None = None) -> None:
         """Does what must be done once before samples are read; by default that is nothing.
 

@@ -28,6 +28,30 @@ def check_class_names(names: Sequence[str], num_classes: int, where: str) -> Non
         )
 
 
+def differing_name(before: Sequence[str] | None, now: Sequence[str] | None) -> str | None:
+    """Says how class names differ from what they were; None: they do not, or one is not known."""
+    if before is None or now is None or list(before) == list(now):
+        return None
+    for index, (was, is_) in enumerate(zip(before, now, strict=False)):
+        if was != is_:
+            return f"class {index} was '{was}' and is '{is_}'"
+    return f"there were {len(before)} and are {len(now)}"
+
+
+def check_same_names(known: Sequence[str] | None, given: Sequence[str] | None, where: str) -> None:
+    """Checks class names against those that a model has learnt; either may be unknown.
+
+    Raises:
+        VideozooError: they differ, or have another order: outputs would mean other classes.
+    """
+    changed = differing_name(known, given)
+    if changed is not None:
+        raise VideozooError(
+            f"{where}: the class names are not those that the model is trained with ({changed});"
+            " outputs would mean other classes; give the same names in the same order"
+        )
+
+
 def read_label_file(path: str) -> list[str]:
     """Reads class names.
 

@@ -19,7 +19,7 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.sample import Unreadable
 from videozoo.data.sampler import MicroBatch, StepSampler
 from videozoo.data.shared_memory import RecycledArrays, SharedBlocks
-from videozoo.distributed import usable_cores
+from videozoo.distributed import leave_stopping_to_others, usable_cores
 from videozoo.errors import SampleError, VideozooError
 
 PREFETCH = 2  # batches that are read ahead, a worker
@@ -168,6 +168,7 @@ def one_thread(_: int) -> None:
     """Makes a worker process use one thread."""
     # Workers are the parallelism; torch and BLAS threads inside them only get in each other's way.
     torch.set_num_threads(1)
+    leave_stopping_to_others()  # training saves before it ends, and reads until then
 
 
 def make_loader(

@@ -87,6 +87,10 @@ class EncodedVideos(VideoDataset):
         """Returns the classes of a video, which the list names."""
         return self._entries[index].labels or ()
 
+    def listed_classes(self, index: int) -> tuple[int, ...] | None:
+        """Returns the classes of a video as its list names them; None: it does not."""
+        return self._entries[index].labels
+
     def prepare(self, device: torch.device, report: Report | None = None) -> None:
         """Encodes the videos whose rows are not kept yet; several processes share them.
 

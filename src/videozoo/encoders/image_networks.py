@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from videozoo.checkpoints.backbones import load_image_resnet
-from videozoo.checkpoints.native import check_state_dict, kind_of, load_native, sha256_of_weights
+from videozoo.checkpoints.checksum import sha256_of_weights
+from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.checkpoints.strict import is_head
 from videozoo.data.transforms import normalise_clips
 from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters

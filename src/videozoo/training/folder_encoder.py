@@ -20,6 +20,7 @@ from videozoo.encoders.find import open_encoder, recipe_of
 from videozoo.encoders.recipe import Sampling
 from videozoo.errors import SampleError
 from videozoo.inputs import prepare
+from videozoo.training.unreadable import is_too_much, too_much_error
 from videozoo.video.reader import VideoInfo, probe_video
 
 ROWS, MOST_ROWS = 20, 60  # of a video
@@ -76,6 +77,22 @@ class FolderEncoder:
         self.videos = videos
         self._places = {entry.path: place for place, entry in enumerate(entries)}
         return [self._first_modality(index) for index in range(len(entries))]
+
+    def check_readable(self, share: float) -> None:
+        """Compares how many videos cannot be read with a share of all.
+
+        Raises:
+            VideozooError: they are more.
+        """
+        assert self.videos is not None, "the videos are encoded first"
+        found = []
+        for index in range(len(self.videos)):
+            try:
+                self.videos.stored(index)
+            except SampleError as error:
+                found.append((self.videos.name(index), str(error)))
+        if is_too_much(len(found), len(self.videos), share):
+            raise too_much_error(len(found), f"{len(self.videos)} videos", found, share)
 
     def part(self, entries: Sequence[ClipEntry]) -> EncodedVideos:
         """Returns some of the videos as a data set of their own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from videozoo.distributed import is_first_process
+from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
-from videozoo.files import replacing
+from videozoo.files import append_csv, write_csv
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
 
@@ -44,45 +45,51 @@ class Curves:
         self._board_folder = board
         self._board: SummaryWriter | None = None
         # The file is begun with the first value: a run that fails before leaves it as it was.
-        self._begin: list[list[str]] | None = [list(CURVE_COLUMNS)]
+        self._begin: list[list[str]] | None = []
         if after_step and path.is_file():
-            with path.open(newline="") as file:
-                self._begin += [
-                    row
-                    for row in list(csv.reader(file))[1:]
-                    if len(row) == len(CURVE_COLUMNS)  # a kill may cut the last row off
-                    and (
-                        int(row[0]) < after_step
-                        or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
-                    )
-                ]
+            last = (after_step, "train" if within_epoch else "valid")
+            self._begin += [row for row in _rows_of(path) if (int(row[0]), row[2]) <= last]
 
     def add(self, values: dict[str, float], *, step: int, epoch: int, split: str) -> None:
         """Adds one row a value."""
         if self._begin is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self.path) as temporary, temporary.open("x", newline="") as file:
-                csv.writer(file).writerows(self._begin)
+            write_csv(self.path, CURVE_COLUMNS, self._begin)
             self._begin = None
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            for name, value in values.items():
-                writer.writerow([step, epoch + 1, split, name, repr(value)])
+        rows = [[step, epoch + 1, split, name, repr(value)] for name, value in values.items()]
+        append_csv(self.path, rows)
         self.show({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def show(self, values: dict[str, float], *, step: int) -> None:
         """Sends values to TensorBoard alone."""
-        if self._board is None:
-            from torch.utils.tensorboard import SummaryWriter
+        with self._writing_board():
+            if self._board is None:
+                from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(self._board_folder)
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+                self._board = SummaryWriter(self._board_folder)
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Writes what TensorBoard still has in memory."""
         if self._board is not None:
-            self._board.close()
+            with self._writing_board():
+                self._board.close()
+
+    @contextmanager
+    def _writing_board(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise VideozooError(f"{self._board_folder}: cannot be written: {reason}") from None
+
+
+def _rows_of(path: Path) -> Iterator[list[str]]:
+    """Yields the rows of a csv of curves; a kill or a bad disk may have left some that are none."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as file, suppress(csv.Error):
+        for row in csv.reader(line.replace("\0", "") for line in file):
+            if len(row) == len(CURVE_COLUMNS) and row[0].isascii() and row[0].isdecimal():
+                yield row
 
 
 class TrainingLog:
@@ -217,8 +224,16 @@ class TrainingLog:
         """Begins the first interval: what came before was starting."""
         self._interval_start = time.perf_counter()
 
-    def close(self) -> None:
-        """Writes what curves still have in memory."""
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Writes behind the block what curves still have in memory."""
+        try:
+            yield
+        except BaseException:
+            if self.curves is not None:
+                with suppress(VideozooError):  # what ends training is told
+                    self.curves.close()
+            raise
         if self.curves is not None:
             self.curves.close()
 

@@ -16,16 +16,27 @@ from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import FatalDataError, make_loader, or_placeholder
 from videozoo.data.sampler import StepSampler
-from videozoo.distributed import gathered, process_place
+from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.families import family_of
+from videozoo.stopping import Stop
 from videozoo.training.balance import ListedClasses
 from videozoo.training.distill import Teacher
 from videozoo.training.log import TrainingLog
 from videozoo.training.saving import Checkpoints, checkpoint_path
 from videozoo.training.state import Position, TrainingState, group_size
 from videozoo.training.step import MicroBatches, Stepper
+from videozoo.training.unreadable import (
+    by_class,
+    lost_classes,
+    lost_warnings,
+    nothing_read,
+    share_unreadable,
+    too_many,
+    too_many_error,
+    validation_warnings,
+)
 
 
 @dataclass
@@ -45,6 +56,8 @@ class Training:
         device: of this process.
         console: where to print.
         teachers: whose scores are learnt beside the labels.
+        stop: whether this process has been asked to stop.
+        again: the command that goes on with this training; None: it was started in Python.
     """
 
     experiment: Experiment
@@ -60,6 +73,8 @@ class Training:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     console: Console = field(default_factory=lambda: Console(quiet=True))
     teachers: list[Teacher] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)
+    again: str | None = None
 
     @property
     def settings(self) -> Settings:
@@ -109,8 +124,14 @@ def train_epochs(
     log: TrainingLog,
     listed: ListedClasses | None,
 ) -> Evaluation | None:
-    """Trains from a position to the last epoch; returns the last validation."""
-    settings, evaluation = training.settings, None
+    """Trains from a position to the last epoch; returns the last validation.
+
+    Raises:
+        VideozooError: too little can be read, or training diverged.
+        StoppedError, KeyboardInterrupt: it was asked to stop, has saved and said so.
+    """
+    settings, evaluation, stop = training.settings, None, training.stop
+    listed_train = by_class(training.train)
     sampler, batches = _batches(training, position, stepper, listed)
     monitor = family_of(settings).monitor
     log.start()
@@ -120,29 +141,49 @@ def train_epochs(
         with log.epoch(epoch, done=position.step):
             for step in log.waiting(steps_of(batches)):
                 result = stepper(step, position.steps_done)
-                position.advance(unreadable_in(step), videos=result.videos)
+                skipped = step_size(step) - result.videos
+                position.advance(unreadable_in(step), videos=result.videos, skipped=skipped)
                 log.step(position, result)
-                if checkpoints.is_due(position):
+                if checkpoints.is_due(position) or result.stop:
                     with log.paused():
                         checkpoints.save(["last"], position)
+                if result.stop:
+                    raise _stopped(training, position, log)
+                if too_many(position, training.steps, len(training.train), settings):
+                    if position.videos:
+                        checkpoints.save(["last"], position)
+                    raise too_many_error(position, len(training.train), settings)
                 del step  # its batches' memory is for those to come
-        for share in gathered(position.unreadable):
-            position.unreadable.update(share)
+        share_unreadable(position)
         if position.videos == videos_before:
-            raise _nothing_read(position)
+            raise nothing_read(position)
+        if epoch == 0:
+            lost = lost_classes(listed_train, position.unreadable)
+            for warning in lost_warnings(listed_train, lost, training.labels, "training"):
+                log.say(warning)
         with log.paused():
             final, ends, names = epoch + 1 == settings.epoch, False, ["last"]
             if training.valid and (final or (epoch + 1) % training.valid_interval == 0):
                 checkpoints.save(["last"], position)  # whatever validation does, this is not lost
-                evaluation = validate(training, checkpoints.classifier)
+                try:
+                    evaluation = validate(training, checkpoints.classifier)
+                except VideozooError:
+                    if stop.agreed():
+                        raise _stopped(training, position, log) from None
+                    raise
                 log.validation(position, evaluation)
-                if position.take_score(evaluation.metrics[monitor]):
+                for warning in validation_warnings(training.valid, evaluation, training.labels):
+                    log.say(warning)
+                metrics = evaluation.metrics
+                if position.take_score(metrics[monitor], metrics.get("loss")):
                     names.append("best")
                 ends = not final and patience_has_run_out(position, settings.early_stopping)
             if final or ends or (epoch + 1) % training.save_interval == 0:
                 names.insert(1, f"epoch{epoch + 1}")
-            position.epoch, position.step = epoch + 1, 0
+            position.end_epoch()
             checkpoints.save(names, position)
+        if stop.agreed():
+            raise _stopped(training, position, log)
         if ends:
             count = position.worse
             log.say(f"training ends early: no new best {monitor} in {count} validations")
@@ -160,6 +201,13 @@ def steps_of(batches: Iterable[Batch | FatalDataError]) -> Iterator[MicroBatches
         if part.last:
             yield step
             step = []
+
+
+def step_size(step: MicroBatches) -> int:
+    """Returns the samples of a step, over all processes."""
+    part = or_placeholder(step[0]).micro_batch
+    assert part is not None
+    return part.step_size
 
 
 def unreadable_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
@@ -180,6 +228,7 @@ def validate(training: Training, classifier: Classifier) -> Evaluation:
         training.valid,
         settings=settings,
         device=training.device,
+        report=lambda done, of: training.stop.check(),
         say=lambda text: training.console.print(text, highlight=False, soft_wrap=True),
     )
 
@@ -219,9 +268,15 @@ def _batches(
     return sampler, loader
 
 
-def _nothing_read(position: Position) -> VideozooError:
-    _, reason = next(iter(position.unreadable.values()))
-    return VideozooError(
-        f"not one of the {len(position.unreadable)} training samples could be read;"
-        f" the first: {reason}"
+def _stopped(training: Training, position: Position, log: TrainingLog) -> BaseException:
+    """Says what is saved and what goes on from there; returns the error that ends training."""
+    stop = training.stop
+    stop.agreed()  # also: nobody ends before the first process has saved
+    where = f"epoch {position.epoch + 1}, step {position.step}"
+    again = training.again or 'train(..., resume="auto")'
+    log.say(
+        f"stopped by {stop.name}; saved as {training.path('last')}, to go on at {where} with:\n"
+        f"  {again}"
     )
+    stop.told = True
+    return stop.end()

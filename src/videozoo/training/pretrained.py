@@ -7,7 +7,7 @@ head, and how strongly it is held back, is chosen by cross-validation on the tra
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from videozoo.calibration import Calibration, fit_temperature, fit_thresholds
 from videozoo.classifier import Classifier, save_weights
 from videozoo.config import Experiment, load_experiment, resolve
 from videozoo.config.ini import format_config, parse_overrides
+from videozoo.config.keys import MAX_BAD
 from videozoo.distributed import choose_device
 from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.find import DEFAULT
@@ -32,15 +33,17 @@ from videozoo.training.folder_encoder import FolderEncoder, Say
 from videozoo.training.head_trials import LINEAR, HeadScore
 from videozoo.training.heads import HEADS, HeadChoice, choose_head
 from videozoo.training.loop import Trained
+from videozoo.training.save_folder import FOLDER, one_training
 from videozoo.training.saving import checkpoint_path
 from videozoo.training.split import Split, split_folder, written_values
+from videozoo.training.unreadable import FEW, few_to_validate
 
 BATCH = 32  # videos that are scored together
 ENOUGH = 10  # videos to fit a calibration on
 SECONDS = 45.0  # for a first fold of each head beside LINEAR
 KEYS = (
     "seed", "use_gpu", "rows_per_second", "max_rows", "spread_rows", "sound", "motion",
-    "cache_rows",
+    "cache_rows", "max_bad",
 )  # fmt: skip
 
 
@@ -70,9 +73,9 @@ class Asked:
         group_by: str | None,
         cache: bool,
         overrides: Sequence[str],
-        use_gpu: bool | None = None,
+        given: Mapping[str, Any],
     ) -> Asked:
-        """Reads what was typed.
+        """Reads what was typed; `given` are the keys that have options of their own.
 
         Raises:
             VideozooError: there is no such head, or a key is not read here.
@@ -92,8 +95,7 @@ class Asked:
             )
         settings = load_experiment(find_spec(LINEAR).keys, None, overrides=overrides)["TRAIN"]
         keys = {key: getattr(settings, key) for key in keys}
-        if use_gpu is not None:
-            keys["use_gpu"] = use_gpu
+        keys |= given
         if not cache:
             keys["cache_rows"] = False
         named = HEADS
@@ -126,12 +128,27 @@ def train_on_rows(folder: Path, asked: Asked, *, save_dir: Path, console: Consol
 
     device = choose_device(asked.keys.get("use_gpu", True), say)
     make_folder(save_dir)
+    with one_training(save_dir, FOLDER):
+        return _train_on_rows(folder, asked, save_dir, device, console, say)
+
+
+def _train_on_rows(
+    folder: Path,
+    asked: Asked,
+    save_dir: Path,
+    device: torch.device,
+    console: Console,
+    say: Say,
+) -> Trained:
     seed = asked.keys.get("seed", 0)
     encoder = FolderEncoder(asked.encoder, device, console, say, asked.keys)
     split = split_folder(folder, seed=seed, group_by=asked.group_by, rows_of=encoder)
     say(f"{len(split.train)} videos to train and {len(split.valid)} to validate")
     for note in split.notes:
         say(note)
+    encoder.check_readable(asked.keys.get("max_bad", MAX_BAD))
+    if len(split.valid) < FEW:
+        say(few_to_validate(len(split.valid)))
     train = encoder.part(split.train)
     train.fit_scale()
     choice, unreadable = _choose(train, split, asked, seed=seed, device=device, say=say)

@@ -7,7 +7,7 @@ import time
 import torch
 
 from videozoo.classifier import Classifier
-from videozoo.distributed import INTERRUPTED, gathered, is_first_process
+from videozoo.distributed import gathered, is_first_process
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.families import family_of
@@ -18,24 +18,22 @@ from videozoo.training.log import Curves, TrainingLog
 from videozoo.training.loop import Trained, Training, patience_has_run_out, train_epochs
 from videozoo.training.optimizers import freeze, make_optimizer
 from videozoo.training.regularise import check_recipe, make_regulariser
+from videozoo.training.resuming import check_resume, fingerprint, load_optimizer
+from videozoo.training.save_folder import remove_old_epochs, room_for
 from videozoo.training.saving import Checkpoints
 from videozoo.training.schedules import learning_rate, not_applied, schedule_videos
-from videozoo.training.state import (
-    Position,
-    check_resume,
-    fingerprint,
-    load_optimizer,
-    state_path,
-)
+from videozoo.training.state import Position, state_path
 from videozoo.training.step import Stepper
+from videozoo.training.unreadable import first_warnings
 
 
 def run(training: Training) -> Trained:
     """Trains to the last epoch, in the processes that have joined.
 
     Raises:
-        VideozooError: the resumed run does not fit, the data are not what the config says, or
-            training diverged.
+        VideozooError: the resumed run does not fit, the data are not what the config says, there is
+            too little room, or training diverged.
+        StoppedError, KeyboardInterrupt: it was asked to stop, has saved and said so.
     """
     settings = training.settings
     position = training.resume.position if training.resume else Position()
@@ -57,6 +55,8 @@ def run(training: Training) -> Trained:
         log.say("this training has ended early; with a larger early_stopping it would go on")
         return _trained(training, position, log, None, 0.0)
     stepper = _stepper(training, listed, log)
+    _check_room(training, stepper, log)
+    _warn(training, log)
     checkpoints = Checkpoints(
         training.save_dir,
         training.experiment,
@@ -68,13 +68,8 @@ def run(training: Training) -> Trained:
     if training.valid is not None:
         family_of(settings).metric()  # imports torchmetrics, which is no time of training
     start, before = time.perf_counter(), position.videos
-    try:
+    with training.stop.waiting(), log.closing():
         evaluation = train_epochs(training, position, stepper, checkpoints, log, listed)
-    except KeyboardInterrupt:
-        log.say(INTERRUPTED)
-        raise
-    finally:
-        log.close()
     seconds, done = time.perf_counter() - start, position.videos - before
     log.say(
         f"trained on {done} videos in {seconds:.1f} s, {log.share_waiting:.1%} of it waiting for"
@@ -130,6 +125,7 @@ def _stepper(training: Training, listed: ListedClasses | None, log: TrainingLog)
         averaging=averaging,
         split_groups=training.splits_groups,
         say=log.say,
+        stop=training.stop,
     )
 
 
@@ -158,10 +154,11 @@ def _check_folder(training: Training, position: Position, log: TrainingLog) -> N
     Raises:
         VideozooError: the training cannot go on from that state.
     """
-    model, mine = training.experiment.model, fingerprint(training.settings, training.train)
+    model = training.experiment.model
+    mine = fingerprint(training.settings, training.train, training.labels)
     if training.resume is not None:
         if not training.path("best").exists():  # it lies in another folder: this one gets its own
-            position.best, position.worse = None, 0
+            position.best, position.best_loss, position.worse = None, None, 0
         warning = check_resume(position, mine, training.settings)
         if warning is not None:
             log.say(warning)
@@ -171,6 +168,46 @@ def _check_folder(training: Training, position: Position, log: TrainingLog) -> N
             " checkpoints (--resume auto would go on with it)"
         )
     position.fingerprint = mine
+    if is_first_process():  # a kill may have come before the last save had removed them
+        remove_old_epochs(training.save_dir, model, position.epoch, training.settings.keep_epochs)
+
+
+def _check_room(training: Training, stepper: Stepper, log: TrainingLog) -> None:
+    """Says how much room the checkpoints take.
+
+    Raises:
+        VideozooError: there is less.
+    """
+    fault = None
+    if is_first_process():
+        settings, keep = training.settings, training.settings.keep_epochs
+        epochs = -(-settings.epoch // training.save_interval)
+        # beside these: last, best, and a pair that is not whole yet
+        pairs = (epochs if keep == "all" else min(keep, epochs)) + 2 + (training.valid is not None)
+        room = room_for(
+            training.save_dir,
+            training.experiment.model,
+            weights=stepper.classifier.model.state_dict(),
+            optimizer=stepper.optimizer,
+            averaged=stepper.averaging is not None,
+            pairs=pairs,
+            keep=keep,
+        )
+        log.say(str(room))
+        fault = room.fault
+    fault = gathered(fault)[0]
+    if fault is not None:
+        raise VideozooError(fault)
+
+
+def _warn(training: Training, log: TrainingLog) -> None:
+    """Says what will make a training, or its validations, worth little."""
+    if is_first_process() and training.resume is None:
+        settings = training.settings
+        for sentence in first_warnings(
+            training.train, training.valid, training.labels, settings.num_classes
+        ):
+            log.say(sentence)
 
 
 def _trained(

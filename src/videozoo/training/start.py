@@ -14,8 +14,15 @@ from videozoo.classifier import Classifier, fluid_names
 from videozoo.config import Experiment
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.specs import SPECS
+from videozoo.training.save_folder import state_files
 from videozoo.training.saving import checkpoint_path
-from videozoo.training.state import TrainingState, load_state, state_path
+from videozoo.training.state import (
+    ANOTHER,
+    DamagedStateError,
+    TrainingState,
+    load_state,
+    state_path,
+)
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 
@@ -68,11 +75,11 @@ def open_start(
     if resume is None:
         return Start(sentences=_first_weights(classifier, experiment, pretrain, fetch))
     if resume == "auto":
-        weights = checkpoint_path(save_dir, experiment.model, "last")
-        if not state_path(weights).is_file():
-            sentences = _first_weights(classifier, experiment, pretrain, fetch)
-            return Start(sentences=[f"nothing to resume in {save_dir}", *sentences])
-        return _saved_training(classifier, weights, experiment.model)
+        found = _newest_training(classifier, save_dir, experiment.model)
+        if found is not None:
+            return found
+        said = [_nothing_to_resume(save_dir, experiment.model)]
+        return Start(sentences=said + _first_weights(classifier, experiment, pretrain, fetch))
     if pretrain is not None:
         raise VideozooError("--resume goes on with its own weights: leave --pretrain out")
     published = archives.find(resume)
@@ -109,6 +116,46 @@ def _saved_training(classifier: Classifier, weights: Path, model: str) -> Start:
     where = state.position
     sentence = f"resuming {weights} at epoch {where.epoch + 1}, step {where.step}"
     return Start(state, [sentence])
+
+
+def _newest_training(classifier: Classifier, save_dir: Path, model: str) -> Start | None:
+    """Finds the last training of a folder, or the newest one that is sound; None: there is none.
+
+    Raises:
+        VideozooError: there are states, and none of them is sound.
+    """
+    last = checkpoint_path(save_dir, model, "last")
+    faults = []
+    if not state_path(last).is_file():
+        faults.append(f"{state_path(last)}: is missing")
+    states = [state_path(last), *state_files(save_dir, model)]
+    states = [file for file in states if file.is_file()]
+    for state in states:
+        try:
+            start = _saved_training(classifier, state.with_suffix(last.suffix), model)
+        except DamagedStateError as error:
+            faults.append(str(error).removesuffix(ANOTHER))
+            continue
+        if faults:
+            note = f"warning: {'; '.join(faults)}; {state.name} is the newest sound one"
+            return Start(start.state, [note, *start.sentences])
+        return start
+    if not states:
+        return None
+    raise VideozooError(
+        f"--resume auto: {save_dir} holds no sound state: {'; '.join(faults)}; start anew with"
+        " --pretrain from one of its weights, or without --resume"
+    )
+
+
+def _nothing_to_resume(save_dir: Path, model: str) -> str:
+    weights = sorted(file.name for file in save_dir.glob(f"{model}_*.safetensors"))
+    if not weights:
+        return f"nothing to resume in {save_dir}"
+    return (
+        f"nothing to resume in {save_dir}: {', '.join(weights)} came without a state (.state), so"
+        " training begins anew and writes over them"
+    )
 
 
 def choose_weights(experiment: Experiment, pretrain: str | None) -> str | None:

@@ -8,24 +8,24 @@ it all, so that a kill between two writes cannot mix two saves.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isnan
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from videozoo.checkpoints.native import NativeCheckpoint, save_native, with_todays_keys
+from videozoo.checkpoints import checksum
+from videozoo.checkpoints.native import with_todays_keys
 from videozoo.config.keys import Settings
-from videozoo.data.dataset import VideoDataset
-from videozoo.errors import VideozooError
-from videozoo.files import link_or_copy, replacing
+from videozoo.errors import FileError, VideozooError
 
 FORMAT = 2
+ANOTHER = "; resume from another one"  # ends what is said of a damaged one
 
 
 @dataclass
@@ -37,8 +37,10 @@ class Position:
         step: its next step, from 0.
         steps_done: steps since the beginning.
         best: the best validation score so far.
+        best_loss: the lowest loss of a validation with that score.
         worse: validations since then.
         videos: videos trained on since the beginning.
+        skipped: samples of this epoch that could not be read, over all processes.
         unreadable: name and reason, by index, of the samples that could not be read so far.
         fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
     """
@@ -47,25 +49,43 @@ class Position:
     step: int = 0
     steps_done: int = 0
     best: float | None = None
+    best_loss: float | None = None
     worse: int = 0
     videos: int = 0
+    skipped: int = 0
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
-    def advance(self, unreadable: Mapping[int, tuple[str, str]], *, videos: int) -> None:
-        """Moves on by a step, of so many videos that could be read and these that could not."""
+    def advance(
+        self, unreadable: Mapping[int, tuple[str, str]], *, videos: int, skipped: int = 0
+    ) -> None:
+        """Moves on by a step, of so many videos that could be read and so many that could not."""
         self.step += 1
         self.steps_done += 1
         self.videos += videos
+        self.skipped += skipped
         self.unreadable.update(unreadable)
 
-    def take_score(self, score: float) -> bool:
-        """Takes in the score of a validation; tells whether it is the best so far."""
-        if isnan(score) or (self.best is not None and score <= self.best):
+    def end_epoch(self) -> None:
+        """Moves on to the next epoch."""
+        self.epoch, self.step, self.skipped = self.epoch + 1, 0, 0
+
+    def take_score(self, score: float, loss: float | None = None) -> bool:
+        """Takes in the score of a validation; tells whether it is the best so far.
+
+        Of equal scores the one with the lower loss is better.
+        """
+        known = loss is not None and self.best_loss is not None
+        lower = known and score == self.best and loss < self.best_loss  # type: ignore[operator]
+        if isnan(score) or not (self.best is None or score > self.best or lower):
             self.worse += 1
             return False
-        self.best, self.worse = score, 0
+        self.best, self.best_loss, self.worse = score, loss, 0
         return True
+
+
+class DamagedStateError(VideozooError):
+    """A training state cannot be read; another one may be."""
 
 
 def state_path(weights: Path) -> Path:
@@ -83,8 +103,8 @@ class TrainingState:
     average: dict[str, Tensor] | None = None
 
 
-def save_state(path: Path, state: TrainingState) -> None:
-    """Writes the state; a file of that name is replaced at once or stays whole."""
+def write_state(path: Path, state: TrainingState) -> None:
+    """Writes the state under its name at once."""
     values = {
         "format": FORMAT,
         "position": asdict(state.position),
@@ -92,24 +112,33 @@ def save_state(path: Path, state: TrainingState) -> None:
         "optimizer": state.optimizer,
         "average": state.average,
     }
-    with replacing(path) as temporary:
-        torch.save(values, temporary)
+    with path.open("wb") as file:
+        noting = _Noting(file)
+        try:
+            torch.save(values, cast(BinaryIO, noting))
+        except RuntimeError:  # which hides an OSError
+            if noting.error is not None:
+                raise noting.error from None
+            raise
+    checksum.seal(path)
 
 
-def save_training(paths: Sequence[Path], weights: NativeCheckpoint, state: TrainingState) -> None:
-    """Writes weights and state under the first path, and links the others to them.
+class _Noting:
+    """A file that keeps the error that writing to it has raised."""
 
-    Args:
-        paths: of the weights files; the states lie beside them.
-        weights: what a user of the model needs.
-        state: what training goes on from.
-    """
-    first = paths[0]
-    save_native(first, weights)
-    save_state(state_path(first), state)
-    for path in paths[1:]:
-        link_or_copy(first, path)
-        link_or_copy(state_path(first), state_path(path))
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def load_state(weights: Path, model: str) -> TrainingState:
@@ -120,7 +149,8 @@ def load_state(weights: Path, model: str) -> TrainingState:
         model: the model's name: weights that had other names in 0.1.0 get today's.
 
     Raises:
-        VideozooError: the state is missing or unreadable.
+        DamagedStateError: the state is unreadable.
+        VideozooError: it is missing.
     """
     path = state_path(weights)
     if not path.is_file():
@@ -129,54 +159,65 @@ def load_state(weights: Path, model: str) -> TrainingState:
             f" on with; to start a new one from these weights give --pretrain {weights}"
         )
     try:
+        _check_bytes(path)
         saved = torch.load(path, map_location="cpu", weights_only=True)
+        average = saved.get("average")
         return TrainingState(
             _position(saved["position"]),
-            with_todays_keys(model, saved["model"]),
-            saved["optimizer"],
-            None if saved.get("average") is None else with_todays_keys(model, saved["average"]),
+            with_todays_keys(model, _tensors(saved["model"])),
+            _optimizer_state(saved["optimizer"]),
+            None if average is None else with_todays_keys(model, _tensors(average)),
         )
     except Exception as error:  # torch.load fails in many ways; each means an unusable file
-        raise VideozooError(
-            f"{path}: cannot be read as a training state ({error}); resume from another one"
+        reason = error.reason if isinstance(error, FileError) else str(error).partition("\n")[0]
+        raise DamagedStateError(
+            f"{path}: cannot be read as a training state ({reason}){ANOTHER}"
         ) from error
 
 
-def _position(saved: dict[str, Any]) -> Position:
+def _check_bytes(path: Path) -> None:
+    """Compares a file with its checksum; one of version 0.1.0 with those that a zip file has.
+
+    Raises:
+        VideozooError: it is not what was written.
+    """
+    if checksum.check_seal(path):
+        return
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 22))
+        if file.read(4) != b"PK\x05\x06":
+            raise FileError(path, "its end is missing")
+    with zipfile.ZipFile(path) as archive:
+        if (name := archive.testzip()) is not None:
+            raise FileError(path, f"its part {name} is damaged")
+
+
+def _position(saved: Mapping[str, Any]) -> Position:
     position = Position(**saved)
+    counts = (position.epoch, position.step, position.steps_done, position.worse, position.videos)
+    if any(type(n) is not int or n < 0 for n in (*counts, position.skipped)):
+        raise ValueError("a number of its position is none")
+    if any(type(n) not in (int, float, NoneType) for n in (position.best, position.best_loss)):
+        raise ValueError("its best score is no number")
+    for index, (name, why) in position.unreadable.items():
+        if not (isinstance(index, int) and isinstance(name, str) and isinstance(why, str)):
+            raise ValueError("its unreadable samples are none")
     if "chunk_size" in position.fingerprint:  # its name until 0.1.0
         position.fingerprint["group_size"] = position.fingerprint.pop("chunk_size")
     return position
 
 
-def load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Goes on from saved moments; momentum, decays and shares of the rate are the config's.
+def _tensors(saved: Any) -> dict[str, Tensor]:
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in saved.items()):
+        raise ValueError("its weights are no tensors")
+    return dict(saved)
 
-    Raises:
-        VideozooError: other parameter groups, or those of another optimizer, were saved.
-    """
-    given = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    mine = set(optimizer.state_dict()["param_groups"][0])
-    theirs = set(saved["param_groups"][0])
-    strange = sorted((theirs ^ mine) & {"betas", "rho", "momentum"})
-    if strange:
-        raise VideozooError(
-            "--resume: the state of another optimizer was saved (they differ in"
-            f" {', '.join(strange)}); resume with the optimizer that it was trained with"
-        )
-    try:
-        optimizer.load_state_dict(saved)
-    except ValueError as error:
-        raise VideozooError(
-            "--resume: the optimizer that was saved has other parameter groups; resume with the"
-            f" optimizer and layer_decay that it was trained with ({error})"
-        ) from None
-    for group, keys in zip(optimizer.param_groups, given, strict=True):
-        if keys.get("amsgrad") and not group.get("amsgrad"):
-            raise VideozooError(
-                "--resume: amsgrad needs moments that were not saved; resume without it"
-            )
-        group.update(keys)
+
+def _optimizer_state(saved: Any) -> dict[str, Any]:
+    groups = saved["param_groups"]
+    if not groups or not all(isinstance(one, dict) for one in [saved["state"], *groups]):
+        raise ValueError("it holds no optimizer")
+    return dict(saved)
 
 
 def group_size(settings: Settings) -> int:
@@ -186,74 +227,3 @@ def group_size(settings: Settings) -> int:
         settings: of TRAIN.
     """
     return settings.micro_batch or -(-settings.batch_size // settings.num_gpus)
-
-
-def fingerprint(settings: Settings, dataset: VideoDataset) -> dict[str, Any]:
-    """Returns what must be the same for a resumed run to be exact.
-
-    Args:
-        settings: of TRAIN.
-        dataset: the training samples.
-    """
-    names = hashlib.sha256()
-    for index in range(0, len(dataset), max(1, len(dataset) // 1000)):
-        names.update(dataset.name(index).encode("utf-8", "surrogateescape") + b"\0")
-    free = settings.keys_of("free")
-    return {
-        "samples": len(dataset),
-        "names": names.hexdigest()[:16],
-        "batch_size": settings.batch_size,
-        "group_size": group_size(settings),
-        "seed": settings.seed,
-        "settings": {k: v for k, v in settings.model_dump().items() if k not in free},
-    }
-
-
-def changes_since(
-    theirs: Mapping[str, Any], mine: Mapping[str, Any], settings: Settings
-) -> dict[str, tuple[Any, Any]]:
-    """Compares two fingerprints: what was saved, what holds now.
-
-    Args:
-        theirs: of the checkpoint.
-        mine: of the run that resumes it.
-        settings: of TRAIN; a key that the checkpoint does not know yet had its default.
-
-    Returns:
-        Both values of every key that differs.
-    """
-    fields = type(settings).model_fields
-    now = mine["settings"]
-    before = {key: fields[key].default for key in now} | theirs.get("settings", {})
-    changes = {key: (theirs.get(key), mine[key]) for key in mine if key != "settings"}
-    changes |= {key: (before.get(key), now.get(key)) for key in {**before, **now}}
-    if None in changes["schedule"]:
-        del changes["epoch"]  # a model's own schedule may change its length, a cosine may not
-    return {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
-
-
-def check_resume(position: Position, mine: dict[str, Any], settings: Settings) -> str | None:
-    """Compares what decides the course of training with that of the checkpoint.
-
-    Args:
-        position: the checkpoint's.
-        mine: the fingerprint of this run.
-        settings: of TRAIN.
-
-    Returns:
-        A warning, where something has changed that may.
-
-    Raises:
-        VideozooError: within an epoch, what decides the order of the samples has changed.
-    """
-    changes = changes_since(position.fingerprint, mine, settings)
-    if not changes:
-        return None
-    what = ", ".join(f"{key} was {was} and is {is_}" for key, (was, is_) in changes.items())
-    deciding = {"samples", "names"} | settings.keys_of("order")  # which samples a step has
-    if position.step and deciding & set(changes):
-        raise VideozooError(
-            f"--resume: the checkpoint was saved within an epoch of another training ({what});"
-            " resume with the list, batch size, seed and sampler it was trained with"
-        )
-    return f"warning: resuming a training that has changed: {what}"

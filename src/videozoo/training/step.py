@@ -28,6 +28,7 @@ from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
 from videozoo.models.batch_norm import GroupStatistics
 from videozoo.models.layers import autocast
+from videozoo.stopping import Stop
 from videozoo.training.averaging import Averaging
 from videozoo.training.regularise import Regulariser
 
@@ -42,11 +43,13 @@ class StepResult:
         loss: the mean over the step's videos, or their sum where the model's loss is one.
         rate: the learning rate.
         videos: how many of the step's videos could be read.
+        stop: a process was asked to stop.
     """
 
     loss: float
     rate: float
     videos: int
+    stop: bool = False
 
 
 class BatchLoss(nn.Module):
@@ -112,6 +115,7 @@ class Stepper:
         averaging: takes in the weights of every step; None: they are not averaged.
         split_groups: a batch norm's group is spread over all processes: see GroupStatistics.
         say: prints a line.
+        stop: whether this process has been asked to stop.
     """
 
     classifier: Classifier
@@ -126,7 +130,9 @@ class Stepper:
     averaging: Averaging | None = None
     split_groups: bool = False
     say: Callable[[str], None] = print
+    stop: Stop = field(default_factory=Stop)
     _parts: int = field(default=1, init=False)  # out of memory doubles it
+    _stops: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         model, (_, world) = self.classifier.model, process_place()
@@ -176,7 +182,7 @@ class Stepper:
                 f"the loss is {loss} at step {steps_done}: training has diverged;"
                 " resume from an earlier checkpoint with a smaller learning rate"
             )
-        return StepResult(loss, rate, videos)
+        return StepResult(loss, rate, videos, bool(self._stops))
 
     def _first_too_large(self, batches: Sequence[Batch], steps_done: int) -> int | None:
         """Adds up the gradients of all micro-batches, or returns the first without room in memory.
@@ -260,14 +266,15 @@ class Stepper:
             VideozooError: the data of one process show that the config is wrong.
         """
         videos = sum(int(batch.weights.sum()) for batch in batches)
+        self._stops = self.stop.signal != 0
         if process_place()[1] == 1:
             if fatal is not None:
                 raise VideozooError(fatal)
             return float(self._loss), videos
-        numbers = self._loss.new_tensor([0, videos, fatal is not None])  # [3]
+        numbers = self._loss.new_tensor([0, videos, fatal is not None, self._stops])  # [4]
         numbers[0] = self._loss
         dist.all_reduce(numbers)
-        total, read, faults = numbers.tolist()
+        total, read, faults, self._stops = numbers.tolist()
         if faults:
             raise VideozooError(next(m for m in gathered(fatal) if m is not None))
         return total, round(read)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -12,17 +13,20 @@ from rich.console import Console
 from videozoo.classifier import build_classifier
 from videozoo.config import Experiment
 from videozoo.data import VideoDataset
-from videozoo.distributed import choose_device, is_first_process, joined
+from videozoo.data.labels import check_same_names
+from videozoo.distributed import choose_device, gathered, is_first_process, joined
 from videozoo.errors import Faults, VideozooError
 from videozoo.experiments import Flags, open_experiment, takes_clips
 from videozoo.families import Samples, family_of
 from videozoo.files import make_folder
 from videozoo.inputs import open_list, prepare, pulled
+from videozoo.stopping import Stop, StoppedError, stoppable
 from videozoo.training.distill import Teacher, check_sibling, open_teachers
 from videozoo.training.folder import prepare_folder
 from videozoo.training.loop import Trained, Training
 from videozoo.training.pretrained import Asked, train_on_rows
 from videozoo.training.run import run
+from videozoo.training.save_folder import FOLDER, one_training
 from videozoo.training.start import Fetch, Start, open_start
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
@@ -50,6 +54,7 @@ def train(
     experiment: Experiment | None = None,
     flags: Flags | None = None,
     console: Console | None = None,
+    again: str | None = None,
 ) -> Trained:
     """Trains a model from a config; or on a folder of videos, with nothing else to give.
 
@@ -74,49 +79,81 @@ def train(
         experiment: a config that is resolved already, in place of model, config and overrides.
         flags: further keys with the names of what gave them, see config.experiment.resolve.
         console: where to print; None: nothing is printed.
+        again: the command that is running, to be told where it is stopped; None: called in Python.
 
     Raises:
-        VideozooError: lists every fault found before work starts; or training diverged.
+        VideozooError: lists every fault found before work starts; too little can be read; or
+            training diverged.
+        StoppedError: a SystemExit: SIGTERM, SIGHUP or SIGUSR1 came; what was trained is saved.
+        KeyboardInterrupt: Ctrl-C was pressed; what was trained is saved.
     """
     console = console or Console(quiet=True)
     save_dir, given = Path(save_dir), None if config is None else str(config)
-    if folder is not None and not end_to_end and not takes_clips(model, given):
-        asked = Asked.of(
-            encoder, _head(head, model), group_by, cache, overrides, _use_gpu(flags or {})
-        )
-        return train_on_rows(Path(folder), asked, save_dir=save_dir, console=console)
-    if folder is not None:  # every process writes the same files, each whole at once
-        experiment = prepare_folder(
-            Path(folder),
-            model_name=model,
-            config=given,
-            overrides=overrides,
-            flags=flags or {},
-            group_by=group_by,
-            save_dir=save_dir,
-            say=lambda text: _say(console, text),
-        )
-    elif experiment is None:
-        experiment = open_experiment(model, given, overrides=overrides, flags=flags)
-    device = choose_device(experiment["TRAIN"].use_gpu, console.print)
-    with joined(device):
-        training, start = open_training(
-            experiment,
-            save_dir=save_dir,
-            pretrain=None if pretrain is None else os.fspath(pretrain),
-            resume=None if resume is None else os.fspath(resume),
-            device=device,
-            console=console,
-        )
-        make_folder(save_dir)
-        for sentence in start.sentences:
-            _say(console, sentence)
-        training.valid_interval, training.log_interval = valid_interval, log_interval
-        training.save_interval = save_interval or (
-            1 if folder is None else experiment["TRAIN"].epoch
-        )
-        training.device, training.console = device, console
-        return run(training)
+    rows = folder is not None and not end_to_end and not takes_clips(model, given)
+    with (
+        stoppable(whole_process=again is not None) as stop,
+        _telling(stop, console, again, rows=rows),
+        ExitStack() as kept,
+    ):
+        if folder is not None and rows:
+            options = {
+                key: value for (mode, key), (value, _) in (flags or {}).items() if mode == "TRAIN"
+            }
+            asked = Asked.of(encoder, _head(head, model), group_by, cache, overrides, options)
+            return train_on_rows(Path(folder), asked, save_dir=save_dir, console=console)
+        if folder is not None:  # every process writes the same files, each whole at once
+            if save_dir.is_dir():
+                kept.enter_context(one_training(save_dir, FOLDER))
+            experiment = prepare_folder(
+                Path(folder),
+                model_name=model,
+                config=given,
+                overrides=overrides,
+                flags=flags or {},
+                group_by=group_by,
+                save_dir=save_dir,
+                say=lambda text: _say(console, text),
+            )
+        elif experiment is None:
+            experiment = open_experiment(model, given, overrides=overrides, flags=flags)
+        device = choose_device(experiment["TRAIN"].use_gpu, console.print)
+        with joined(device):
+            there = gathered(save_dir.is_dir())[0]
+            if there:  # nobody else may train on from what is read here
+                kept.enter_context(one_training(save_dir, experiment.model))
+            training, start = open_training(
+                experiment,
+                save_dir=save_dir,
+                pretrain=None if pretrain is None else os.fspath(pretrain),
+                resume=None if resume is None else os.fspath(resume),
+                device=device,
+                console=console,
+            )
+            make_folder(save_dir)
+            if not there:  # it is made when all inputs are found sound
+                kept.enter_context(one_training(save_dir, experiment.model))
+            for sentence in start.sentences:
+                _say(console, sentence)
+            training.valid_interval, training.log_interval = valid_interval, log_interval
+            training.save_interval = save_interval or (
+                1 if folder is None else experiment["TRAIN"].epoch
+            )
+            training.device, training.console = device, console
+            training.stop, training.again = stop, again
+            return run(training)
+
+
+@contextmanager
+def _telling(stop: Stop, console: Console, again: str | None, *, rows: bool) -> Iterator[None]:
+    """Says what goes on with work that is stopped within the block, where it has not said so."""
+    try:
+        yield
+    except (StoppedError, KeyboardInterrupt):
+        if not stop.told:
+            kept = "encoded videos are kept" if rows else "no step was made that is not saved"
+            command = "" if again is None else f":\n  {again}"
+            _say(console, f"stopped by {stop.name}; {kept}; the same command goes on{command}")
+        raise
 
 
 def _head(head: str | None, model: str | None) -> str | None:
@@ -125,11 +162,6 @@ def _head(head: str | None, model: str | None) -> str | None:
             f"--head {head}, --model-name {model}: they say the same; leave one out"
         )
     return head or model
-
-
-def _use_gpu(flags: Flags) -> bool | None:
-    value: bool | None = flags.get(("TRAIN", "use_gpu"), (None, ""))[0]
-    return value
 
 
 def _say(console: Console, text: str) -> None:
@@ -170,6 +202,7 @@ def open_training(
         if experiment["VALID"].filelist is not None:
             names = samples.class_names if samples is not None else None
             valid = open_list(experiment, "VALID", class_names=names)
+            check_same_names(names, valid.class_names, "[VALID]")
     with faults.noting():
         eigenvalues = family_of(settings).eigenvalues()
     torch.manual_seed(settings.seed)

@@ -142,6 +142,10 @@ class ClipDataset(VideoDataset):
             labels = load_clip(entry.path).labels
         return self._checked(labels, entry) or ()
 
+    def listed_classes(self, index: int) -> tuple[int, ...] | None:
+        """Returns the classes of a clip as its list names them; None: it does not."""
+        return self.entries[index].labels
+
     def _checked(self, labels: tuple[int, ...] | None, entry: ClipEntry) -> tuple[int, ...] | None:
         if fault := label_fault(labels or (), self.num_classes):
             raise VideozooError(f"{entry.video}: {fault}")
