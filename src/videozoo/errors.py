@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
+MAX_BAD = 0.05
+"""The share of unreadable samples that is said loudly, where no setting gives another."""
+
 
 class VideozooError(Exception):
     """Something the user gave is wrong.

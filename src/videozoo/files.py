@@ -8,16 +8,19 @@ import io
 import json
 import os
 import pickle
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from videozoo.errors import VideozooError
 
 HOME_VARIABLE = "VIDEOZOO_HOME"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -96,32 +99,75 @@ def make_folder(folder: Path) -> None:
         raise VideozooError(f"{folder}: cannot be written to; give --save-dir another folder")
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Gives a file to write to that becomes `path` in one step, its folder made where needed.
+
+    Raises:
+        VideozooError: the folder cannot be written to.
+    """
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file in one step, its folder too where there is none.
 
     Raises:
         VideozooError: the folder cannot be written to.
     """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+    with writing(path) as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file in one step."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    """Writes a UTF-8 text file in one step; names that are no UTF-8 stay the bytes they are."""
+    write_bytes(path, _bytes_of(text))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON in one step."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes readable JSON in one step, see json_text."""
+    try:
+        write_bytes(path, (json_text(value) + "\n").encode())
+    except ValueError as error:
+        raise VideozooError(f"{path}: cannot be written: {error}") from None
+
+
+def json_text(value: Any) -> str:
+    r"""Returns readable JSON that every reader takes: a byte of a name that is no UTF-8 is \xe9.
+
+    Raises:
+        ValueError: it holds a number that JSON has no word for: NaN, or an infinite one.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda found: json.dumps(_spelled(found[0]))[1:-1], text)
+
+
+def utf8(text: str) -> str:
+    r"""Returns a text that can be written as UTF-8: bytes of names that are none become \xe9."""
+    return _SURROGATE.sub(lambda found: _spelled(found[0]), text)
+
+
+def _spelled(surrogate: str) -> str:
+    number = ord(surrogate)  # of 0xdc80 to 0xdcff the byte that os.fsdecode has met
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return utf8(text).encode()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a csv with a header in one step."""
-    write_text(path, _csv_text([header, *rows]))
+    """Writes a csv with a header in one step; rows may be made as they are asked for."""
+    with writing(path) as file:
+        for row in chain([header], rows):
+            file.write(csv_line(row))
 
 
 @contextmanager
@@ -134,17 +180,18 @@ def appending(path: Path) -> Iterator[Callable[[Sequence[Any]], None]]:
 
         def add(row: Sequence[Any]) -> None:
             try:
-                file.write(_csv_text([row]).encode("utf-8", "surrogateescape"))
+                file.write(csv_line(row))
             except OSError as error:
                 raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 
         yield add
 
 
-def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+def csv_line(row: Sequence[Any]) -> bytes:
+    """Returns a row of a csv as it is written."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+    csv.writer(text).writerow(row)
+    return _bytes_of(text.getvalue())
 
 
 def write_pickle(path: Path, value: Any) -> None:
