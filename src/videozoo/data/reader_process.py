@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
+import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -169,17 +171,12 @@ def _serve(
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # Readers are the parallelism; torch and BLAS threads inside them only get in each other's way.
     torch.set_num_threads(1)
-    parent = os.getppid()  # or the server that has forked this process for it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def begin(place: int) -> None:
-        if os.getppid() != parent:
-            os._exit(0)
         shared[0], shared[1] = place, shared[1] + 1
 
     while True:
-        while not connection.poll(_TICK):
-            if os.getppid() != parent:
-                os._exit(0)
         try:
             task, lost, number = connection.recv()
         except (EOFError, OSError):
@@ -192,3 +189,11 @@ def _serve(
         shared[0] = NOWHERE
         with suppress(OSError):  # the parent is gone
             connection.send_bytes(ForkingPickler.dumps(answer))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, whatever it is doing."""
+    parent = os.getppid()  # or the server that has forked this process for it
+    while os.getppid() == parent:
+        time.sleep(_TICK)
+    os._exit(0)
