@@ -140,6 +140,8 @@ def opened_parts(result: Path, recipe: Mapping[str, Any]) -> Iterator[Parts]:
         gathered(None)  # the first process has read all parts
         shutil.rmtree(folder, ignore_errors=True)
     finally:
+        if rank == 0 and not any(folder.glob("*.part")):
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 
 
