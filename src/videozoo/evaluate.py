@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import fsum, isnan
 from typing import Any
 
@@ -189,9 +191,17 @@ def evaluate(
     family, fault = family_of(settings), None
     share = _Share(family, device)  # the first imports torchmetrics: no time of the test
     start = time.perf_counter()
-    scoring = classifier.for_inference(settings.precision)
     try:
-        _take_in_all(share, scoring, dataset, settings, device, report, say, parts)
+        logits = partial(
+            score_batches,
+            classifier.for_inference(settings.precision),
+            dataset,
+            settings=settings,
+            device=device,
+            report=report,
+            say=say,
+        )
+        _take_in_all(share, classifier, logits, device, parts)
     except VideozooError as error:
         fault = str(error)  # raised in every process below: the others wait there
     faults = [one for one in gathered(fault) if one is not None]
@@ -230,11 +240,8 @@ def evaluate(
 def _take_in_all(
     share: _Share,
     classifier: Classifier,
-    dataset: VideoDataset,
-    settings: Settings,
+    score: Callable[..., Iterator[tuple[Batch, Tensor]]],
     device: torch.device,
-    report: Report | None,
-    say: Say,
     parts: Parts | None,
 ) -> None:
     """Adds this process's samples to its share, those of finished parts among them."""
@@ -253,15 +260,7 @@ def _take_in_all(
         part, began = _Share(share.family, device), time.perf_counter()
 
     steps = first
-    for batch, logits in score_batches(
-        classifier,
-        dataset,
-        settings=settings,
-        device=device,
-        report=report,
-        say=say,
-        first_step=first,
-    ):
+    for batch, logits in score(first_step=first):
         part.take_in(batch, logits, classifier)
         if batch.micro_batch is not None and batch.micro_batch.last:
             steps = batch.micro_batch.step + 1
