@@ -24,7 +24,7 @@ from videozoo.data.youtube8m.shards import list_shards
 from videozoo.inputs import open_samples
 from videozoo.metrics.losses import feature_loss
 from videozoo.metrics.youtube8m import YouTube8MMetrics
-from videozoo.predict import score_batches
+from videozoo.scoring import score_batches
 from videozoo.specs import find_spec
 
 CPU = torch.device("cpu")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from videozoo.errors import VideozooError
@@ -32,17 +33,58 @@ class Result:
         unreadable: why it could not be read; None: it could.
         answer: the classes that it is said to have, best first; none of them: it is "none of
             these"; None: nothing says how high a score has to be.
+        note: what else is to be said of it, such as that some of its frames are damaged.
     """
 
     video: str
     predictions: list[Prediction]
     unreadable: str | None = None
     answer: list[Prediction] | None = None
+    note: str | None = None
 
     @property
     def rejected(self) -> bool:
         """Whether the answer is "none of these"."""
         return self.answer is not None and not self.answer
+
+    def as_json(self, index: int) -> str:
+        """Returns a line of JSON that `result_of` reads.
+
+        Args:
+            index: of the sample in its list.
+        """
+        predictions = [astuple(p) for p in self.predictions]
+        answer = None if self.answer is None else [astuple(p) for p in self.answer]
+        return json.dumps([index, self.video, predictions, self.unreadable, answer, self.note])
+
+
+def result_of(line: str) -> tuple[int, Result]:
+    """Returns the sample's index and what it was given, from a line of `Result.as_json`."""
+    index, video, predictions, unreadable, answer, note = json.loads(line)
+    given = None if answer is None else [Prediction(*p) for p in answer]
+    return index, Result(video, [Prediction(*p) for p in predictions], unreadable, given, note)
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What an infer has written: counts, and the first results.
+
+    Attributes:
+        listed: samples in the list.
+        rejected: those whose answer is "none of these".
+        shown: results of the first samples that could be read.
+        unreadable: name and reason of those that could not.
+    """
+
+    listed: int
+    rejected: int
+    shown: list[Result]
+    unreadable: list[tuple[str, str]]
+
+    @property
+    def predicted(self) -> int:
+        """Samples that could be read."""
+        return self.listed - len(self.unreadable)
 
 
 def check_reject(reject: float | None) -> None:

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from videozoo.answers import Result, check_reject
+from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
-from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
+from videozoo.inference import open_inference
 from videozoo.inputs import open_trained, prepare, protocol
+from videozoo.parts import opened_parts, recipe_of, say_done
 from videozoo.predict import Paths, Predictor, load_predictor, path_list
 from videozoo.progress import progress
-from videozoo.reports.results import write_predictions, write_test_result
+from videozoo.reports.results import write_test_result
 from videozoo.zoo.resolve import resolve_weights
 
 PathLike = str | os.PathLike[str]
@@ -84,9 +86,15 @@ def test(
     if save_dir is not None:
         make_folder(Path(save_dir))
     device = choose_device(settings.use_gpu, console.print)
-    with joined(device):
+    with joined(device), ExitStack() as stack:
         prepare(samples.dataset, device, console)
-        with progress(console, "test", log_interval) as report:
+        how, parts = protocol(loaded, experiment, "TEST"), None
+        path = Path(save_dir or ".") / f"{experiment.model}_test_result.json"
+        if save_dir is not None:
+            recipe = recipe_of(samples.dataset, settings, how, device=device.type)
+            parts = stack.enter_context(opened_parts(path, recipe))
+        done = say_done(parts, settings.batch_size, len(samples.dataset), console)
+        with progress(console, "test", log_interval, done=done) as report:
             found = evaluate(
                 loaded.classifier.to(device),
                 samples.dataset,
@@ -94,12 +102,11 @@ def test(
                 device=device,
                 report=report,
                 say=console.print,
+                parts=parts,
             )
-    found.class_names = labels
-    if save_dir is not None and is_first_process():
-        path = Path(save_dir) / f"{experiment.model}_test_result.json"
-        how = protocol(loaded, experiment, "TEST")
-        write_test_result(path, found, settings=settings, protocol=how)
+        found.class_names = labels
+        if save_dir is not None and is_first_process():
+            write_test_result(path, found, settings=settings, protocol=how)
     return found
 
 
@@ -142,34 +149,24 @@ def infer(
     Raises:
         VideozooError: lists every fault found.
     """
-    if form not in ("json", "csv"):
-        raise VideozooError(f"form '{form}': results are written as json or csv")
-    check_reject(reject)
-    console = console or Console(quiet=True)
     named = _named(weights)
-    experiment = experiment or _experiment(named, model, config, overrides, "INFER", filelist)
-    source = path_list(() if paths is None else paths) or None
-    loaded, samples, labels = open_trained(named, experiment, source, "INFER")
-    settings = experiment["INFER"]
-    if save_dir is not None:
-        make_folder(Path(save_dir))
-    device = choose_device(settings.use_gpu, console.print)
-    predictor = Predictor(
-        classifier=loaded.classifier, settings=settings, labels=labels, device=device
+    inference = open_inference(
+        path_list(() if paths is None else paths),
+        named,
+        experiment or _experiment(named, model, config, overrides, "INFER", filelist),
+        top_k=top_k,
+        reject=reject,
+        save_dir=None if save_dir is None else Path(save_dir),
+        form=form,
+        log_interval=log_interval,
+        console=console or Console(quiet=True),
     )
-    with joined(device):
-        prepare(samples.dataset, device, console)
-        with progress(console, "infer", log_interval) as report:
-            found = predictor.results(samples.dataset, top_k=top_k, reject=reject, report=report)
-            share = list(found)
-        pairs = [pair for one in gathered(share) for pair in one]
-    results = [result for _, result in sorted(pairs, key=lambda pair: pair[0])]
-    if save_dir is not None and is_first_process():
-        stem = Path(save_dir) / f"{experiment.model}_infer"
-        how = protocol(loaded, experiment, "INFER")
-        how |= {} if reject is None else {"reject": reject}
-        write_predictions(stem, results, form, protocol=how)
-    return results
+    if save_dir is None:
+        return inference.results()
+    results: list[Result] = []
+    inference.write(Path(save_dir), form, results.append)
+    of_first: list[Result] = gathered(results)[0]
+    return of_first
 
 
 def _named(weights: PathLike | Weights | None) -> Weights:

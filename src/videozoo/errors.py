@@ -19,6 +19,8 @@ _MOST_FAULTS = 100  # of one error
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 2, 200, 200, 200
+MAX_BAD = 0.05
+"""The share of unreadable samples that is said loudly, where no setting gives another."""
 
 
 class VideozooError(Exception):

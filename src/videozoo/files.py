@@ -15,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from videozoo.errors import FileError, VideozooError
 
 HOME_VARIABLE = "VIDEOZOO_HOME"
 TEXT_LIMIT = 256 << 20  # bytes of a list: millions of lines
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -190,32 +192,75 @@ def make_folder(folder: Path) -> None:
         raise VideozooError(f"{folder}: cannot be written to; give --save-dir another folder")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file in one step, its folder too where there is none.
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Gives a file to write to that becomes `path` in one step, its folder made where needed.
 
     Raises:
         VideozooError: the folder cannot be written to.
     """
     try:
         with replacing(path) as temporary, temporary.open("xb") as file:
-            file.write(data)
+            yield file
     except OSError as error:
         raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file in one step, its folder too where there is none.
+
+    Raises:
+        VideozooError: the folder cannot be written to.
+    """
+    with writing(path) as file:
+        file.write(data)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file in one step."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    """Writes a UTF-8 text file in one step; names that are no UTF-8 stay the bytes they are."""
+    write_bytes(path, _bytes_of(text))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON in one step."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes readable JSON in one step, see json_text."""
+    try:
+        write_bytes(path, (json_text(value) + "\n").encode())
+    except ValueError as error:
+        raise VideozooError(f"{path}: cannot be written: {error}") from None
+
+
+def json_text(value: Any) -> str:
+    r"""Returns readable JSON that every reader takes: a byte of a name that is no UTF-8 is \xe9.
+
+    Raises:
+        ValueError: it holds a number that JSON has no word for: NaN, or an infinite one.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda found: json.dumps(_spelled(found[0]))[1:-1], text)
+
+
+def utf8(text: str) -> str:
+    r"""Returns a text that can be written as UTF-8: bytes of names that are none become \xe9."""
+    return _SURROGATE.sub(lambda found: _spelled(found[0]), text)
+
+
+def _spelled(surrogate: str) -> str:
+    number = ord(surrogate)  # of 0xdc80 to 0xdcff the byte that os.fsdecode has met
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return utf8(text).encode()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a csv with a header in one step."""
-    write_text(path, _csv_text([header, *rows]))
+    """Writes a csv with a header in one step; rows may be made as they are asked for."""
+    with writing(path) as file:
+        for row in chain([header], rows):
+            file.write(csv_line(row))
 
 
 @contextmanager
@@ -242,7 +287,7 @@ def append_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _append(file: io.FileIO, path: Path, rows: Iterable[Sequence[Any]]) -> None:
-    data = memoryview(_csv_text(rows).encode("utf-8", "surrogateescape"))
+    data = memoryview(b"".join(csv_line(row) for row in rows))
     size = os.fstat(file.fileno()).st_size
     try:
         while data:  # a disk that fills takes a part of them first
@@ -253,10 +298,11 @@ def _append(file: io.FileIO, path: Path, rows: Iterable[Sequence[Any]]) -> None:
         raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+def csv_line(row: Sequence[Any]) -> bytes:
+    """Returns a row of a csv as it is written."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+    csv.writer(text).writerow(row)
+    return _bytes_of(text.getvalue())
 
 
 def write_pickle(path: Path, value: Any) -> None:

@@ -1,10 +1,9 @@
-"""The one scoring loop behind validation, test, infer and the API, and what names classes by it."""
+"""What names classes by a classifier's scores."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,134 +15,11 @@ from videozoo.classifier import Classifier, load_weights
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
-from videozoo.data.dataset import Report, VideoDataset
-from videozoo.data.loader import make_loader, raise_if_fatal
-from videozoo.data.sampler import StepSampler
-from videozoo.distributed import process_place
+from videozoo.data.dataset import VideoDataset
+from videozoo.data.sampler import MicroBatch
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
-from videozoo.models.layers import autocast, full_precision, mean_logits
-
-Say = Callable[[str], None]
-"""Prints a line."""
-
-
-def score_batches(
-    classifier: Classifier,
-    dataset: VideoDataset,
-    *,
-    settings: Settings,
-    device: torch.device,
-    report: Report | None = None,
-    say: Say = print,
-) -> Iterator[tuple[Batch, Tensor]]:
-    """Yields each batch of this process's share, with its logits.
-
-    A video that is scored by several views (crops and mirror images) gets the mean of their scores.
-    Clips become floats as few at a time as a trunk takes at once, however long the protocol. Out of
-    memory halves the part of a batch that goes through the model at once, and says so.
-
-    Args:
-        classifier: on `device`, ready to score: see Classifier.for_inference.
-        dataset: the samples.
-        settings: of the mode.
-        device: where the model is.
-        report: told of the progress.
-        say: prints a line.
-
-    Yields:
-        The batch (on the host) and its logits, float32 or float64 [B, K] on the device.
-    """
-    rank, world = process_place()
-    size = settings.micro_batch or -(-settings.batch_size // world)
-    sampler = StepSampler(
-        len(dataset),
-        batch_size=size * world,
-        micro_batch_size=size,
-        shuffle=False,
-        rank=rank,
-        world=world,
-    )
-    loader = make_loader(
-        dataset,
-        sampler,
-        training=False,
-        num_workers=settings.num_workers,
-        pin_memory=device.type == "cuda",
-    )
-    scorer = _Scorer(classifier, device, settings.precision, say)
-    done = 0
-    for batch in map(raise_if_fatal, loader):
-        yield batch, scorer.logits(batch)
-        if report is not None and batch.micro_batch is not None and batch.micro_batch.last:
-            done += batch.micro_batch.step_size
-            report(done, len(dataset))
-
-
-class _Scorer:
-    """Takes batches through a model in parts that fit its device.
-
-    Args:
-        classifier: ready to score.
-        device: where it is.
-        precision: '32', '64' or 'bf16'.
-        say: prints a line.
-    """
-
-    def __init__(
-        self, classifier: Classifier, device: torch.device, precision: str, say: Say
-    ) -> None:
-        self._classifier = classifier
-        self._device = device
-        self._precision = precision
-        self._say = say
-        self._most = sys.maxsize  # views at once: fewer when memory has been too small
-
-    def logits(self, batch: Batch) -> Tensor:
-        """Returns the logits of a batch's videos, float [B, K].
-
-        Raises:
-            VideozooError: the memory is too small for a single view.
-        """
-        parts: list[Tensor] = []
-        start, end = 0, len(batch) * batch.view_count
-        while start < end:
-            size = min(self._at_once(batch), end - start)
-            logits = self._logits(batch, start, start + size)
-            if logits is None:
-                self._halve(size, batch.view_count)
-                continue
-            parts.append(logits)
-            start += size
-        logits = torch.cat(parts)  # [B * views, K]
-        if batch.view_count == 1:
-            return logits
-        by_video = logits.view(len(batch), batch.view_count, -1)  # [B, views, K]
-        return mean_logits(by_video, self._classifier.multi_label)  # [B, K]
-
-    @torch.no_grad()  # with gradients a trunk takes all at once
-    def _at_once(self, batch: Batch) -> int:
-        """Returns how many views go through the model together."""
-        best = getattr(self._classifier.model, "images_at_once", None)
-        images = best(self._device) if best is not None and batch.images else None
-        return min(self._most, max(1, images // batch.images)) if images else self._most
-
-    def _logits(self, batch: Batch, start: int, stop: int) -> Tensor | None:
-        """Returns the logits of some views; None where the memory is too small."""
-        try:
-            views = batch.view_part(start, stop, self._device)
-            with torch.inference_mode(), autocast(self._device, self._precision):
-                return full_precision(self._classifier(views))
-        except torch.OutOfMemoryError:
-            return None
-
-    def _halve(self, size: int, views: int) -> None:
-        if size == 1:
-            raise VideozooError("out of memory with a single video; use --use-gpu False")
-        self._most = (size + 1) // 2
-        what = "crops of videos at once" if views > 1 else "videos at once (micro_batch)"
-        self._say(f"out of memory: {what} from now on: {self._most}")
-
+from videozoo.scoring import check_scores, score_batches
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -231,39 +107,64 @@ class Predictor:
         return [result for _, result in found]
 
     def results(
-        self,
-        dataset: VideoDataset,
-        *,
-        top_k: int,
-        reject: float | None = None,
-        report: Report | None = None,
+        self, dataset: VideoDataset, *, top_k: int, reject: float | None = None, **how: Any
     ) -> Iterator[tuple[int, Result]]:
-        """Yields (index, result) of each sample of this process's share, unreadable ones too."""
+        """Yields (index, result) of each sample of this process's share, unreadable ones too.
+
+        Args:
+            dataset: the samples.
+            top_k: predictions a video; never more than there are classes.
+            reject: the answer is none of the classes where the best score is below this.
+            how: report, say and first_step of score_batches.
+
+        Raises:
+            VideozooError: the weights give scores that are no numbers.
+        """
+        for _, results in self.batches(dataset, top_k=top_k, reject=reject, **how):
+            yield from results
+
+    def batches(
+        self, dataset: VideoDataset, *, top_k: int, reject: float | None = None, **how: Any
+    ) -> Iterator[tuple[MicroBatch, list[tuple[int, Result]]]]:
+        """Yields what `results` does, batch by batch."""
         for batch, logits in score_batches(
-            self._scoring, dataset, settings=self.settings, device=self.device, report=report
+            self._scoring, dataset, settings=self.settings, device=self.device, **how
         ):
-            indices = () if batch.micro_batch is None else batch.micro_batch.indices
-            failed = {u.index: u for u in batch.unreadable}
+            assert batch.micro_batch is not None
             scores = self.classifier.scores(logits).cpu()  # [B, K]
-            best = scores.topk(min(top_k, self.settings.num_classes), dim=1).indices  # [B, top_k]
-            rows = iter(zip(batch.videos, scores, best.tolist(), strict=True))
-            for index in indices:
-                if index in failed:
-                    yield index, Result(failed[index].video, [], failed[index].reason)
-                    continue
-                video, of_video, classes = next(rows)
-                chosen = answered_classes(
-                    of_video,
-                    multi_label=self.classifier.multi_label,
-                    thresholds=self.classifier.calibration.thresholds,
-                    reject=reject,
-                )
-                answer = None if chosen is None else self._predictions(chosen, of_video)
-                yield index, Result(video, self._predictions(classes, of_video), answer=answer)
+            check_scores(scores, self.classifier)
+            yield batch.micro_batch, list(self._of_batch(batch, scores, top_k, reject))
+
+    def _of_batch(
+        self, batch: Batch, scores: Tensor, top_k: int, reject: float | None
+    ) -> Iterator[tuple[int, Result]]:
+        indices = () if batch.micro_batch is None else batch.micro_batch.indices
+        failed = {u.index: u for u in batch.unreadable}
+        best = scores.topk(min(top_k, self.settings.num_classes), dim=1).indices  # [B, top_k]
+        rows = iter(zip(batch.videos, scores, best.tolist(), strict=True))
+        for index in indices:
+            if index in failed:
+                yield index, Result(failed[index].video, [], failed[index].reason)
+                continue
+            video, of_video, classes = next(rows)
+            chosen = answered_classes(
+                of_video,
+                multi_label=self.classifier.multi_label,
+                thresholds=self.classifier.calibration.thresholds,
+                reject=reject,
+            )
+            answer = None if chosen is None else self._predictions(chosen, of_video)
+            yield index, Result(video, self._predictions(classes, of_video), answer=answer)
 
     def _predictions(self, classes: list[int], scores: Tensor) -> list[Prediction]:
         values = scores[classes].tolist()
         return [Prediction(c, self.name(c), s) for c, s in zip(classes, values, strict=True)]
+
+    @property
+    def answers(self) -> bool:
+        """Whether results have answers even where nothing is to be rejected."""
+        thresholds = self.classifier.calibration.thresholds
+        return self.classifier.multi_label and thresholds is not None
 
     def name(self, index: int) -> str:
         """Returns the name of a class, or its index where names are not known."""

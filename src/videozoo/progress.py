@@ -71,8 +71,16 @@ def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | No
 
 
 @contextmanager
-def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]:
-    """Gives a report function that shows progress: a bar, or lines where there is no terminal."""
+def progress(console: Console, what: str, log_interval: int, *, done: int = 0) -> Iterator[Report]:
+    """Gives a report function that shows progress: a bar, or lines where there is no terminal.
+
+    Args:
+        console: where to show it.
+        what: is done.
+        log_interval: calls between two lines.
+        done: before; speed and time left are those of what is done now.
+    """
+    before = done
     start = time.perf_counter()
     if not is_first_process():
         yield lambda done, total: None
@@ -84,7 +92,7 @@ def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]
             nonlocal calls
             calls += 1
             if calls % log_interval == 0 or done == total:
-                speed = done / (time.perf_counter() - start)
+                speed = (done - before) / (time.perf_counter() - start)
                 console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
 
         yield line
@@ -101,7 +109,7 @@ def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]
     task = bar.add_task("", total=None, speed="")
 
     def move(done: int, total: int) -> None:
-        speed = done / (time.perf_counter() - start)
+        speed = (done - before) / (time.perf_counter() - start)
         bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
 
     with bar:

@@ -24,7 +24,8 @@ from videozoo.families import family_of
 from videozoo.inputs import open_samples
 from videozoo.models import resnet
 from videozoo.models.layers import mean_logits
-from videozoo.predict import Predictor, score_batches
+from videozoo.predict import Predictor
+from videozoo.scoring import score_batches
 from videozoo.specs import find_spec
 
 Frames = np.ndarray  # uint8 [n, H, W, 3]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from videozoo.errors import SampleError, VideozooError
-from videozoo.reports.scan import scan_samples
+from videozoo.reports.scan import Scan, scan_samples
 
 Report = Callable[[int, int], None]
 
@@ -31,6 +31,9 @@ class Source:
     def name(self, index: int) -> str:
         return f"{self.prefix} {index}.mp4"
 
+    def file(self, index: int) -> None:
+        return None
+
     def read(self, index: int, rng: object) -> Any:
         assert rng is None
         self.read_ones.append(index)
@@ -42,7 +45,7 @@ class Source:
 BAD = {2: SampleError('cut, "off"\nin the middle'), 5: VideozooError("label 9 is out of range")}
 
 
-def scan(source: Source, out: Path, **changed: Any) -> list[tuple[str, str]]:
+def scan(source: Source, out: Path, **changed: Any) -> Scan:
     chosen: dict[str, Any] = {"workers": 1, "restart": False, "report": lambda done, total: None}
     return scan_samples(source, out, **{**chosen, **changed})  # type: ignore[arg-type]
 
@@ -72,7 +75,7 @@ def test_every_sample_has_its_row(tmp_path: Path) -> None:
     source, told = Source(7, dict(BAD)), []
     out = tmp_path / "new" / "scan.csv"
     found = scan(source, out, report=lambda done, total: told.append((done, total)))
-    assert found == [(row[1], row[3]) for row in wanted(7)[1:]]
+    assert found == Scan(7, [(row[1], row[3]) for row in wanted(7)[1:] if row[3]])
     assert table(out) == wanted(7)
     assert told == [(i, 7) for i in range(1, 8)]
     assert source.read_ones == list(range(7))

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-import videozoo
 from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import GOES_ON, print_unreadable, warn_of_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from videozoo.answers import Prediction, Result
+    from videozoo.answers import Inferred, Prediction, Result
 
 
 def infer(
@@ -81,45 +80,50 @@ def infer(
         ),
     )
     settings = experiment["INFER"]
+    from videozoo.inference import open_inference
+
     if args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    results = videozoo.infer(
-        paths,
+    inference = open_inference(
+        paths or (),
         named,
-        experiment=experiment,
+        experiment,
         top_k=infer_topk,
         reject=reject,
-        save_dir=save_dir,
+        save_dir=Path(save_dir),
         form=format_,
         log_interval=log_interval,
         console=console,
     )
-    print_results(results, console)
-    unreadable = sum(result.unreadable is not None for result in results)
-    rejected = sum(result.rejected for result in results)
+    try:
+        found = inference.write(Path(save_dir), format_)
+    except KeyboardInterrupt:
+        console.print(GOES_ON)
+        raise
+    print_results(found, console)
     console.print(
-        f"{len(results) - unreadable} of {len(results)} videos"
-        f"{f', {rejected} of them none of these' if rejected else ''}; written to"
+        f"{found.predicted} of {found.listed} videos"
+        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; written to"
         f" {Path(save_dir) / f'{experiment.model}_infer_result'}.{format_}",
         highlight=False,
         soft_wrap=True,
     )
-    if unreadable and is_first_process():
+    warn_of_unreadable(len(found.unreadable), found.listed, console, settings)
+    if found.unreadable and is_first_process():
         raise typer.Exit(2)
 
 
-def print_results(results: Sequence[Result], console: Console, *, most: int = 20) -> None:
+def print_results(found: Inferred, console: Console) -> None:
     """Prints the answers to the first videos: their best classes, where nothing says how many."""
-    good = [r for r in results if r.unreadable is None]
-    for result in good[:most]:
+    for result in found.shown:
         console.print(
             f"{result.video}: {_answer(result)}", highlight=False, markup=False, soft_wrap=True
         )
-    if len(good) > most:
-        console.print(f"... and {len(good) - most} more, all in the result file", highlight=False)
-    print_unreadable([(r.video, r.unreadable) for r in results if r.unreadable], console)
+    if (more := found.predicted - len(found.shown)) > 0:
+        console.print(f"... and {more} more, all in the result file", highlight=False)
+    print_unreadable(found.unreadable, console)
 
 
 def _answer(result: Result) -> str:

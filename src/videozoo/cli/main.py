@@ -29,6 +29,7 @@ from videozoo.cli import (
 from videozoo.cli.arguments import expand
 from videozoo.cli.last_net import fault_of_ours, sentence_of
 from videozoo.cli.moved import add_moved
+from videozoo.cli.output import GONE, survive_readers
 from videozoo.distributed import settle_process, tell_launcher
 from videozoo.errors import VideozooError, printable
 
@@ -69,8 +70,23 @@ def _version(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command; faults of the user's end in one sentence and exit code 2, ours with 1."""
+    """Runs a command; faults of the user's end in one sentence and exit code 2, ours with 1.
+
+    Where the output is read no more, the command does its work all the same, and ends with 141.
+    """
     settle_process()
+    output = survive_readers()
+    try:
+        _run(arguments)
+    except SystemExit as stop:
+        if output is not None:
+            sys.stdout.flush()
+        if output is not None and output.gone and not stop.code:
+            sys.exit(GONE)
+        raise
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file or class name that this terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")

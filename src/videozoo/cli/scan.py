@@ -63,12 +63,18 @@ def scan(
         samples = open_list(experiment, section, labelled=section != "INFER")
     with progress(console, "scan", 10) as report:
         found = scan_samples(
-            samples.dataset, Path(out), workers=workers, restart=restart, report=report
+            samples.dataset,
+            Path(out),
+            workers=workers,
+            restart=restart,
+            report=report,
+            timeout=experiment[section].reader_timeout,
+            say=lambda text: console.print(text, highlight=False, soft_wrap=True),
         )
-    bad = [(name, reason) for name, reason in found if reason]
+    bad = found.unusable
     print_unreadable(bad, console, most=20)
     console.print(
-        f"{len(found) - len(bad)} of {len(found)} samples can be used; written to {out}",
+        f"{found.listed - len(bad)} of {found.listed} samples can be used; written to {out}",
         highlight=False,
         soft_wrap=True,
     )

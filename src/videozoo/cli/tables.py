@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from videozoo.errors import MAX_BAD
+
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
 
+GOES_ON = "interrupted; the same command goes on from what is done"
 NAMES = {
     "hit_at_1": "Hit@1",
     "perr": "PERR",
@@ -31,18 +35,40 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
         f" {len(found.unreadable)} unreadable"
     )
     table = Table(title=title, min_width=min(len(title), console.width))  # the title in one line
-    few = len(found.class_names or ()) in range(1, 6)  # any answer is among the first five
+    few = found.class_count in range(1, 6)  # any answer is among the first five
     shown = {k: value for k, value in found.metrics.items() if not (few and k == "top5")}
     for name in (*shown, "videos/s"):
         table.add_column(NAMES.get(name, name), justify="right")
     table.add_row(
-        *(f"{value:.4f}" for value in shown.values()),
+        *("-" if isnan(value) else f"{value:.4f}" for value in shown.values()),
         f"{found.evaluated / found.seconds:.3g}",
     )
     console.print(table)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
     print_unreadable([(u.video, u.reason) for u in found.unreadable], console)
+
+
+def warn_of_unreadable(count: int, listed: int, console: Console, settings: object = None) -> None:
+    """Says it loudly where too large a share of the samples cannot be read.
+
+    Args:
+        count: samples that cannot be read.
+        listed: samples in the list.
+        console: where to print.
+        settings: of the mode; its max_bad is the largest share, where it has that key.
+    """
+    most = getattr(settings, "max_bad", MAX_BAD)
+    if count > most * listed:
+        console.print(
+            f"WARNING: {count:,} of {listed:,} samples ({count / listed:.0%}) cannot be read, more"
+            f" than the {most:.0%} that are usual: the results are of the others alone",
+            style="bold red",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def print_classes(found: Evaluation, console: Console, *, most: int = 30) -> None:

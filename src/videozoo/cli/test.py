@@ -11,7 +11,7 @@ from rich.console import Console
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_classes, print_evaluation
+from videozoo.cli.tables import GOES_ON, print_classes, print_evaluation, warn_of_unreadable
 from videozoo.distributed import is_first_process
 
 
@@ -59,16 +59,21 @@ def test(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    found = videozoo.test(
-        named,
-        experiment=experiment,
-        save_dir=save_dir,
-        log_interval=log_interval,
-        console=console,
-    )
+    try:
+        found = videozoo.test(
+            named,
+            experiment=experiment,
+            save_dir=save_dir,
+            log_interval=log_interval,
+            console=console,
+        )
+    except KeyboardInterrupt:
+        console.print(GOES_ON)
+        raise
     print_evaluation(found, experiment.model, console)
     print_classes(found, console)
     path = Path(save_dir) / f"{experiment.model}_test_result.json"
     console.print(f"written to {path}", highlight=False, soft_wrap=True)
+    warn_of_unreadable(len(found.unreadable), found.listed, console, settings)
     if found.unreadable and is_first_process():
         raise typer.Exit(2)

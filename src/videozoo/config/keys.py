@@ -126,6 +126,12 @@ class SharedSettings(BaseModel):
         description="reader processes a device; None: the cores, at most 8; 0: no process",
         scope="free",
     )
+    reader_timeout: NonNegativeFloat = key(
+        300.0,
+        description="seconds that a sample may take before its reader process counts as hung and"
+        " another reads it; 0: any time",
+        scope="free",
+    )
     seed: NonNegativeInt = key(
         0, description="seed of weights, order, sampling and dropout", scope=("free", "order")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,10 @@ class VideoDataset(Dataset[Any], ABC):
     @abstractmethod
     def name(self, index: int) -> str:
         """Returns what a sample is called in reports."""
+
+    def file(self, index: int) -> Path | None:
+        """Returns the file that a sample lies in; None: it lies in none, or it is not known."""
+        return None
 
     @abstractmethod
     def read(self, index: int, rng: np.random.Generator | None = None) -> Any:

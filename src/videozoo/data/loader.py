@@ -1,36 +1,40 @@
-"""From a data set to batches, in this process or in workers."""
+"""From a data set to batches, in this process or in reader processes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from videozoo.data.augment import DevicePolicy, Float32Array
 from videozoo.data.batch import Batch
 from videozoo.data.collate import Empty
 from videozoo.data.dataset import VideoDataset
+from videozoo.data.reader_process import NOWHERE, Begin
+from videozoo.data.readers import PREFETCH, Readers, readers_can_be_made
 from videozoo.data.sample import Unreadable
 from videozoo.data.sampler import MicroBatch, StepSampler
-from videozoo.data.shared_memory import RecycledArrays, SharedBlocks
-from videozoo.distributed import leave_stopping_to_others, usable_cores
+from videozoo.data.shared_memory import RecycledArrays, SharedBlock, SharedBlocks
+from videozoo.distributed import usable_cores
 from videozoo.errors import SampleError, VideozooError
 
-PREFETCH = 2  # batches that are read ahead, a worker
-IN_USE = 4  # batches that a consumer may hold before workers lack memory that is used again
+IN_USE = 4  # batches that a consumer may hold before readers lack memory that is used again
+READER_TIMEOUT = 300.0  # seconds that a sample may take, where no setting says it
 
 
 @dataclass(frozen=True)
 class FatalDataError:
     """Comes out of a loader in a batch's place: the data show that the config is wrong.
 
-    A worker process cannot raise an error as it is: PyTorch adds a traceback to its message.
+    A reader process cannot raise an error where the batches are used.
 
     Attributes:
         message: the error's.
@@ -69,8 +73,6 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         training: draw frames, crops and flips from (seed, epoch, index); otherwise none is drawn.
         seed: see training.
         policy: what the device does to the samples; drawn here. None: nothing.
-        blocks: memory in which worker processes send their batches; None: they send them as
-            PyTorch does.
     """
 
     def __init__(
@@ -80,36 +82,44 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         training: bool,
         seed: int = 0,
         policy: DevicePolicy | None = None,
-        blocks: SharedBlocks | None = None,
     ) -> None:
         self.dataset = dataset
         self.training = training
         self.seed = seed
         self.policy = policy
         self.draws = policy is not None or (training and dataset.draws)
-        self._blocks = blocks
         self._arrays = RecycledArrays()
 
     def __getitem__(self, micro_batch: MicroBatch) -> Batch | FatalDataError:
-        if self._blocks is None or get_worker_info() is None:
-            return self.read(micro_batch, self._arrays.empty)
-        block = self._blocks.take()
+        return self.read(micro_batch, self._arrays.empty)
+
+    def __call__(
+        self,
+        task: MicroBatch,
+        *,
+        lost: Mapping[int, str],
+        begin: Begin,
+        block: SharedBlock | None,
+    ) -> Batch | FatalDataError:
+        """Reads a micro-batch in a reader process, see reader_process.Read."""
         if block is None:
-            return self.read(micro_batch, self._arrays.empty)
-        try:
-            packed: Batch | FatalDataError = block.packed(self.read(micro_batch, block.empty))
-        except BaseException:
-            block.give_back()
-            raise
+            return self.read(task, self._arrays.empty, lost, begin)
+        packed: Batch | FatalDataError = block.packed(self.read(task, block.empty, lost, begin))
         return packed
 
-    def read(self, micro_batch: MicroBatch, empty: Empty) -> Batch | FatalDataError:
-        """Reads a micro-batch; large arrays may be made by `empty`."""
+    def read(
+        self,
+        micro_batch: MicroBatch,
+        empty: Empty,
+        lost: Mapping[int, str] = MappingProxyType({}),
+        begin: Begin = lambda place: None,
+    ) -> Batch | FatalDataError:
+        """Reads a micro-batch; `empty` makes large arrays, for the rest see reader_process.Read."""
         indices = micro_batch.indices
         unreadable: list[Unreadable] = []
         draws: list[Float32Array] = []
         self.dataset.prefetch(indices)
-        samples = self._samples(micro_batch, unreadable, draws)
+        samples = self._samples(micro_batch, unreadable, draws, lost, begin)
         try:
             first = list(islice(samples, 1))
             if not first:
@@ -126,13 +136,21 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         )
 
     def _samples(
-        self, micro_batch: MicroBatch, unreadable: list[Unreadable], draws: list[Float32Array]
+        self,
+        micro_batch: MicroBatch,
+        unreadable: list[Unreadable],
+        draws: list[Float32Array],
+        lost: Mapping[int, str],
+        begin: Begin,
     ) -> Iterator[Any]:
         """Yields what can be read; notes what cannot, and what is drawn for the device."""
         for place, index in enumerate(micro_batch.indices):
             rng = np.random.default_rng(self._key(micro_batch, place)) if self.draws else None
+            begin(place)
             try:
-                sample = self.dataset.read(index, rng)
+                if place in lost:
+                    raise SampleError(lost[place])
+                sample = self._sample(index, rng)
                 if self.training and sample.labels is None:
                     raise SampleError("names no class, so nothing can be learnt from it")
             except SampleError as error:
@@ -141,6 +159,15 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
             if self.policy is not None and rng is not None:
                 draws.append(self.policy.draw(rng))
             yield sample
+        begin(NOWHERE)
+
+    def _sample(self, index: int, rng: np.random.Generator | None) -> Any:
+        try:
+            return self.dataset.read(index, rng)
+        except MemoryError:
+            raise SampleError("there is too little memory to read it") from None
+        except OSError as error:
+            raise SampleError(f"cannot be read: {error.strerror or error}") from None
 
     def _key(self, micro_batch: MicroBatch, place: int) -> list[int]:
         """Returns what decides all that is drawn for a sample."""
@@ -159,16 +186,69 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         )
 
 
-def as_it_is(batch: Any) -> Any:
-    """Collates nothing: readers give whole batches."""
-    return batch
+class BatchLoader:
+    """The batches of a sampler's micro-batches, in order, again and again: see make_loader.
+
+    Attributes:
+        multiprocessing_context: how readers start; None: as is usual here.
+    """
+
+    multiprocessing_context: str | None = None
+
+    def __init__(
+        self,
+        reader: MicroBatchReader,
+        sampler: StepSampler,
+        *,
+        num_workers: int,
+        timeout: float,
+        pin_memory: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self.num_workers = num_workers
+        self.sampler = sampler
+        self._reader = reader
+        self._timeout, self._say = timeout, say
+        self._pinning = ThreadPoolExecutor(1) if pin_memory else None
+        self._readers: Readers[MicroBatch, Batch | FatalDataError] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch | FatalDataError]:
+        """Yields batches; each must pass `raise_if_fatal`."""
+        if not self.num_workers:
+            for micro_batch in self.sampler:
+                yield _pinned(self._reader[micro_batch], self._pinning).result()
+            return
+        if self._readers is None:
+            blocks = None
+            with suppress(OSError):  # a system without such memory: PyTorch's own way is slower
+                blocks = SharedBlocks(PREFETCH * self.num_workers + IN_USE)
+            self._readers = Readers(
+                self._reader,
+                self.num_workers,
+                timeout=self._timeout,
+                say=self._say,
+                blocks=blocks,
+                start=self.multiprocessing_context,
+            )
+        for waiting in self._readers(self.sampler, lambda batch: _pinned(batch, self._pinning)):
+            batch = waiting.result()
+            del waiting
+            yield batch
+            del batch
 
 
-def one_thread(_: int) -> None:
-    """Makes a worker process use one thread."""
-    # Workers are the parallelism; torch and BLAS threads inside them only get in each other's way.
-    torch.set_num_threads(1)
-    leave_stopping_to_others()  # training saves before it ends, and reads until then
+def _pinned(
+    batch: Batch | FatalDataError, thread: ThreadPoolExecutor | None
+) -> Future[Batch | FatalDataError]:
+    """Returns what will be the batch; a thread copies it to page-locked memory meanwhile."""
+    if thread is not None and isinstance(batch, Batch):
+        return thread.submit(batch.pin_memory)
+    there: Future[Batch | FatalDataError] = Future()
+    there.set_result(batch)
+    return there
 
 
 def make_loader(
@@ -180,7 +260,9 @@ def make_loader(
     seed: int = 0,
     policy: DevicePolicy | None = None,
     pin_memory: bool = False,
-) -> DataLoader[Batch | FatalDataError]:
+    reader_timeout: float = READER_TIMEOUT,
+    say: Callable[[str], None] = print,
+) -> BatchLoader:
     """Returns the batches of a sampler's micro-batches, in order; each must pass `raise_if_fatal`.
 
     Args:
@@ -188,25 +270,21 @@ def make_loader(
         sampler: which samples when.
         training: see MicroBatchReader.
         num_workers: reader processes; None: the cores that this process may use, at most 8,
-            and none where the list is too short to gain from them.
+            and none where the list is too short to gain from them. A process that may have no
+            children, such as a worker of multiprocessing.Pool, reads itself.
         seed: see MicroBatchReader.
         policy: see MicroBatchReader.
         pin_memory: put batches into page-locked memory, for copies to a GPU.
+        reader_timeout: seconds that a sample may take; its reader counts as hung then. 0: any time.
+        say: prints a line, such as that a reader process was killed.
     """
     if num_workers is None:
         num_workers = min(usable_cores(), 8, len(sampler) // 2)
-    blocks = None
-    if num_workers:
-        with suppress(OSError):  # a system without such memory: PyTorch's own way is slower
-            blocks = SharedBlocks(PREFETCH * num_workers + IN_USE)
-    return DataLoader(
-        MicroBatchReader(dataset, training=training, seed=seed, policy=policy, blocks=blocks),
-        sampler=sampler,
-        batch_size=None,
-        collate_fn=as_it_is,
-        num_workers=num_workers,
-        worker_init_fn=one_thread,
-        persistent_workers=num_workers > 0,
+    return BatchLoader(
+        MicroBatchReader(dataset, training=training, seed=seed, policy=policy),
+        sampler,
+        num_workers=num_workers if readers_can_be_made() else 0,
+        timeout=reader_timeout,
         pin_memory=pin_memory,
-        prefetch_factor=PREFETCH if num_workers else None,
+        say=say,
     )

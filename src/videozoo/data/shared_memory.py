@@ -9,15 +9,15 @@ finalizer of the array behind them all says so.
 Between processes a block has one owner at a time, and its number is the token of ownership:
 
     free        the number lies in the pipe; nobody touches the block
-    worker      SharedBlocks.take has read the number out of the pipe: this worker alone writes.
-                It makes the batch in the block (SharedBlock.empty) and packs it: what does not
-                lie in the block yet is copied there, the rest becomes a _Message of a few hundred
-                bytes that goes through the DataLoader's queue
-    in transit  the number is in the _Message; the worker has let go of the block
+    reader      SharedBlocks.take has read the number out of the pipe, and the number went along
+                with a task: the reader that has it alone writes. It makes the batch in the block
+                (SharedBlock.empty) and packs it: what does not lie in the block yet is copied
+                there, the rest becomes a _Message of a few hundred bytes that is the answer
+    in transit  the number is in the _Message; the reader has let go of the block
     consumer    unpickling the _Message calls _received, which rebuilds the batch around the block.
                 When the last tensor that shows it is gone, _gone puts the number into the pipe
 
-A worker that fails while it writes gives the number back itself; one that is killed takes it along.
+The number of a reader that has died with its task is given back by who gave it.
 """
 
 from __future__ import annotations
@@ -78,12 +78,11 @@ class RecycledArrays:
 
 
 class SharedBlocks:
-    """Blocks of memory that worker processes write batches into and one process takes them from.
+    """Blocks of memory that reader processes write batches into and one process takes them from.
 
-    The numbers of the free blocks lie in a pipe. A worker takes one out, and where there is none
-    it sends its batch as PyTorch does: nobody waits for a block. The process that has the batch
-    puts the number back when the batch is gone. A block that is lost with a killed worker is
-    missed by speed alone.
+    The numbers of the free blocks lie in a pipe. One goes along with each task, and where there is
+    none the reader sends its batch as PyTorch does: nobody waits for a block. The process that has
+    the batch puts the number back when the batch is gone.
 
     Args:
         count: how many blocks.
@@ -141,11 +140,11 @@ class SharedBlocks:
 
 
 class SharedBlock:
-    """A block that a worker writes one batch into."""
+    """A block that a reader writes one batch into."""
 
     def __init__(self, blocks: SharedBlocks, number: int) -> None:
         self._blocks = blocks
-        self._number = number
+        self.number = number
         self._memory = blocks.memory(number)
         self._address = self._memory.ctypes.data
         self._used = 0
@@ -163,11 +162,11 @@ class SharedBlock:
         """
         file = io.BytesIO()
         _Packer(file, self).dump(batch)
-        return self._blocks.message(self._number, file.getvalue())
+        return self._blocks.message(self.number, file.getvalue())
 
     def give_back(self) -> None:
         """Makes the block free, with nothing sent."""
-        self._blocks.give_back(self._number)
+        self._blocks.give_back(self.number)
 
     def place(self, tensor: Tensor) -> Place | None:
         """Returns where a tensor lies in the block, copying it there; None: there is no room."""
@@ -189,7 +188,7 @@ class SharedBlock:
 
 
 class _Message:
-    """What the queue carries in a batch's place: pickled by the worker, it becomes the batch.
+    """What the queue carries in a batch's place: pickled by the reader, it becomes the batch.
 
     It holds the pool's key, since a consumer may have several loaders, the block's number, and the
     pickle of the batch in which every tensor is a Place in the block.
@@ -252,9 +251,9 @@ def _gone(blocks: SharedBlocks, number: int, process: int) -> None:
 
 
 def _opened(count: int, size: int, key: str, ends: list[Any]) -> SharedBlocks:
-    """Returns the blocks in a worker that was started anew (spawned): the same memory and pipe.
+    """Returns the blocks in a reader that was started anew (spawned): the same memory and pipe.
 
-    A forked worker needs none of this: it has them already.
+    A forked reader needs none of this: it has them already.
     """
     blocks = SharedBlocks.__new__(SharedBlocks)
     blocks._count, blocks._size, blocks._key = count, size, key

@@ -83,6 +83,10 @@ class EncodedVideos(VideoDataset):
         """Returns the file of a video."""
         return self._entries[index].path
 
+    def file(self, index: int) -> Path:
+        """Returns the file of a video."""
+        return self.path(index)
+
     def classes(self, index: int) -> tuple[int, ...]:
         """Returns the classes of a video, which the list names."""
         return self._entries[index].labels or ()

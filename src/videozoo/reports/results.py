@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, BinaryIO
 
-from videozoo.answers import NONE_OF_THESE, Result
+from videozoo.answers import NONE_OF_THESE, Inferred, Result
 from videozoo.config.keys import Settings
 from videozoo.evaluate import Evaluation
-from videozoo.files import write_csv, write_json, write_pickle
+from videozoo.files import csv_line, json_text, write_json, writing
 
 MOST_CLASSES = 100  # of a confusion matrix in a file
+MOST_SHOWN = 20  # results that a command prints
 
 
 def write_test_result(
@@ -31,13 +35,14 @@ def write_test_result(
         protocol: how the scores were made.
     """
     result: dict[str, Any] = {
-        **found.metrics,
+        **{name: value if isfinite(value) else None for name, value in found.metrics.items()},
         "listed": found.listed,
         "evaluated": found.evaluated,
         "unlabelled": found.unlabelled,
         "unreadable": [{"video": u.video, "reason": u.reason} for u in found.unreadable],
         "seconds": round(found.seconds, 3),
         "videos_per_second": round(found.evaluated / found.seconds, 3),
+        "notes": found.notes,
         "list": settings.filelist,
         "protocol": protocol,
     }
@@ -58,66 +63,118 @@ def write_test_result(
 
 
 def write_predictions(
-    stem: Path, results: Sequence[Result], form: str, *, protocol: dict[str, Any]
-) -> None:
+    stem: Path,
+    results: Iterable[Result],
+    form: str,
+    *,
+    answered: bool,
+    protocol: dict[str, Any],
+) -> Inferred:
     """Writes STEM_result.json or .csv, STEM_summary.json and the original's pickle STEM_result.
 
-    Where results have answers, a video's labels stand beside its predictions.
+    Results are written as they come, and not kept.
 
     Args:
         stem: of the files' names.
         results: in the order of the list.
         form: "json" or "csv".
+        answered: results have answers: a video's labels stand beside its predictions.
         protocol: how the scores were made.
+
+    Returns:
+        Counts, and what the command prints.
     """
-    good = [r for r in results if r.unreadable is None]
-    answered = any(r.answer is not None for r in good)
-    if form == "csv":
-        write_csv(
-            stem.with_name(stem.name + "_result.csv"),
-            ["video", "rank", "index", "label", "score", *(["answer"] if answered else [])],
-            (
-                (r.video, rank, p.index, p.label, repr(p.score), *_answer_column(r))
-                for r in good
-                for rank, p in enumerate(r.predictions, 1)
-            ),
-        )
-    else:
-        write_json(
-            stem.with_name(stem.name + "_result.json"),
-            [
-                {"video": r.video, **_answer_keys(r)}
-                | {"predictions": [asdict(p) for p in r.predictions]}
-                for r in good
-            ],
-        )
-    write_pickle(
-        stem.with_name(stem.name + "_result"),
-        [
-            (r.video, [p.score for p in r.predictions], [p.index for p in r.predictions])
-            for r in good
-        ],
-    )
-    write_json(
-        stem.with_name(stem.name + "_summary.json"),
-        {
-            "listed": len(results),
-            "predicted": len(good),
-            **({"rejected": sum(r.rejected for r in good)} if answered else {}),
-            "unreadable": [
-                {"video": r.video, "reason": r.unreadable}
-                for r in results
-                if r.unreadable is not None
-            ],
-            "protocol": protocol,
-        },
-    )
+    listed = rejected = 0
+    shown: list[Result] = []
+    unreadable: list[tuple[str, str]] = []
+    notes: list[dict[str, str]] = []
+    readable = stem.with_name(f"{stem.name}_result.{form}")
+    with writing(readable) as file, writing(stem.with_name(f"{stem.name}_result")) as original:
+        add = (_csv_rows if form == "csv" else _json_items)(file, answered)
+        add_original = _pickled_items(original)
+        for result in results:
+            listed += 1
+            if result.note is not None:
+                notes.append({"video": result.video, "note": result.note})
+            if result.unreadable is not None:
+                unreadable.append((result.video, result.unreadable))
+                continue
+            rejected += result.rejected
+            if len(shown) < MOST_SHOWN:
+                shown.append(result)
+            add(result)
+            add_original(result)
+        add(None)
+        add_original(None)
+    found = Inferred(listed, rejected, shown, unreadable)
+    summary = {
+        "listed": listed,
+        "predicted": found.predicted,
+        **({"rejected": rejected} if answered else {}),
+        "unreadable": [{"video": video, "reason": reason} for video, reason in unreadable],
+        **({"notes": notes} if notes else {}),
+        "protocol": protocol,
+    }
+    write_json(stem.with_name(f"{stem.name}_summary.json"), summary)
+    return found
+
+
+Add = Callable[[Result | None], None]
+"""Writes one result; None: it was the last."""
+
+
+def _json_items(file: BinaryIO, answered: bool) -> Add:
+    """Returns what writes results as one JSON array."""
+    before = b"["
+
+    def add(result: Result | None) -> None:
+        nonlocal before
+        if result is None:
+            file.write(b"[]\n" if before == b"[" else b"\n]\n")
+            return
+        item = {"video": result.video, **_answer_keys(result)}
+        item |= {"predictions": [asdict(p) for p in result.predictions]}
+        file.write(before + b"\n" + indent(json_text(item), "  ").encode())
+        before = b","
+
+    return add
+
+
+def _csv_rows(file: BinaryIO, answered: bool) -> Add:
+    """Returns what writes results as rows of a csv, one a prediction."""
+    header = ["video", "rank", "index", "label", "score", *(["answer"] if answered else [])]
+    file.write(csv_line(header))
+
+    def add(result: Result | None) -> None:
+        for rank, p in enumerate(() if result is None else result.predictions, 1):
+            assert result is not None
+            row = (result.video, rank, p.index, p.label, repr(p.score), *_answer_column(result))
+            file.write(csv_line(row))
+
+    return add
+
+
+def _pickled_items(file: BinaryIO) -> Add:
+    """Returns what writes results as the original's list, a pickle that Python 2 reads too."""
+    file.write(pickle.PROTO + bytes([2]) + pickle.EMPTY_LIST)
+
+    def add(result: Result | None) -> None:
+        if result is None:
+            file.write(pickle.STOP)
+            return
+        indices = [p.index for p in result.predictions]
+        item = (result.video, [p.score for p in result.predictions], indices)
+        alone = pickle.dumps(item, protocol=2)
+        file.write(alone[2 : -len(pickle.STOP)] + pickle.APPEND)  # without the beginning and end
+
+    return add
 
 
 def _answer_keys(result: Result) -> dict[str, Any]:
+    note = {} if result.note is None else {"note": result.note}
     if result.answer is None:
-        return {}
-    return {"labels": [p.label for p in result.answer], "rejected": result.rejected}
+        return note
+    return note | {"labels": [p.label for p in result.answer], "rejected": result.rejected}
 
 
 def _answer_column(result: Result) -> list[str]:

@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import io
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from torch.utils.data import DataLoader, Dataset, Subset
-
 from videozoo.data.dataset import VideoDataset
-from videozoo.data.loader import as_it_is, one_thread
+from videozoo.data.loader import READER_TIMEOUT
+from videozoo.data.reader_process import Begin
+from videozoo.data.readers import Readers, readers_can_be_made
 from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
+from videozoo.parts import stamp_of
 
 HEADER = ("index", "sample", "status", "reason")
-Found = tuple[int, str, str]
+Row = tuple[str, str]
+"""A sample's name, and why it cannot be used: empty where it can."""
 
 
-class _Checks(Dataset[Found]):
-    def __init__(self, dataset: VideoDataset) -> None:
-        self.dataset = dataset
+@dataclass(frozen=True)
+class Scan:
+    """What a scan found: how many samples it read, and those that cannot be used, with reasons."""
 
-    def __getitem__(self, index: int) -> Found:
+    listed: int
+    unusable: list[Row]
+
+
+@dataclass(frozen=True)
+class _Check:
+    dataset: VideoDataset
+
+    def __call__(
+        self, task: int, *, lost: Mapping[int, str], begin: Begin, block: object = None
+    ) -> Row:
+        begin(0)
+        name = self.dataset.name(task)
+        if lost:
+            return name, lost[0]
         try:
-            self.dataset.read(index, None)
+            self.dataset.read(task, None)
         except VideozooError as error:
-            return index, self.dataset.name(index), str(error)
-        return index, self.dataset.name(index), ""
-
-    def __len__(self) -> int:
-        return len(self.dataset)
+            return name, str(error)
+        except MemoryError:
+            return name, "there is too little memory to read it"
+        except OSError as error:
+            return name, f"cannot be read: {error.strerror or error}"
+        return name, ""
 
 
 def scan_samples(
@@ -42,7 +59,9 @@ def scan_samples(
     workers: int | None,
     restart: bool,
     report: Callable[[int, int], None],
-) -> list[tuple[str, str]]:
+    timeout: float = READER_TIMEOUT,
+    say: Callable[[str], None] = print,
+) -> Scan:
     """Reads every sample; keeps what it finds beside `out` until all are read.
 
     Args:
@@ -51,61 +70,64 @@ def scan_samples(
         workers: processes; None: the cores.
         restart: forget what an earlier, stopped scan of the same list found.
         report: told how many of how many samples are read.
-
-    Returns:
-        (sample, reason) of each sample in order; the reason is empty where it can be used.
+        timeout: seconds that a sample may take, see data.readers.
+        say: prints a line.
 
     Raises:
         VideozooError: `out` cannot be written.
     """
     part = out.with_name(f"{out.name}.part")
-    stamp = _stamp(dataset)
-    found = {} if restart else _read_part(part, stamp)
-    left = [i for i in range(len(dataset)) if i not in found]
+    stamp = f"scan of {len(dataset)} samples {stamp_of(dataset)}"
     # Written anew, for the last line of a stopped scan may be half there.
-    write_csv(part, [stamp], ((index, *found[index]) for index in sorted(found)))
+    kept = () if restart else ((i, *row) for i, row in enumerate(_whole_rows(part, stamp)))
+    write_csv(part, [stamp], kept)
+    done = sum(1 for _ in _whole_rows(part, stamp))
+    if done:
+        say(f"going on: {done:,} of {len(dataset):,} were done")
     with appending(part) as add:
-        for index, name, reason in _check(dataset, left, workers):
-            found[index] = (name, reason)
+        found = _check(dataset, range(done, len(dataset)), workers, timeout, say)
+        for index, (name, reason) in enumerate(found, done):
             add([index, name, reason])
-            report(len(found), len(dataset))
-    rows = [found[index] for index in range(len(dataset))]
-    write_csv(
-        out,
-        HEADER,
-        ((i, n, "unusable" if r else "ok", r) for i, (n, r) in enumerate(rows)),
-    )
+            report(index + 1, len(dataset))
+    rows = enumerate(_whole_rows(part, stamp))
+    write_csv(out, HEADER, ((i, n, "unusable" if r else "ok", r) for i, (n, r) in rows))
+    unusable = [(name, reason) for name, reason in _whole_rows(part, stamp) if reason]
     part.unlink()
-    return rows
+    return Scan(len(dataset), unusable)
 
 
-def _check(dataset: VideoDataset, left: list[int], workers: int | None) -> Iterator[Found]:
+def _check(
+    dataset: VideoDataset,
+    left: range,
+    workers: int | None,
+    timeout: float,
+    say: Callable[[str], None],
+) -> Iterator[Row]:
+    check = _Check(dataset)
     processes = min(workers or usable_cores(), max(1, len(left) // 4))
-    loader: DataLoader[Found] = DataLoader(
-        Subset(_Checks(dataset), left),
-        batch_size=None,
-        collate_fn=as_it_is,
-        num_workers=processes if processes > 1 else 0,
-        worker_init_fn=one_thread,
-    )
-    yield from loader
+    if processes > 1 and readers_can_be_made():
+        yield from Readers(check, processes, timeout=timeout, say=say)(left)
+        return
+    for index in left:
+        yield check(index, lost={}, begin=lambda place: None)
 
 
-def _stamp(dataset: VideoDataset) -> str:
-    names = hashlib.sha256()
-    for index in range(len(dataset)):
-        names.update(dataset.name(index).encode("utf-8", "surrogateescape") + b"\0")
-    return f"scan of {len(dataset)} samples {names.hexdigest()[:16]}"
-
-
-def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:
-    """Returns what a stopped scan of the same list found; a half-written last line is left out."""
+def _whole_rows(part: Path, stamp: str) -> Iterator[Row]:
+    """Yields what a stopped scan of the same list found; a half-written last line is left out."""
     if not part.is_file():
-        return {}
-    text = part.read_bytes().decode("utf-8", "surrogateescape")
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    if not rows or rows[0] != [stamp]:
-        return {}
-    if not text.endswith("\r\n"):
-        rows.pop()
-    return {int(row[0]): (row[1], row[2]) for row in rows[1:] if len(row) == 3 and row[0].isdigit()}
+        return
+    with part.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
+        if next(rows, None) != [stamp]:
+            return
+        before: list[str] | None = None
+        for number, row in enumerate(rows):
+            if before is not None:
+                yield before[1], before[2]
+            if len(row) != 3 or row[0] != str(number):
+                return
+            before = row
+    with part.open("rb") as raw:
+        raw.seek(-2, os.SEEK_END)
+        if before is not None and raw.read() == b"\r\n":
+            yield before[1], before[2]

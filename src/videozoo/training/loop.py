@@ -264,6 +264,8 @@ def _batches(
         seed=settings.seed,
         policy=stepper.regulariser.policy,
         pin_memory=training.device.type == "cuda",
+        reader_timeout=settings.reader_timeout,
+        say=lambda text: training.console.print(text, highlight=False, soft_wrap=True),
     )
     return sampler, loader
 

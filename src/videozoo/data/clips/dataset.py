@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -88,6 +89,10 @@ class ClipDataset(VideoDataset):
     def name(self, index: int) -> str:
         """Returns what a clip is called in reports: its path as listed."""
         return self.entries[index].video
+
+    def file(self, index: int) -> Path:
+        """Returns the file of a clip."""
+        return self.entries[index].path
 
     def read(self, index: int, rng: np.random.Generator | None = None) -> ClipSample:
         """Reads one clip.

@@ -115,6 +115,10 @@ class YouTube8MDataset(VideoDataset):
         shard, record = self._locate(index)
         return f"{self._shards[shard].path}#{record}"
 
+    def file(self, index: int) -> Path:
+        """Returns the shard of a video."""
+        return self._shards[self._locate(index)[0]].path
+
     def read(self, index: int, rng: np.random.Generator | None = None) -> FeatureSample:
         """Reads a video; its arrays are views on what was read, not to be written to.
 
