@@ -32,12 +32,14 @@ class Result:
         unreadable: why it could not be read; None: it could.
         answer: the classes that it is said to have, best first; none of them: it is "none of
             these"; None: nothing says how high a score has to be.
+        damage: what is known to be missing of it, though it could be read; None: nothing.
     """
 
     video: str
     predictions: list[Prediction]
     unreadable: str | None = None
     answer: list[Prediction] | None = None
+    damage: str | None = None
 
     @property
     def rejected(self) -> bool:

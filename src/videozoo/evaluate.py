@@ -14,7 +14,7 @@ from videozoo.classifier import Classifier
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import Report, VideoDataset
-from videozoo.data.sample import Unreadable
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.distributed import gathered
 from videozoo.errors import VideozooError
 from videozoo.families import Family, family_of
@@ -35,6 +35,7 @@ class Evaluation:
         listed: samples in the list.
         evaluated: samples that the metrics are over.
         unreadable: samples that could not be read, with reasons.
+        damaged: samples read of which something is known to be missing, and what.
         unlabelled: samples read whose record names no class; they are not evaluated.
         seconds: wall time of the whole loop, reading included.
         confusion: int64 [K, K], row: class, column: prediction; None where a video may have many
@@ -47,6 +48,7 @@ class Evaluation:
     listed: int
     evaluated: int
     unreadable: list[Unreadable] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
     unlabelled: int = 0
     seconds: float = 0.0
     confusion: Tensor | None = None
@@ -68,6 +70,7 @@ class _Tally:
     """What one process has seen of a test."""
 
     unreadable: list[Unreadable] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
     unlabelled: int = 0
     evaluated: int = 0
     loss: float = 0.0
@@ -85,6 +88,7 @@ class _Tally:
             raise VideozooError(fault)
         return _Tally(
             unreadable=sorted((u for s in shares for u in s.unreadable), key=lambda u: u.index),
+            damaged=sorted((d for s in shares for d in s.damaged), key=lambda d: d.index),
             unlabelled=sum(share.unlabelled for share in shares),
             evaluated=sum(share.evaluated for share in shares),
             loss=sum(share.loss for share in shares),
@@ -141,6 +145,7 @@ def evaluate(
         listed=len(dataset),
         evaluated=tally.evaluated,
         unreadable=tally.unreadable,
+        damaged=tally.damaged,
         unlabelled=tally.unlabelled,
         seconds=time.perf_counter() - start,
         confusion=None if confusion is None else sum(gathered(confusion.cpu())),
@@ -162,6 +167,7 @@ def _take_in(
 ) -> None:
     """Adds a batch's real and labelled videos to the metric, and all to the tally."""
     tally.unreadable += batch.unreadable
+    tally.damaged += batch.damaged
     real = batch.weights > 0
     keep = (real & batch.labelled).to(logits.device)
     tally.unlabelled += int((real & ~batch.labelled).sum())

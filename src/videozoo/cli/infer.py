@@ -12,7 +12,7 @@ import videozoo
 from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import print_damaged, print_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 
@@ -120,6 +120,7 @@ def print_results(results: Sequence[Result], console: Console, *, most: int = 20
     if len(good) > most:
         console.print(f"... and {len(good) - most} more, all in the result file", highlight=False)
     print_unreadable([(r.video, r.unreadable) for r in results if r.unreadable], console)
+    print_damaged([(r.video, r.damage) for r in results if r.damage], console)
 
 
 def _answer(result: Result) -> str:

@@ -16,7 +16,7 @@ from videozoo.data.augment import DevicePolicy, Float32Array
 from videozoo.data.batch import Batch
 from videozoo.data.collate import Empty
 from videozoo.data.dataset import VideoDataset
-from videozoo.data.sample import Unreadable
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.data.sampler import MicroBatch, StepSampler
 from videozoo.data.shared_memory import RecycledArrays, SharedBlocks
 from videozoo.distributed import usable_cores
@@ -60,7 +60,8 @@ def or_placeholder(batch: Batch | FatalDataError) -> Batch:
 class MicroBatchReader(Dataset[Batch | FatalDataError]):
     """Reads one micro-batch at a time: `reader[micro_batch]` is a batch.
 
-    What cannot be read is left out and named in `batch.unreadable`. A micro-batch of which nothing
+    What cannot be read is left out and named in `batch.unreadable`; what is damaged and read in
+    part is named in `batch.damaged`. A micro-batch of which nothing
     is left becomes one placeholder of weight zero, so that every process goes through the model.
     In training a sample that names no class counts as unreadable: nothing can be learnt from it.
 
@@ -107,9 +108,10 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         """Reads a micro-batch; large arrays may be made by `empty`."""
         indices = micro_batch.indices
         unreadable: list[Unreadable] = []
+        damaged: list[Damaged] = []
         draws: list[Float32Array] = []
         self.dataset.prefetch(indices)
-        samples = self._samples(micro_batch, unreadable, draws)
+        samples = self._samples(micro_batch, unreadable, damaged, draws)
         try:
             first = list(islice(samples, 1))
             if not first:
@@ -121,14 +123,19 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         return replace(
             batch,
             unreadable=unreadable,
+            damaged=damaged,
             micro_batch=micro_batch,
             draws=torch.from_numpy(np.stack(draws)) if draws else None,
         )
 
     def _samples(
-        self, micro_batch: MicroBatch, unreadable: list[Unreadable], draws: list[Float32Array]
+        self,
+        micro_batch: MicroBatch,
+        unreadable: list[Unreadable],
+        damaged: list[Damaged],
+        draws: list[Float32Array],
     ) -> Iterator[Any]:
-        """Yields what can be read; notes what cannot, and what is drawn for the device."""
+        """Yields what can be read; notes what cannot or in part, and what the device is to draw."""
         for place, index in enumerate(micro_batch.indices):
             rng = np.random.default_rng(self._key(micro_batch, place)) if self.draws else None
             try:
@@ -138,6 +145,8 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.dataset.name(index), str(error)))
                 continue
+            if (damage := getattr(sample, "damage", None)) is not None:
+                damaged.append(Damaged(index, self.dataset.name(index), damage))
             if self.policy is not None and rng is not None:
                 draws.append(self.policy.draw(rng))
             yield sample

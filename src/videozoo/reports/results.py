@@ -36,6 +36,7 @@ def write_test_result(
         "evaluated": found.evaluated,
         "unlabelled": found.unlabelled,
         "unreadable": [{"video": u.video, "reason": u.reason} for u in found.unreadable],
+        "damaged": [{"video": d.video, "reason": d.reason} for d in found.damaged],
         "seconds": round(found.seconds, 3),
         "videos_per_second": round(found.evaluated / found.seconds, 3),
         "list": settings.filelist,
@@ -108,6 +109,9 @@ def write_predictions(
                 {"video": r.video, "reason": r.unreadable}
                 for r in results
                 if r.unreadable is not None
+            ],
+            "damaged": [
+                {"video": r.video, "reason": r.damage} for r in results if r.damage is not None
             ],
             "protocol": protocol,
         },

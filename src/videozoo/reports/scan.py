@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -17,7 +18,18 @@ from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
 
 HEADER = ("index", "sample", "status", "reason")
-Found = tuple[int, str, str]
+OK, DAMAGED, UNUSABLE = "ok", "damaged", "unusable"
+
+
+class Checked(NamedTuple):
+    """What was found of a sample: its name, OK, DAMAGED or UNUSABLE, and why it is not OK."""
+
+    sample: str
+    status: str
+    reason: str
+
+
+Found = tuple[int, Checked]
 
 
 class _Checks(Dataset[Found]):
@@ -25,11 +37,12 @@ class _Checks(Dataset[Found]):
         self.dataset = dataset
 
     def __getitem__(self, index: int) -> Found:
+        name = self.dataset.name(index)
         try:
-            self.dataset.read(index, None)
+            damage = self.dataset.damage(index)
         except VideozooError as error:
-            return index, self.dataset.name(index), str(error)
-        return index, self.dataset.name(index), ""
+            return index, Checked(name, UNUSABLE, str(error))
+        return index, Checked(name, OK if damage is None else DAMAGED, damage or "")
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -42,18 +55,19 @@ def scan_samples(
     workers: int | None,
     restart: bool,
     report: Callable[[int, int], None],
-) -> list[tuple[str, str]]:
-    """Reads every sample; keeps what it finds beside `out` until all are read.
+) -> list[Checked]:
+    """Reads every sample, of videos all frames; keeps what it finds beside `out` until then.
 
     Args:
         dataset: the samples.
-        out: the csv to write: index, sample, status (ok, unusable), reason.
+        out: the csv to write: index, sample, status (ok, damaged, unusable), reason. A damaged
+            sample can be used, though something of it is missing.
         workers: processes; None: the cores.
         restart: forget what an earlier, stopped scan of the same list found.
         report: told how many of how many samples are read.
 
     Returns:
-        (sample, reason) of each sample in order; the reason is empty where it can be used.
+        What was found of each sample, in order.
 
     Raises:
         VideozooError: `out` cannot be written.
@@ -65,16 +79,12 @@ def scan_samples(
     # Written anew, for the last line of a stopped scan may be half there.
     write_csv(part, [stamp], ((index, *found[index]) for index in sorted(found)))
     with appending(part) as add:
-        for index, name, reason in _check(dataset, left, workers):
-            found[index] = (name, reason)
-            add([index, name, reason])
+        for index, checked in _check(dataset, left, workers):
+            found[index] = checked
+            add([index, *checked])
             report(len(found), len(dataset))
     rows = [found[index] for index in range(len(dataset))]
-    write_csv(
-        out,
-        HEADER,
-        ((i, n, "unusable" if r else "ok", r) for i, (n, r) in enumerate(rows)),
-    )
+    write_csv(out, HEADER, ((index, *checked) for index, checked in enumerate(rows)))
     part.unlink()
     return rows
 
@@ -98,7 +108,7 @@ def _stamp(dataset: VideoDataset) -> str:
     return f"scan of {len(dataset)} samples {names.hexdigest()[:16]}"
 
 
-def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:
+def _read_part(part: Path, stamp: str) -> dict[int, Checked]:
     """Returns what a stopped scan of the same list found; a half-written last line is left out."""
     if not part.is_file():
         return {}
@@ -108,4 +118,4 @@ def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:
         return {}
     if not text.endswith("\r\n"):
         rows.pop()
-    return {int(row[0]): (row[1], row[2]) for row in rows[1:] if len(row) == 3 and row[0].isdigit()}
+    return {int(r[0]): Checked(*r[1:]) for r in rows[1:] if len(r) == 4 and r[0].isdigit()}

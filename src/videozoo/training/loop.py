@@ -15,6 +15,7 @@ from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import FatalDataError, make_loader, or_placeholder
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
@@ -97,6 +98,7 @@ class Trained:
     best: Path | None
     evaluation: Evaluation | None
     unreadable: dict[int, tuple[str, str]]
+    damaged: dict[int, tuple[str, str]]
     videos_per_second: float
     waiting_for_data: float
 
@@ -121,13 +123,15 @@ def train_epochs(
             for step in log.waiting(steps_of(batches)):
                 result = stepper(step, position.steps_done)
                 position.advance(unreadable_in(step), videos=result.videos)
+                position.damaged |= damaged_in(step)
                 log.step(position, result)
                 if checkpoints.is_due(position):
                     with log.paused():
                         checkpoints.save(["last"], position)
                 del step  # its batches' memory is for those to come
-        for share in gathered(position.unreadable):
-            position.unreadable.update(share)
+        for unreadable, damaged in gathered((position.unreadable, position.damaged)):
+            position.unreadable.update(unreadable)
+            position.damaged.update(damaged)
         if position.videos == videos_before:
             raise _nothing_read(position)
         with log.paused():
@@ -164,7 +168,15 @@ def steps_of(batches: Iterable[Batch | FatalDataError]) -> Iterator[MicroBatches
 
 def unreadable_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
     """Returns name and reason, by index, of the samples of a step that could not be read."""
-    found = [one for batch in step for one in or_placeholder(batch).unreadable]
+    return _named(one for batch in step for one in or_placeholder(batch).unreadable)
+
+
+def damaged_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
+    """Returns what is missing, with the name, by index, of the samples read in part."""
+    return _named(one for batch in step for one in or_placeholder(batch).damaged)
+
+
+def _named(found: Iterable[Unreadable | Damaged]) -> dict[int, tuple[str, str]]:
     return {one.index: (one.video, one.reason) for one in found}
 
 

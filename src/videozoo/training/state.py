@@ -40,6 +40,7 @@ class Position:
         worse: validations since then.
         videos: videos trained on since the beginning.
         unreadable: name and reason, by index, of the samples that could not be read so far.
+        damaged: likewise of those that were read though something is known to be missing of them.
         fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
     """
 
@@ -50,6 +51,7 @@ class Position:
     worse: int = 0
     videos: int = 0
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
+    damaged: dict[int, tuple[str, str]] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
     def advance(self, unreadable: Mapping[int, tuple[str, str]], *, videos: int) -> None:
