@@ -48,6 +48,7 @@ def write_video(
     options: Mapping[str, str] | None = None,
     container: Mapping[str, str] | None = None,
     times: Sequence[int] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Writes frames 0, 1, 2, ... of `pattern` and returns the path.
 
@@ -60,6 +61,7 @@ def write_video(
         options: of the encoder.
         container: options of the container.
         times: when each frame is shown, in 1/25 s; None for one after another.
+        pixel_aspect: width of a pixel over its height; None: the file does not say it.
     """
     width, height = size
     with av.open(str(path), "w", options=dict(container or {})) as file:
@@ -67,6 +69,8 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         stream.codec_context.time_base = Fraction(1, 25)
         stream.codec_context.thread_count = 1
+        if pixel_aspect is not None:
+            stream.sample_aspect_ratio = pixel_aspect
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(pattern(number, width=width, height=height))
             frame.pts = number if times is None else times[number]
@@ -124,3 +128,20 @@ def skip_by_edit_list(path: Path, frames: int) -> Path:
     struct.pack_into(">i", data, at, start + frames * scale // 25)
     path.write_bytes(data)
     return path
+
+
+def fill_with_zeros(path: Path, start: float, stop: float) -> Path:
+    """Overwrites a part of a file, from one share of its bytes to another."""
+    data = bytearray(path.read_bytes())
+    first, last = int(len(data) * start), int(len(data) * stop)
+    data[first:last] = bytes(last - first)
+    path.write_bytes(data)
+    return path
+
+
+def overwrite_packet(path: Path, number: int, like: Path) -> Path:
+    """Writes a video anew; of one packet all but the head, which tells what it is, is zeros."""
+    packets = stored_packets(like)
+    data = packets[number].data
+    packets[number] = packets[number]._replace(data=data[:8].ljust(len(data), b"\0"))
+    return store(path, packets, like)

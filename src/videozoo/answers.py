@@ -33,14 +33,14 @@ class Result:
         unreadable: why it could not be read; None: it could.
         answer: the classes that it is said to have, best first; none of them: it is "none of
             these"; None: nothing says how high a score has to be.
-        note: what else is to be said of it, such as that some of its frames are damaged.
+        damage: what is known to be missing of it, though it could be read; None: nothing.
     """
 
     video: str
     predictions: list[Prediction]
     unreadable: str | None = None
     answer: list[Prediction] | None = None
-    note: str | None = None
+    damage: str | None = None
 
     @property
     def rejected(self) -> bool:
@@ -55,7 +55,7 @@ class Result:
         """
         predictions = [astuple(p) for p in self.predictions]
         answer = None if self.answer is None else [astuple(p) for p in self.answer]
-        return json.dumps([index, self.video, predictions, self.unreadable, answer, self.note])
+        return json.dumps([index, self.video, predictions, self.unreadable, answer, self.damage])
 
 
 def result_of(line: str) -> tuple[int, Result]:
@@ -74,12 +74,14 @@ class Inferred:
         rejected: those whose answer is "none of these".
         shown: results of the first samples that could be read.
         unreadable: name and reason of those that could not.
+        damaged: name and reason of those that could in part.
     """
 
     listed: int
     rejected: int
     shown: list[Result]
     unreadable: list[tuple[str, str]]
+    damaged: list[tuple[str, str]]
 
     @property
     def predicted(self) -> int:

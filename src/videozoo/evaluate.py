@@ -19,7 +19,7 @@ from videozoo.classifier import Classifier
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import Report, VideoDataset
-from videozoo.data.sample import Unreadable
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.distributed import gathered
 from videozoo.errors import VideozooError
 from videozoo.families import Family, family_of
@@ -39,6 +39,7 @@ class Evaluation:
         listed: samples in the list.
         evaluated: samples that the metrics are over.
         unreadable: samples that could not be read, with reasons.
+        damaged: samples read of which something is known to be missing, and what.
         unlabelled: samples read whose record names no class; they are not evaluated.
         seconds: wall time of the whole loop, reading included.
         confusion: int64 [K, K], row: class, column: prediction; None where a video may have many
@@ -53,6 +54,7 @@ class Evaluation:
     listed: int
     evaluated: int
     unreadable: list[Unreadable] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
     unlabelled: int = 0
     seconds: float = 0.0
     confusion: Tensor | None = None
@@ -117,6 +119,7 @@ class _Share:
         self.family = family
         self.metric = family.metric().to(device)
         self.unreadable: list[Unreadable] = []
+        self.damaged: list[Damaged] = []
         self.losses: list[float] = []  # of each batch
         self.evaluated = self.unlabelled = 0
         self.seconds = 0.0
@@ -124,6 +127,7 @@ class _Share:
     def take_in(self, batch: Batch, logits: Tensor, classifier: Classifier) -> None:
         """Adds a batch's real and labelled videos to the metric, and all to the counts."""
         self.unreadable += batch.unreadable
+        self.damaged += batch.damaged
         real = batch.weights > 0
         keep = (real & batch.labelled).to(logits.device)
         self.unlabelled += int((real & ~batch.labelled).sum())
@@ -139,6 +143,7 @@ class _Share:
         """Returns all but the metric."""
         return {
             "unreadable": [(u.index, u.video, u.reason) for u in self.unreadable],
+            "damaged": [(d.index, d.video, d.reason) for d in self.damaged],
             "losses": self.losses,
             "evaluated": self.evaluated,
             "unlabelled": self.unlabelled,
@@ -154,6 +159,7 @@ class _Share:
     def add(self, counts: dict[str, Any], metric: dict[str, Any] | None = None) -> None:
         """Adds what another share has seen."""
         self.unreadable += [Unreadable(*one) for one in counts["unreadable"]]
+        self.damaged += [Damaged(*one) for one in counts["damaged"]]
         self.losses += counts["losses"]
         self.evaluated += counts["evaluated"]
         self.unlabelled += counts["unlabelled"]
@@ -228,6 +234,7 @@ def evaluate(
         listed=len(dataset),
         evaluated=total.evaluated,
         unreadable=unreadable,
+        damaged=sorted(total.damaged, key=lambda one: one.index),
         unlabelled=total.unlabelled,
         seconds=time.perf_counter() - start + share.seconds,
         confusion=None if confusion is None else sum(gathered(confusion.cpu())),

@@ -140,6 +140,7 @@ class Predictor:
     ) -> Iterator[tuple[int, Result]]:
         indices = () if batch.micro_batch is None else batch.micro_batch.indices
         failed = {u.index: u for u in batch.unreadable}
+        damage = {d.index: d.reason for d in batch.damaged}
         best = scores.topk(min(top_k, self.settings.num_classes), dim=1).indices  # [B, top_k]
         rows = iter(zip(batch.videos, scores, best.tolist(), strict=True))
         for index in indices:
@@ -154,7 +155,8 @@ class Predictor:
                 reject=reject,
             )
             answer = None if chosen is None else self._predictions(chosen, of_video)
-            yield index, Result(video, self._predictions(classes, of_video), answer=answer)
+            named = self._predictions(classes, of_video)
+            yield index, Result(video, named, answer=answer, damage=damage.get(index))
 
     def _predictions(self, classes: list[int], scores: Tensor) -> list[Prediction]:
         values = scores[classes].tolist()

@@ -39,7 +39,7 @@ def test_picture_and_sound_of_a_row_are_of_the_same_stretch(name: str, tmp_path:
     assert read.frames.shape == (6, 1, 3, 48, 48)
     assert numbers(read) == [[1], [3], [5], [11], [21], [31]]
     assert are_loud(read) == [False, False, False, False, True, True]
-    assert read.sound_fault is None
+    assert read.damage is None
 
 
 def test_rows_of_a_long_video_may_be_spread_or_end_early(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_picture_and_a_video_of_one_frame_are_a_row(tmp_path: Path) -> None:
 def test_a_file_without_sound_is_silent(tmp_path: Path) -> None:
     read = read_moments(write_video(tmp_path / "a.mp4", 50))
     np.testing.assert_allclose(read.audio, np.full((2, 64), np.log(1e-6)), rtol=1e-6)
-    assert read.sound_fault is None
+    assert read.damage is None
 
 
 def test_damaged_sound_does_not_cost_the_video(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_damaged_sound_does_not_cost_the_video(tmp_path: Path) -> None:
     damage_sound(path, 35)  # in the third second
     read = read_moments(path)
     assert (len(read.frames), are_loud(read)) == (3, [True] * 3)
-    assert read.sound_fault is not None
-    assert read_moments(path, most=1).sound_fault is None  # what no row hears is not decoded
+    assert read.damage is not None
+    assert read_moments(path, most=1).damage is None  # what no row hears is not decoded
 
 
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from videozoo.data.dataset import VideoDataset
 from videozoo.errors import SampleError, VideozooError
 from videozoo.reports.scan import Scan, scan_samples
 
@@ -18,6 +19,8 @@ Report = Callable[[int, int], None]
 
 class Source:
     """Samples of which some cannot be used; notes which were read."""
+
+    damage = VideoDataset.damage
 
     def __init__(self, length: int, bad: dict[int, Exception], prefix: str = "clip") -> None:
         self.length = length
@@ -75,11 +78,22 @@ def test_every_sample_has_its_row(tmp_path: Path) -> None:
     source, told = Source(7, dict(BAD)), []
     out = tmp_path / "new" / "scan.csv"
     found = scan(source, out, report=lambda done, total: told.append((done, total)))
-    assert found == Scan(7, [(row[1], row[3]) for row in wanted(7)[1:] if row[3]])
+    assert found == Scan(7, [(row[1], row[3]) for row in wanted(7)[1:] if row[3]], [])
     assert table(out) == wanted(7)
     assert told == [(i, 7) for i in range(1, 8)]
     assert source.read_ones == list(range(7))
     assert [p.name for p in out.parent.iterdir()] == ["scan.csv"]
+
+
+def test_what_is_missing_of_a_sample_that_can_be_used_is_told(tmp_path: Path) -> None:
+    source, out = Source(3, {}), tmp_path / "scan.csv"
+    source.damage = lambda index: "4 of 60 frames decode" if index == 1 else None  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):  # a scan that goes on keeps it
+        scan(source, out, report=stop_after(2))
+    scan(source, out)
+    assert [row[2:] for row in table(out)[1:]] == [
+        ["ok", ""], ["damaged", "4 of 60 frames decode"], ["ok", ""],
+    ]  # fmt: skip
 
 
 def test_many_processes_find_the_same(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_what_packets_foretell_is_not_decoded_as_a_whole(
 def test_packets_are_trusted_where_they_can_be(name: str, written: Written) -> None:
     frames, trusted, _ = FILES[name]
     with VideoStream(written(name)) as stream:
-        timeline, seeming = read_timeline(stream)
+        timeline, seeming, _ = read_timeline(stream)
     assert (timeline is not None) == trusted
     if timeline is not None:
         assert len(timeline.times) == frames
@@ -73,7 +73,7 @@ def test_decoding_begins_at_closed_groups_alone(
     name: str, accesses: bool, written: Written
 ) -> None:
     with VideoStream(written(name)) as stream:
-        timeline, _ = read_timeline(stream)
+        timeline = read_timeline(stream).timeline
     assert timeline.accesses[0].first == 0
     assert (len(timeline.accesses) > 1) == accesses
 
@@ -101,7 +101,7 @@ def test_only_what_is_needed_is_decoded(written: Written, monkeypatch: pytest.Mo
 def test_frames_that_none_refers_to_are_left_out(name: str, written: Written) -> None:
     frames, _, _ = FILES[name]
     with VideoStream(written(name)) as stream:
-        timeline, _ = read_timeline(stream)
+        timeline = read_timeline(stream).timeline
     assert frames / 4 < len(timeline.needless) <= frames
     assert timeline.needless <= set(timeline.packets)
 

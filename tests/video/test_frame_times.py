@@ -29,7 +29,7 @@ def square(width: int, height: int) -> tuple[int, int]:
 def shown_at(path: Path, *moments: float) -> list[int]:
     """Returns the numbers of the frames of `pattern` that are on screen."""
     wanted = np.array(moments)
-    clip, _ = read_timed_clip(
+    clip, *_ = read_timed_clip(
         path, lambda times: times.on_screen(wanted), resize=square, crop=Crop(48)
     )
     return [number_of(frame) for frame in clip]
@@ -103,9 +103,9 @@ def test_what_must_be_decoded_whole_is_decoded_once(
     decodings = []
     all_frames = chosen_frames.all_frames
 
-    def counting(stream):
+    def counting(stream, faults):
         decodings.append(stream)
-        return all_frames(stream)
+        return all_frames(stream, faults)
 
     monkeypatch.setattr(chosen_frames, "all_frames", counting)
     start = seeming_times(path).start
@@ -132,7 +132,7 @@ def test_two_recordings_in_one_file_follow_each_other(tmp_path: Path) -> None:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     start = seeming_times(path).start
     assert shown_at(path, start + 0.5, start + 1.5, start + 2.5) == [12, 12, 37]
-    _, times = read_timed_clip(path, lambda _: np.array([0]), resize=square, crop=Crop(48))
+    _, times, _ = read_timed_clip(path, lambda _: np.array([0]), resize=square, crop=Crop(48))
     assert times.seconds == pytest.approx(3, abs=0.05)
 
 

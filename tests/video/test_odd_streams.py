@@ -69,7 +69,7 @@ def test_decoding_begins_where_all_parameters_are_known(
     assert [number_of(f) for f in full] == [*range(15), *range(15)]
     assert_equals_full_decode(path, full)
     with VideoStream(path) as stream:
-        timeline, _ = read_timeline(stream)
+        timeline = read_timeline(stream).timeline
     assert [access.first for access in timeline.accesses] == [0, 5, 10, 15]
 
 

@@ -94,7 +94,7 @@ def test_the_file_is_quick_to_reach(tmp_path: Path) -> None:
     options = {"x264-params": "keyint=3:bframes=1"}
     path, _ = encode(write_video(tmp_path / "a.mp4", 11, options=options))
     with VideoStream(path) as stream:
-        timeline, _ = read_timeline(stream)
+        timeline = read_timeline(stream).timeline
         assert stream.codec == "h264"
     assert timeline is not None
     assert [access.first for access in timeline.accesses] == [0, 4, 8]

@@ -11,7 +11,7 @@ from rich.console import Console
 from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_unreadable, warn_of_unreadable
+from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 
@@ -124,6 +124,7 @@ def print_results(found: Inferred, console: Console) -> None:
     if (more := found.predicted - len(found.shown)) > 0:
         console.print(f"... and {more} more, all in the result file", highlight=False)
     print_unreadable(found.unreadable, console)
+    print_damaged(found.damaged, console)
 
 
 def _answer(result: Result) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import print_damaged, print_unreadable
 from videozoo.distributed import choose_device, is_first_process, joined
 from videozoo.progress import progress
 
@@ -97,8 +97,10 @@ def clips(
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on where it was", highlight=False)
         raise typer.Exit(130) from None
-    unreadable = [(row.path, row.reason) for row in done.rows if row.status != "ok"]
+    unreadable = [(row.path, row.reason) for row in done.rows if row.status == "unreadable"]
     print_unreadable(unreadable, console, most=20)
+    damaged = [(row.path, row.reason) for row in done.rows if row.status == "damaged"]
+    print_damaged(damaged, console, where=", all in the report")
     _print_summary(done, len(unreadable), Path(out), time.perf_counter() - start, console)
     if unreadable:
         raise typer.Exit(2)
@@ -199,9 +201,12 @@ def features(
 def _print_lists(lists: list[FeatureList], dims: dict[str, int], console: Console) -> None:
     for found in lists:
         print_unreadable(found.unreadable, console, most=20)
+        where = f", all in {found.path.with_name(f'{found.path.stem}_damaged.csv')}"
+        print_damaged(found.damaged, console, where=where)
         text = (
             f"{found.path}: {found.listed} listed, {found.listed - len(found.unreadable)} described"
             f" in {found.rows} rows, {len(found.unreadable)} unreadable"
+            f"{f', {len(found.damaged)} damaged' if found.damaged else ''}"
         )
         console.print(text, highlight=False, soft_wrap=True)
     names, widths = ",".join(map(repr, dims)), ",".join(map(str, dims.values()))

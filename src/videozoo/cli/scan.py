@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import print_damaged, print_unreadable
 from videozoo.config.ini import MODES
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.experiments import flags_of, open_experiment
@@ -38,7 +38,9 @@ def scan(
 ) -> None:
     """Read every listed sample and write which cannot be used, and why, as a csv.
 
-    A scan that was stopped goes on where it was. Exit code 2 where samples cannot be used.
+    Videos are decoded to their end: those of which frames are missing are
+    called damaged, with the numbers. A scan that was stopped goes on where it
+    was. Exit code 2 where samples cannot be used.
     """
     from videozoo.inputs import open_list, open_samples
     from videozoo.reports.scan import scan_samples
@@ -71,10 +73,12 @@ def scan(
             timeout=experiment[section].reader_timeout,
             say=lambda text: console.print(text, highlight=False, soft_wrap=True),
         )
-    bad = found.unusable
+    bad, damaged = found.unusable, found.damaged
     print_unreadable(bad, console, most=20)
+    print_damaged(damaged, console)
     console.print(
-        f"{found.listed - len(bad)} of {found.listed} samples can be used; written to {out}",
+        f"{found.listed - len(bad)} of {found.listed} samples can be used"
+        f"{f', {len(damaged)} of them damaged' if damaged else ''}; written to {out}",
         highlight=False,
         soft_wrap=True,
     )

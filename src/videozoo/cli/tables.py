@@ -49,6 +49,7 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
     print_unreadable([(u.video, u.reason) for u in found.unreadable], console)
+    print_damaged([(d.video, d.reason) for d in found.damaged], console)
 
 
 def warn_of_unreadable(count: int, listed: int, console: Console, settings: object = None) -> None:
@@ -122,3 +123,16 @@ def print_unreadable(
         console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
     if len(unreadable) > most:
         console.print(f"  ... and {len(unreadable) - most} more{where}")
+
+
+def print_damaged(
+    damaged: list[tuple[str, str]], console: Console, *, where: str = ", all in the result file"
+) -> None:
+    """Prints the first samples that were read though something is missing, see print_unreadable."""
+    print_unreadable(
+        damaged,
+        console,
+        most=3,
+        heading="damaged, used as far as they can be read: {}",
+        where=where,
+    )

@@ -13,7 +13,7 @@ from rich.console import Console
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_classes, print_evaluation, print_unreadable
+from videozoo.cli.tables import print_classes, print_damaged, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
 from videozoo.distributed import is_first_process
 
@@ -233,13 +233,16 @@ def _gpus(
 
 
 def _print_skipped(trained: Trained, console: Console) -> None:
-    """Prints how many training samples could not be read, and the first of them."""
+    """Prints how many training samples could not be read, or in part, and the first of them."""
     print_unreadable(
         list(trained.unreadable.values()),
         console,
         most=20,
         heading="{} training samples could not be read and were skipped:",
         where="; videozoo scan lists all of them",
+    )
+    print_damaged(
+        list(trained.damaged.values()), console, where="; videozoo scan lists all of them"
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from videozoo.data.augment import DevicePolicy
 from videozoo.data.framing import Views
 from videozoo.data.jitter import augment_clips
-from videozoo.data.sample import Unreadable
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.data.sampler import MicroBatch
 from videozoo.data.transforms import cut_views
 
@@ -35,6 +35,7 @@ class Batch:
         labels: of each video, as the subclass says.
         labelled: bool [B]: whether its classes are known.
         unreadable: samples of this batch that could not be read (not among the B).
+        damaged: those of the B of which something is known to be missing.
         micro_batch: the part of a training step this is; None in an own loop.
         draws: float32 [B, D]: how the device changes each video (augment.DevicePolicy); None: not.
     """
@@ -44,6 +45,7 @@ class Batch:
     labels: Tensor
     labelled: Tensor
     unreadable: list[Unreadable] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
     micro_batch: MicroBatch | None = None
     draws: Tensor | None = None
 

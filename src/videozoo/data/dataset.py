@@ -66,12 +66,26 @@ class VideoDataset(Dataset[Any], ABC):
             rng: draws in training; None (test): nothing is drawn.
 
         Returns:
-            A sample: its `labels` are its classes, None where none is known.
+            A sample: its `labels` are its classes, None where none is known; its `damage`, where
+            it has such an attribute, is what is known to be missing of it, None: nothing.
 
         Raises:
             SampleError: the sample cannot be read; the message is the reason.
             VideozooError: the sample shows that the config is wrong: work must stop.
         """
+
+    def damage(self, index: int) -> str | None:
+        """Looks for what is missing of a sample, more closely than `read` does.
+
+        Returns:
+            What is known to be missing; None: nothing.
+
+        Raises:
+            SampleError: the sample cannot be read.
+            VideozooError: see `read`.
+        """
+        damage: str | None = getattr(self.read(index, None), "damage", None)
+        return damage
 
     def classes(self, index: int) -> tuple[int, ...]:
         """Returns the classes of a sample; none where none is known.

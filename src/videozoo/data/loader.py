@@ -20,7 +20,7 @@ from videozoo.data.collate import Empty
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.reader_process import NOWHERE, Begin
 from videozoo.data.readers import PREFETCH, Readers, readers_can_be_made
-from videozoo.data.sample import Unreadable
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.data.sampler import MicroBatch, StepSampler
 from videozoo.data.shared_memory import RecycledArrays, SharedBlock, SharedBlocks
 from videozoo.distributed import usable_cores
@@ -64,7 +64,8 @@ def or_placeholder(batch: Batch | FatalDataError) -> Batch:
 class MicroBatchReader(Dataset[Batch | FatalDataError]):
     """Reads one micro-batch at a time: `reader[micro_batch]` is a batch.
 
-    What cannot be read is left out and named in `batch.unreadable`. A micro-batch of which nothing
+    What cannot be read is left out and named in `batch.unreadable`; what is damaged and read in
+    part is named in `batch.damaged`. A micro-batch of which nothing
     is left becomes one placeholder of weight zero, so that every process goes through the model.
     In training a sample that names no class counts as unreadable: nothing can be learnt from it.
 
@@ -117,9 +118,10 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         """Reads a micro-batch; `empty` makes large arrays, for the rest see reader_process.Read."""
         indices = micro_batch.indices
         unreadable: list[Unreadable] = []
+        damaged: list[Damaged] = []
         draws: list[Float32Array] = []
         self.dataset.prefetch(indices)
-        samples = self._samples(micro_batch, unreadable, draws, lost, begin)
+        samples = self._samples(micro_batch, unreadable, damaged, draws, lost, begin)
         try:
             first = list(islice(samples, 1))
             if not first:
@@ -131,6 +133,7 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         return replace(
             batch,
             unreadable=unreadable,
+            damaged=damaged,
             micro_batch=micro_batch,
             draws=torch.from_numpy(np.stack(draws)) if draws else None,
         )
@@ -139,11 +142,12 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
         self,
         micro_batch: MicroBatch,
         unreadable: list[Unreadable],
+        damaged: list[Damaged],
         draws: list[Float32Array],
         lost: Mapping[int, str],
         begin: Begin,
     ) -> Iterator[Any]:
-        """Yields what can be read; notes what cannot, and what is drawn for the device."""
+        """Yields what can be read; notes what cannot or in part, and what the device is to draw."""
         for place, index in enumerate(micro_batch.indices):
             rng = np.random.default_rng(self._key(micro_batch, place)) if self.draws else None
             begin(place)
@@ -156,6 +160,8 @@ class MicroBatchReader(Dataset[Batch | FatalDataError]):
             except SampleError as error:
                 unreadable.append(Unreadable(index, self.dataset.name(index), str(error)))
                 continue
+            if (damage := getattr(sample, "damage", None)) is not None:
+                damaged.append(Damaged(index, self.dataset.name(index), damage))
             if self.policy is not None and rng is not None:
                 draws.append(self.policy.draw(rng))
             yield sample

@@ -23,11 +23,13 @@ class FeatureSample:
         video: the id in the record.
         features: one uint8 array [n, D_m] a modality, n frames, in the order of feature_names.
         labels: the classes of the video [number of labels]; None where the record names none.
+        damage: what is known to be missing of it; None: nothing.
     """
 
     video: str
     features: tuple[UInt8Array, ...]
     labels: Int64Array | None
+    damage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class ClipSample:
         video: the id in the pickle, or the path of the file.
         clip: uint8 [T, seglen * 3, H, W]: T segments, their frames' channels one after another.
         labels: the classes of the video, one where it cannot have many; None where none is known.
+        damage: what is known to be missing of it; None: nothing.
     """
 
     video: str
     clip: UInt8Array
     labels: tuple[int, ...] | None
+    damage: str | None = None
 
 
 Sample = FeatureSample | ClipSample
@@ -51,6 +55,15 @@ Sample = FeatureSample | ClipSample
 @dataclass(frozen=True)
 class Unreadable:
     """A listed sample that could not be read, and why."""
+
+    index: int
+    video: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A listed sample that was read though some of it is missing, and what that is."""
 
     index: int
     video: str

@@ -20,7 +20,7 @@ from videozoo.encoders.engine import Encoding
 from videozoo.encoders.find import computed_by, encoder_of
 from videozoo.encoders.quantiser import fit_scale
 from videozoo.encoders.recipe import Recipe
-from videozoo.encoders.row_store import Rows, RowStore, rows_folder
+from videozoo.encoders.row_store import KeptRows, Rows, RowStore, rows_folder
 from videozoo.errors import SampleError, VideozooError
 
 ChooseRows = Callable[[int, np.random.Generator | None], Int64Array]
@@ -167,15 +167,18 @@ class EncodedVideos(VideoDataset):
         Raises:
             SampleError: the video cannot be read.
         """
+        return self._kept(index).rows
+
+    def _kept(self, index: int) -> KeptRows:
         assert self._store is not None, "prepare comes first"
         found = self._found[index]
         if isinstance(found, SampleError):
             raise found
-        rows = self._store.get(found)
-        if rows is None:
+        kept = self._store.get(found)
+        if kept is None:
             reason = f"its rows are gone from {self._store.folder}; run the same command again"
             raise SampleError(reason, path=self._entries[index].path)
-        return rows
+        return kept
 
     def read(self, index: int, rng: np.random.Generator | None = None) -> FeatureSample:
         """Reads a video.
@@ -187,20 +190,21 @@ class EncodedVideos(VideoDataset):
         Raises:
             SampleError: it could not be decoded.
         """
-        stored, entry = self.stored(index), self._entries[index]
+        kept, entry = self._kept(index), self._entries[index]
         if not self.recipe.scale:
             raise VideozooError(
                 f"{entry.video}: the weights were not trained on rows of videos, so the scale of"
                 " its rows is not known; give records of features, or train on videos"
             )
         features = [
-            self.recipe.scale[name](stored[name].astype(np.float32)) for name in self.feature_names
+            self.recipe.scale[name](kept.rows[name].astype(np.float32))
+            for name in self.feature_names
         ]
         if self._rows is not None:
             chosen = self._rows(len(features[0]), rng)
             features = [feature[chosen] for feature in features]
         labels = None if entry.labels is None else np.array(entry.labels, dtype=np.int64)
-        return FeatureSample(video=entry.video, features=tuple(features), labels=labels)
+        return FeatureSample(entry.video, tuple(features), labels, kept.damage)
 
     def placeholder(self) -> FeatureSample:
         """Returns a video of one row of zeros, for a process that has none."""

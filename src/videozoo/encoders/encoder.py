@@ -71,6 +71,11 @@ class Framing:
         return resized_size(width, height, short_size=self.short_side, rule=self.rule)
 
     @property
+    def square_pixels(self) -> bool:
+        """Whether `resize` is asked about frames as they are shown, see video.reader."""
+        return self.short_side is not None and self.rule == "aspect"
+
+    @property
     def cut(self) -> CentreCut:
         """What is cut out of the resized frame."""
         return CentreCut(self.width, self.height)

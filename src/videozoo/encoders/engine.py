@@ -88,7 +88,7 @@ class Encoding:
                 yield Encoded(entry, video.content, video.found, kept=True)
                 continue
             rows = video.joined(self.recipe)
-            self.store.put(video.content, rows)
+            self.store.put(video.content, rows, video.damage)
             yield Encoded(entry, video.content, rows)
 
     def _ahead(self, entries: Sequence[ClipEntry]) -> Iterator[tuple[ClipEntry, _Video]]:
@@ -113,7 +113,7 @@ class Encoding:
             content = content_of(path)
             kept = self.store.get(content)
             if kept is not None:
-                return _Video(content, found=kept)
+                return _Video(content, found=kept.rows)
             sampling, framing = self.recipe.sampling, self.recipe.framing
             read = read_moments(
                 path,
@@ -127,10 +127,11 @@ class Encoding:
                 crop=framing.cut,
                 resize_with=framing.resize_with,
                 resample=framing.resample,
+                square_pixels=framing.square_pixels,
             )
             beside = {MOVES: read.motion, SOUND: read.audio}
             found = {name: rows for name, rows in beside.items() if rows is not None}
-            return _Video(content, frames=read.frames, beside=found)
+            return _Video(content, frames=read.frames, beside=found, damage=read.damage)
         except SampleError as error:
             return _Video("", found=error)
 
@@ -157,6 +158,7 @@ class _Video:
         beside: float32 [n, D] of the modalities that the encoder does not give.
         encoded: what has come of the frames so far, by batch and modality.
         found: its rows, or why there are none; None: not yet.
+        damage: what is known to be missing of it; None: nothing.
     """
 
     content: str
@@ -164,6 +166,7 @@ class _Video:
     beside: dict[str, np.ndarray] = field(default_factory=dict)
     encoded: list[tuple[Tensor, ...]] = field(default_factory=list)
     found: Rows | SampleError | None = None
+    damage: str | None = None
 
     @property
     def encoded_all(self) -> bool:

@@ -25,14 +25,15 @@ class Moments:
         motion: float32 [n, MOTION], how things move at these moments; None: not wanted.
         audio: float32 [n, BANDS], log-mel spectra of the same stretches; None: not wanted.
         clock: the stretch of the video that each row stands for.
-        sound_fault: what of the sound could not be read and is silence; None: nothing.
+        damage: what is known to be missing of pictures and sound; None: nothing. Sound that could
+            not be read is silence.
     """
 
     frames: UInt8Array
     motion: Float | None
     audio: Float | None
     clock: RowClock
-    sound_fault: str | None = None
+    damage: str | None = None
 
 
 def read_moments(
@@ -46,6 +47,7 @@ def read_moments(
     window: int = 1,
     resize_with: str = "swscale",
     resample: str = "bilinear",
+    square_pixels: bool = False,
     motion: bool = False,
     sound: bool = True,
 ) -> Moments:
@@ -62,6 +64,7 @@ def read_moments(
         window: frames of a row.
         resize_with: "swscale" or "pillow", see `read_clip`.
         resample: "bilinear" or "bicubic", the kernel of resizing.
+        square_pixels: see `read_timed_clip`.
         motion: whether motion is wanted.
         sound: whether spectra are wanted.
 
@@ -82,8 +85,14 @@ def read_moments(
     def moving(times: FrameTimes) -> Int64Array:
         return pairs(times, clock_of(times).moments()[:, 0])  # [n, 2]
 
-    flat, times = read_timed_clip(
-        path, choose, resize=resize, crop=crop, resize_with=resize_with, resample=resample
+    flat, times, damage = read_timed_clip(
+        path,
+        choose,
+        resize=resize,
+        crop=crop,
+        resize_with=resize_with,
+        resample=resample,
+        square_pixels=square_pixels,
     )  # [n * (window + 2), 3, H, W]
     clock = clock_of(times)
     frames = flat.reshape(clock.count, -1, *flat.shape[1:])  # [n, window + 2, 3, H, W]
@@ -93,4 +102,5 @@ def read_moments(
         moved = motion_rows(frames[:, window:], seconds)  # [n, MOTION]
         frames = frames[:, :window].copy()  # the others need no memory while these wait
     audio, fault = sound_rows(path, clock) if sound else (None, None)  # [n, BANDS]
-    return Moments(frames, moved, audio, clock, fault)
+    known = [str(one) for one in (damage, fault) if one is not None]
+    return Moments(frames, moved, audio, clock, "; ".join(known) or None)

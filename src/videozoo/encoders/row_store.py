@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from videozoo.errors import VideozooError
 from videozoo.files import cache_home, replacing
@@ -20,12 +21,21 @@ Half = npt.NDArray[np.float16]
 Rows = dict[str, Half]
 """float16 [n, D] by modality, the same n for all."""
 
+_DAMAGE = "damage"  # the note in a file of what was missing of its video
+
 _ABANDONED = 24 * 3600.0  # seconds after which a file that is half written is nobody's
 
 
 def rows_folder() -> Path:
     """Returns the folder of all rows, made or not; see files.cache_home for how it is moved."""
     return cache_home() / "rows"
+
+
+class KeptRows(NamedTuple):
+    """The rows of a video, and what was missing of it when they were made; None: nothing."""
+
+    rows: Rows
+    damage: str | None
 
 
 class RowStore:
@@ -55,20 +65,21 @@ class RowStore:
                 if time.time() - left.stat().st_mtime > _ABANDONED:
                     left.unlink()
 
-    def get(self, content: str) -> Rows | None:
+    def get(self, content: str) -> KeptRows | None:
         """Returns the rows of a video; None: there are none, or the file is damaged."""
         try:
-            rows: Rows = load(self._path(content).read_bytes())
+            with safe_open(self._path(content), "numpy") as file:
+                rows: Rows = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return KeptRows(rows, (file.metadata() or {}).get(_DAMAGE))
         except (OSError, SafetensorError):
             return None
-        return rows
 
     def has(self, content: str) -> bool:
         """Says whether there is a file of a video's rows."""
         return self._path(content).is_file()
 
-    def put(self, content: str, rows: Rows) -> None:
-        """Keeps the rows of a video.
+    def put(self, content: str, rows: Rows, damage: str | None = None) -> None:
+        """Keeps the rows of a video, and what is known to be missing of it.
 
         Raises:
             VideozooError: the disk is full, or the folder cannot be written to.
@@ -76,7 +87,7 @@ class RowStore:
         path = self._path(content)
         try:
             with replacing(path, sync=False) as temporary, temporary.open("xb") as file:
-                file.write(save(rows))
+                file.write(save(rows, None if damage is None else {_DAMAGE: damage}))
         except OSError as error:
             raise VideozooError(
                 f"{path}: cannot be written: {error.strerror}; {self._hint()}"

@@ -34,12 +34,15 @@ class FeatureList:
         listed: videos of the old one.
         rows: rows of features of all videos.
         unreadable: path and reason of those that could not be described.
+        damaged: path of those that were described though something is known to be missing of them,
+            and what that is.
     """
 
     path: Path
     listed: int
     rows: int
     unreadable: list[tuple[str, str]]
+    damaged: list[tuple[str, str]]
 
 
 def prepare_features(
@@ -163,6 +166,7 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
     rank, world = process_place()
     size = min(SHARD, -(-len(dataset) // world))
     unreadable: list[tuple[str, str]] = []
+    damaged: list[tuple[str, str]] = []
     shards: list[tuple[int, Path]] = []
     rows = 0
 
@@ -174,6 +178,8 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
             except SampleError as error:
                 unreadable.append((str(dataset.path(index)), str(error)))
                 continue
+            if sample.damage is not None:
+                damaged.append((str(dataset.path(index)), sample.damage))
             rows += len(sample.features[0])
             named = dict(zip(dataset.feature_names, sample.features, strict=True))
             labels = None if sample.labels is None else sample.labels.tolist()
@@ -190,18 +196,25 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
             shard.unlink()  # holds no video
         else:
             shards.append((number, shard))
-    shares = gathered((shards, unreadable, rows))
+    shares = gathered((shards, unreadable, rows, damaged))
     shards = sorted(shard for share in shares for shard in share[0])
     unreadable = [fault for share in shares for fault in share[1]]
-    found = FeatureList(path, len(dataset), sum(share[2] for share in shares), unreadable)
+    damaged = [note for share in shares for note in share[3]]
+    found = FeatureList(path, len(dataset), sum(share[2] for share in shares), unreadable, damaged)
     if not is_first_process():
         return found
+    _write_reasons(path.with_name(f"{path.stem}_damaged.csv"), damaged)
     reasons = path.with_name(f"{path.stem}_unreadable.csv")
-    if unreadable:
-        write_csv(reasons, ["path", "reason"], unreadable)
-    else:
-        reasons.unlink(missing_ok=True)
+    _write_reasons(reasons, unreadable)
     if not shards:
         raise VideozooError(f"{path.stem}: not one of its videos can be read, see {reasons}")
     write_text(path, "".join(f"{shard.resolve()}\n" for _, shard in shards))
     return found
+
+
+def _write_reasons(path: Path, reasons: Sequence[tuple[str, str]]) -> None:
+    """Writes the reasons; where there are none, no file of an earlier run stays."""
+    if reasons:
+        write_csv(path, ["path", "reason"], reasons)
+    else:
+        path.unlink(missing_ok=True)

@@ -40,6 +40,7 @@ def write_test_result(
         "evaluated": found.evaluated,
         "unlabelled": found.unlabelled,
         "unreadable": [{"video": u.video, "reason": u.reason} for u in found.unreadable],
+        "damaged": [{"video": d.video, "reason": d.reason} for d in found.damaged],
         "seconds": round(found.seconds, 3),
         "videos_per_second": round(found.evaluated / found.seconds, 3),
         "notes": found.notes,
@@ -87,15 +88,15 @@ def write_predictions(
     listed = rejected = 0
     shown: list[Result] = []
     unreadable: list[tuple[str, str]] = []
-    notes: list[dict[str, str]] = []
+    damaged: list[tuple[str, str]] = []
     readable = stem.with_name(f"{stem.name}_result.{form}")
     with writing(readable) as file, writing(stem.with_name(f"{stem.name}_result")) as original:
         add = (_csv_rows if form == "csv" else _json_items)(file, answered)
         add_original = _pickled_items(original)
         for result in results:
             listed += 1
-            if result.note is not None:
-                notes.append({"video": result.video, "note": result.note})
+            if result.damage is not None:
+                damaged.append((result.video, result.damage))
             if result.unreadable is not None:
                 unreadable.append((result.video, result.unreadable))
                 continue
@@ -106,13 +107,13 @@ def write_predictions(
             add_original(result)
         add(None)
         add_original(None)
-    found = Inferred(listed, rejected, shown, unreadable)
+    found = Inferred(listed, rejected, shown, unreadable, damaged)
     summary = {
         "listed": listed,
         "predicted": found.predicted,
         **({"rejected": rejected} if answered else {}),
         "unreadable": [{"video": video, "reason": reason} for video, reason in unreadable],
-        **({"notes": notes} if notes else {}),
+        "damaged": [{"video": video, "reason": reason} for video, reason in damaged],
         "protocol": protocol,
     }
     write_json(stem.with_name(f"{stem.name}_summary.json"), summary)
@@ -171,10 +172,9 @@ def _pickled_items(file: BinaryIO) -> Add:
 
 
 def _answer_keys(result: Result) -> dict[str, Any]:
-    note = {} if result.note is None else {"note": result.note}
     if result.answer is None:
-        return note
-    return note | {"labels": [p.label for p in result.answer], "rejected": result.rejected}
+        return {}
+    return {"labels": [p.label for p in result.answer], "rejected": result.rejected}
 
 
 def _answer_column(result: Result) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import READER_TIMEOUT
@@ -18,16 +19,24 @@ from videozoo.files import appending, write_csv
 from videozoo.parts import stamp_of
 
 HEADER = ("index", "sample", "status", "reason")
-Row = tuple[str, str]
-"""A sample's name, and why it cannot be used: empty where it can."""
+OK, DAMAGED, UNUSABLE = "ok", "damaged", "unusable"
+
+
+class Checked(NamedTuple):
+    """What was found of a sample: its name, OK, DAMAGED or UNUSABLE, and why it is not OK."""
+
+    sample: str
+    status: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan found: how many samples it read, and those that cannot be used, with reasons."""
+    """What a scan found: how many samples it read; name and reason of those that are not whole."""
 
     listed: int
-    unusable: list[Row]
+    unusable: list[tuple[str, str]]
+    damaged: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -36,20 +45,20 @@ class _Check:
 
     def __call__(
         self, task: int, *, lost: Mapping[int, str], begin: Begin, block: object = None
-    ) -> Row:
+    ) -> Checked:
         begin(0)
         name = self.dataset.name(task)
         if lost:
-            return name, lost[0]
+            return Checked(name, UNUSABLE, lost[0])
         try:
-            self.dataset.read(task, None)
+            damage = self.dataset.damage(task)
         except VideozooError as error:
-            return name, str(error)
+            return Checked(name, UNUSABLE, str(error))
         except MemoryError:
-            return name, "there is too little memory to read it"
+            return Checked(name, UNUSABLE, "there is too little memory to read it")
         except OSError as error:
-            return name, f"cannot be read: {error.strerror or error}"
-        return name, ""
+            return Checked(name, UNUSABLE, f"cannot be read: {error.strerror or error}")
+        return Checked(name, OK if damage is None else DAMAGED, damage or "")
 
 
 def scan_samples(
@@ -62,11 +71,12 @@ def scan_samples(
     timeout: float = READER_TIMEOUT,
     say: Callable[[str], None] = print,
 ) -> Scan:
-    """Reads every sample; keeps what it finds beside `out` until all are read.
+    """Reads every sample, of videos all frames; keeps what it finds beside `out` until then.
 
     Args:
         dataset: the samples.
-        out: the csv to write: index, sample, status (ok, unusable), reason.
+        out: the csv to write: index, sample, status (ok, damaged, unusable), reason. A damaged
+            sample can be used, though something of it is missing.
         workers: processes; None: the cores.
         restart: forget what an earlier, stopped scan of the same list found.
         report: told how many of how many samples are read.
@@ -86,14 +96,16 @@ def scan_samples(
         say(f"going on: {done:,} of {len(dataset):,} were done")
     with appending(part) as add:
         found = _check(dataset, range(done, len(dataset)), workers, timeout, say)
-        for index, (name, reason) in enumerate(found, done):
-            add([index, name, reason])
+        for index, checked in enumerate(found, done):
+            add([index, *checked])
             report(index + 1, len(dataset))
-    rows = enumerate(_whole_rows(part, stamp))
-    write_csv(out, HEADER, ((i, n, "unusable" if r else "ok", r) for i, (n, r) in rows))
-    unusable = [(name, reason) for name, reason in _whole_rows(part, stamp) if reason]
+    write_csv(out, HEADER, ((i, *row) for i, row in enumerate(_whole_rows(part, stamp))))
+    bad: dict[str, list[tuple[str, str]]] = {DAMAGED: [], UNUSABLE: []}
+    for checked in _whole_rows(part, stamp):
+        if checked.status != OK:
+            bad[checked.status].append((checked.sample, checked.reason))
     part.unlink()
-    return Scan(len(dataset), unusable)
+    return Scan(len(dataset), bad[UNUSABLE], bad[DAMAGED])
 
 
 def _check(
@@ -102,7 +114,7 @@ def _check(
     workers: int | None,
     timeout: float,
     say: Callable[[str], None],
-) -> Iterator[Row]:
+) -> Iterator[Checked]:
     check = _Check(dataset)
     processes = min(workers or usable_cores(), max(1, len(left) // 4))
     if processes > 1 and readers_can_be_made():
@@ -112,7 +124,7 @@ def _check(
         yield check(index, lost={}, begin=lambda place: None)
 
 
-def _whole_rows(part: Path, stamp: str) -> Iterator[Row]:
+def _whole_rows(part: Path, stamp: str) -> Iterator[Checked]:
     """Yields what a stopped scan of the same list found; a half-written last line is left out."""
     if not part.is_file():
         return
@@ -123,11 +135,11 @@ def _whole_rows(part: Path, stamp: str) -> Iterator[Row]:
         before: list[str] | None = None
         for number, row in enumerate(rows):
             if before is not None:
-                yield before[1], before[2]
-            if len(row) != 3 or row[0] != str(number):
+                yield Checked(*before[1:])
+            if len(row) != 4 or row[0] != str(number):
                 return
             before = row
     with part.open("rb") as raw:
         raw.seek(-2, os.SEEK_END)
         if before is not None and raw.read() == b"\r\n":
-            yield before[1], before[2]
+            yield Checked(*before[1:])

@@ -195,10 +195,10 @@ class TrainingLog:
         self.curves.add(values, step=step, epoch=position.epoch, split="train")
         speeds = {"videos_per_second": speed, "waiting_for_data": waiting}
         self.curves.show(speeds, step=step)
-        lost = len(position.unreadable)
         text = (
             f"loss {result.loss:.4f}  rate {result.rate:.3g}  {speed:.3g} videos/s"
-            f"  waiting for data {waiting:.0%}" + (f"  unreadable {lost}" if lost else "")
+            f"  waiting for data {waiting:.0%}"
+            f"{lost_videos(len(position.unreadable), len(position.damaged))}"
         )
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=position.step, text=text)
@@ -214,10 +214,9 @@ class TrainingLog:
         if self.curves is not None:
             self.curves.add(metrics, step=position.steps_done, epoch=epoch, split="valid")
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        lost = len(evaluation.unreadable)
         self.say(
             f"epoch {epoch + 1}/{self.epochs}  validation on {evaluation.evaluated} videos:"
-            f" {values}" + (f"  unreadable {lost}" if lost else "")
+            f" {values}{lost_videos(len(evaluation.unreadable), len(evaluation.damaged))}"
         )
 
     def start(self) -> None:
@@ -243,3 +242,9 @@ class TrainingLog:
         start = time.perf_counter()
         yield
         self._interval_start += time.perf_counter() - start
+
+
+def lost_videos(unreadable: int, damaged: int) -> str:
+    """Returns what a line of progress says of videos that could not be read, or in part."""
+    counts = {"unreadable": unreadable, "damaged": damaged}
+    return "".join(f"  {name} {count}" for name, count in counts.items() if count)

@@ -15,6 +15,7 @@ from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.loader import FatalDataError, make_loader, or_placeholder
+from videozoo.data.sample import Damaged, Unreadable
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
@@ -112,6 +113,7 @@ class Trained:
     best: Path | None
     evaluation: Evaluation | None
     unreadable: dict[int, tuple[str, str]]
+    damaged: dict[int, tuple[str, str]]
     videos_per_second: float
     waiting_for_data: float
 
@@ -143,6 +145,7 @@ def train_epochs(
                 result = stepper(step, position.steps_done)
                 skipped = step_size(step) - result.videos
                 position.advance(unreadable_in(step), videos=result.videos, skipped=skipped)
+                position.damaged |= damaged_in(step)
                 log.step(position, result)
                 if checkpoints.is_due(position) or result.stop:
                     with log.paused():
@@ -212,7 +215,15 @@ def step_size(step: MicroBatches) -> int:
 
 def unreadable_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
     """Returns name and reason, by index, of the samples of a step that could not be read."""
-    found = [one for batch in step for one in or_placeholder(batch).unreadable]
+    return _named(one for batch in step for one in or_placeholder(batch).unreadable)
+
+
+def damaged_in(step: MicroBatches) -> dict[int, tuple[str, str]]:
+    """Returns what is missing, with the name, by index, of the samples read in part."""
+    return _named(one for batch in step for one in or_placeholder(batch).damaged)
+
+
+def _named(found: Iterable[Unreadable | Damaged]) -> dict[int, tuple[str, str]]:
     return {one.index: (one.video, one.reason) for one in found}
 
 

@@ -151,7 +151,7 @@ def _train_on_rows(
         say(few_to_validate(len(split.valid)))
     train = encoder.part(split.train)
     train.fit_scale()
-    choice, unreadable = _choose(train, split, asked, seed=seed, device=device, say=say)
+    choice, unreadable, damaged = _choose(train, split, asked, seed=seed, device=device, say=say)
     experiment = _experiment(choice, split, train.recipe, asked, folder=folder, save_dir=save_dir)
     classifier = Classifier(
         inputs=family_of(experiment["INFER"]).inputs(),
@@ -162,24 +162,32 @@ def _train_on_rows(
     classifier.recipe = train.recipe
     path = checkpoint_path(save_dir, experiment.model, "best")
     save_weights(path, classifier, experiment, split.class_names)
-    return Trained(path, path, None, unreadable, 0.0, 0.0)
+    return Trained(path, path, None, unreadable, damaged, 0.0, 0.0)
 
 
 def _choose(
     train: EncodedVideos, split: Split, asked: Asked, *, seed: int, device: torch.device, say: Say
-) -> tuple[HeadChoice, dict[int, tuple[str, str]]]:
-    """Chooses a head on the training side; returns it, and the videos that cannot be read."""
+) -> tuple[HeadChoice, dict[int, tuple[str, str]], dict[int, tuple[str, str]]]:
+    """Chooses a head on the training side.
+
+    Returns:
+        The head, and name and reason, by index, of the videos that cannot be read, and of those
+        that are damaged.
+    """
     videos: list[tuple[Tensor, ...]] = []
     readable: list[int] = []
     unreadable: dict[int, tuple[str, str]] = {}
+    damaged: dict[int, tuple[str, str]] = {}
     for index in range(len(train)):
         try:
-            rows = train.read(index).features
+            sample = train.read(index)
         except SampleError as error:
             unreadable[index] = (train.name(index), str(error))
             continue
         readable.append(index)
-        videos.append(tuple(map(torch.from_numpy, rows)))
+        videos.append(tuple(map(torch.from_numpy, sample.features)))
+        if sample.damage is not None:
+            damaged[index] = (train.name(index), sample.damage)
     _check_readable(train, readable, split.class_names, say)
     say(f"heads by cross-validation of the {len(videos)} training videos (macro F1):")
     units = split.units(split.train)
@@ -197,7 +205,7 @@ def _choose(
         report=lambda score: say(f"  {score_line(score)}"),
     )
     say(f"{choice.model} is taken, and trained on all of them")
-    return choice, unreadable
+    return choice, unreadable, damaged
 
 
 def _check_readable(

@@ -224,6 +224,7 @@ def _trained(
         best=best if there and training.valid is not None else None,
         evaluation=evaluation,
         unreadable=dict(position.unreadable),
+        damaged=dict(position.damaged),
         videos_per_second=speed,
         waiting_for_data=log.share_waiting,
     )

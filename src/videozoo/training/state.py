@@ -42,6 +42,7 @@ class Position:
         videos: videos trained on since the beginning.
         skipped: samples of this epoch that could not be read, over all processes.
         unreadable: name and reason, by index, of the samples that could not be read so far.
+        damaged: likewise of those that were read though something is known to be missing of them.
         fingerprint: of list, batch size and seed; a resumed run must have the same to be exact.
     """
 
@@ -54,6 +55,7 @@ class Position:
     videos: int = 0
     skipped: int = 0
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
+    damaged: dict[int, tuple[str, str]] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
     def advance(

@@ -6,13 +6,16 @@ for sure, or tell something that decoding contradicts, all frames are decoded an
 way the frames of a sound file are those that decoding all of it gives, bit for bit, and no more
 than a few of them are in memory.
 
-A file that breaks off, or has a packet that cannot be decoded, counts as the frames before that
-place: it is unreadable only when there is none. Damage that no packet shows and no decoder reports
-remains unseen, as it does in players.
+A file whose packets show that it is damaged counts as the frames before the first fault: it is
+unreadable only when there is none. Where packets look whole and one turns out damaged when it is
+decoded, the number of frames stays what it was, or it would depend on which are wanted: a frame
+that does not come shows the one before it, as in players. Either way `ChosenFrames.damage` tells.
+Damage that no packet shows and no decoder reports remains unseen, as it does in players.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -25,9 +28,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
 from videozoo.errors import SampleError
+from videozoo.video.damage import Damage
 from videozoo.video.frame_times import FrameTimes, Int64Array, Seen, frame_times
 from videozoo.video.stream import DecodingError, VideoStream
-from videozoo.video.timeline import Timeline, read_timeline
+from videozoo.video.timeline import Timeline, Walk, read_timeline
 
 ChooseFrames = Callable[[int], Int64Array]
 ChooseByTime = Callable[[FrameTimes], Int64Array]
@@ -56,6 +60,7 @@ class ChosenFrames:
     Attributes:
         count: how many indices `choose` gave when it was last asked.
         times: of all frames; after iterating those that the file turned out to have.
+        damage: after iterating: what is known to be missing; None: nothing.
     """
 
     def __init__(self, stream: VideoStream, choose: ChooseByTime) -> None:
@@ -63,6 +68,7 @@ class ChosenFrames:
         self._choose = choose
         self.count = 0
         self.times: FrameTimes | None = None
+        self.damage: Damage | None = None
 
     def __iter__(self) -> Iterator[tuple[VideoFrame, list[int]]]:
         """Decodes.
@@ -71,13 +77,14 @@ class ChosenFrames:
             SampleError: not one frame can be decoded.
             IndexError: `choose` gave an index outside 0..n-1.
         """
-        timeline, seeming = read_timeline(self._stream)
-        wanted = self._ask(seeming) if seeming is not None else {}
+        walk = read_timeline(self._stream)
+        wanted = self._ask(walk.times) if walk.times is not None else {}
         done = False
-        if timeline is not None:
-            done = yield from _frames_by_time(self._stream, timeline, wanted)
+        if walk.timeline is not None:
+            done = yield from _frames_by_time(self._stream, walk.timeline, wanted)
+            self.damage = walk.promise.broken(len(walk.timeline.times), faults=False)
         if not done:
-            yield from self._frames_by_count(wanted)
+            yield from self._frames_by_count(walk, wanted)
 
     def _ask(self, times: FrameTimes) -> Places:
         """Asks which frames are wanted; returns their places."""
@@ -92,21 +99,35 @@ class ChosenFrames:
             places.setdefault(number, []).append(place)
         return places
 
-    def _frames_by_count(self, wanted: Places) -> Iterator[tuple[VideoFrame, list[int]]]:
+    def _frames_by_count(
+        self, walk: Walk, wanted: Places
+    ) -> Iterator[tuple[VideoFrame, list[int]]]:
         """Decodes all frames and knows them by their place; again if others turn out wanted."""
         path = self._stream.path
         for _ in range(2):
             seen: list[Seen] = []
-            for frame in all_frames(self._stream):
+            faults: list[SampleError] = []
+            for frame in all_frames(self._stream, faults):
                 if len(seen) in wanted:
                     yield frame, wanted[len(seen)]
                 seen.append(Seen(frame.pts, frame.pts, frame.duration))
             if not seen:
                 raise SampleError("no frame of it can be decoded", path=path)
+            self.damage = walk.promise.broken(len(seen), faults=bool(faults))
+            if walk.timeline is not None and _lacks_some(walk.timeline, seen):
+                good = yield from _frames_by_access(self._stream, walk.timeline, wanted)
+                self.damage = walk.promise.broken(good, faults=True)
+                return
             asked, wanted = wanted, self._ask(frame_times(self._stream, seen))
             if wanted == asked:
                 return
         raise SampleError("decoding it twice gives different frames", path=path)
+
+
+def _lacks_some(timeline: Timeline, seen: list[Seen]) -> bool:
+    """Whether the frames are those of a timeline but for some that do not come."""
+    times = {one.time for one in seen}
+    return len(seen) < len(timeline.times) and times < set(timeline.times)
 
 
 def _frames_by_time(
@@ -184,26 +205,85 @@ def _decoded(stream: VideoStream, plan: _Plan, packets: VideoPackets) -> Iterato
     yield from stream.decode(None)
 
 
-def all_frames(stream: VideoStream) -> Iterator[VideoFrame]:
+def _frames_by_access(
+    stream: VideoStream, timeline: Timeline, wanted: Places
+) -> Generator[tuple[VideoFrame, list[int]], None, int]:
+    """Decodes a damaged video from each access on, as far as it goes.
+
+    A wanted frame that does not come gives way to the last one before it that does; where there is
+    none, to the first. What comes depends on the file alone, not on what is wanted.
+
+    Returns:
+        How many frames come.
+    """
+    stream.reopen()
+    packets = enumerate(stream.packets())
+    left = deque(sorted(wanted))
+    shown: VideoFrame | None = None
+    good = 0
+    for access in range(len(timeline.accesses)):
+        for number, frame in _good_frames(stream, timeline, access, packets):
+            shown = shown or frame
+            while left and left[0] <= number:
+                one = left.popleft()
+                yield frame if one == number else shown, wanted[one]
+            shown = frame
+            good += 1
+    if shown is None:
+        raise SampleError("no frame of it can be decoded", path=stream.path)
+    for one in left:
+        yield shown, wanted[one]
+    return good
+
+
+def _good_frames(
+    stream: VideoStream, timeline: Timeline, access: int, packets: VideoPackets
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Yields the frames from one access to the next, numbered, up to the first fault."""
+    first = timeline.accesses[access].first
+    later = timeline.accesses[access + 1 : access + 2]
+    stop = later[0].first if later else len(timeline.times)
+    numbers = {timeline.times[number]: number for number in range(first, stop)}
+    plan = _Plan.of(timeline, access, list(numbers.values()))
+    last = -1
+    try:
+        for frame in _decoded(stream, plan, packets):
+            number = -1 if frame.pts is None else numbers.get(frame.pts, -1)
+            if number <= last:
+                return
+            yield number, frame
+            last = number
+    except DecodingError:
+        return
+
+
+def all_frames(
+    stream: VideoStream, faults: list[SampleError] | None = None
+) -> Iterator[VideoFrame]:
     """Decodes a stream from its first good frame to its end, or to where it is damaged.
 
     Args:
         stream: begun anew, wherever it is.
+        faults: gets what went wrong, but for what a recording of a broadcast begins with.
 
     Yields:
         Its frames in the order of display.
     """
     stream.reopen()  # a decoder that was only restarted still remembers a damaged stream's headers
     packets = stream.packets()
+    faults = [] if faults is None else faults
     begun = False
     while True:
         try:
             packet = next(packets, None)
-        except DecodingError:
+        except DecodingError as error:
+            faults.append(error)
             return
         try:
             frames = stream.decode(packet)
-        except DecodingError:
+        except DecodingError as error:
+            if begun or not stream.clock_jumps:
+                faults.append(error)
             if begun or packet is None:
                 return
             continue  # a recording may begin in the middle of a group of pictures

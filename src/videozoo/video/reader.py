@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -18,9 +19,10 @@ from videozoo.video.chosen_frames import (
     all_frames,
     by_count,
 )
+from videozoo.video.damage import Damage
 from videozoo.video.frame_times import FrameTimes
 from videozoo.video.geometry import Cut, Planes, ResizeRule, UInt8Array
-from videozoo.video.rgb import rgb_planes, upright_size
+from videozoo.video.rgb import SQUARE, is_turned, rgb_planes, upright_size
 from videozoo.video.stream import VideoStream
 from videozoo.video.timeline import read_timeline
 
@@ -38,6 +40,7 @@ class VideoInfo:
         fps: frames a second on average, where the file says so.
         codec: FFmpeg's name of it.
         rotation: degrees clockwise by which stored frames are turned to be upright.
+        pixel_aspect: width of a pixel of the upright frame over its height.
         duration: seconds, where the file says so.
         has_sound: there is a sound track.
     """
@@ -48,6 +51,7 @@ class VideoInfo:
     fps: float | None
     codec: str
     rotation: int
+    pixel_aspect: float
     duration: float | None
     has_sound: bool
 
@@ -111,8 +115,21 @@ def read_clip(
         IndexError: `choose` gave an index outside 0..n-1.
     """
     choice = by_count(choose)
-    clip, _ = read_timed_clip(path, choice, resize=resize, crop=crop, resize_with=resize_with)
-    return clip
+    return read_timed_clip(path, choice, resize=resize, crop=crop, resize_with=resize_with).frames
+
+
+class TimedClip(NamedTuple):
+    """Frames of a video.
+
+    Attributes:
+        frames: uint8 [N, 3, H, W] in the order of the flattened indices.
+        times: of all frames of the video.
+        damage: what is known to be missing of the video; None: nothing.
+    """
+
+    frames: UInt8Array
+    times: FrameTimes
+    damage: Damage | None
 
 
 def read_timed_clip(
@@ -123,7 +140,8 @@ def read_timed_clip(
     crop: Cut,
     resize_with: str = "swscale",
     resample: str = "bilinear",
-) -> tuple[UInt8Array, FrameTimes]:
+    square_pixels: bool = False,
+) -> TimedClip:
     """Reads frames of a video file that are chosen by the times at which they are on screen.
 
     Args:
@@ -135,9 +153,12 @@ def read_timed_clip(
         crop: what is cut out of it then.
         resize_with: "swscale" or "pillow", see `read_clip`.
         resample: "bilinear" or "bicubic", the kernel of resizing.
+        square_pixels: ask `resize` about the frame as it is shown: with square pixels, where the
+            file says that stored ones are oblong. Otherwise stored pixels are counted.
 
     Returns:
-        The clip as in `read_clip`, and the times of all frames.
+        The clip, uint8 [N, 3, *crop.extent(H, W)], with the times of all frames and with what is
+        known to be missing.
 
     Raises:
         SampleError: not one frame can be decoded, or one is smaller than the crop.
@@ -149,10 +170,12 @@ def read_timed_clip(
         for frame, places in chosen:
             with stream.faults(_CONVERTED):
                 planes: Planes
+                pixels = stream.pixel_aspect if square_pixels else SQUARE
                 if resize_with == "pillow":
-                    planes = resized(rgb_planes(frame), resize, resample=resample)
+                    size = resize(*upright_size(frame, pixels))
+                    planes = resized(rgb_planes(frame), size, resample=resample)
                 else:
-                    planes = rgb_planes(frame, resize, resample=resample)
+                    planes = rgb_planes(frame, resize, resample=resample, pixel_aspect=pixels)
                 if clip is None or len(clip) != chosen.count:
                     extent = crop.extent(*planes[0].shape)
                     clip = np.empty((chosen.count, 3, *extent), dtype=np.uint8)
@@ -160,19 +183,18 @@ def read_timed_clip(
                     crop.cut(planes, clip[place])
     assert clip is not None  # iterating raises where there is no frame
     assert chosen.times is not None
-    return clip, chosen.times
+    return TimedClip(clip, chosen.times, chosen.damage)
 
 
-def resized(planes: Planes, resize: ResizeRule, *, resample: str = "bilinear") -> Planes:
+def resized(planes: Planes, size: tuple[int, int], *, resample: str = "bilinear") -> Planes:
     """Resizes a picture by Pillow, as the frames of pickles are.
 
     Args:
         planes: red, green and blue, uint8 [H, W] each.
-        resize: answers its width and height with those wanted.
+        size: the width and height that are wanted.
         resample: "bilinear" or "bicubic".
     """
     height, width = planes[0].shape
-    size = resize(width, height)
     if size == (width, height):
         return planes
     image = Image.fromarray(np.stack(list(planes), axis=2))
@@ -189,10 +211,26 @@ def seeming_times(path: Path) -> FrameTimes:
         SampleError: there is no frame; the message says why.
     """
     with VideoStream(path) as stream:
-        _, times = read_timeline(stream)
+        times = read_timeline(stream).times
         if times is None:
             raise SampleError("no frame of it can be decoded", path=path)
         return times
+
+
+def find_damage(path: Path) -> Damage | None:
+    """Decodes a whole video and finds out what is missing of it.
+
+    Returns:
+        What is known to be missing; None: nothing.
+
+    Raises:
+        SampleError: not one frame can be decoded; the message says why.
+    """
+    with VideoStream(path) as stream:
+        chosen = ChosenFrames(stream, by_count(np.arange))
+        for _ in chosen:
+            pass
+        return chosen.damage
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -202,12 +240,13 @@ def probe_video(path: Path) -> VideoInfo:
         SampleError: not one frame can be decoded; the message says why.
     """
     with VideoStream(path) as stream:
-        timeline, _ = read_timeline(stream)
+        timeline = read_timeline(stream).timeline
         decoded = all_frames(stream)
         first = next(decoded, None)
         if first is None:
             raise SampleError("no frame of it can be decoded", path=path)
         width, height = upright_size(first)
+        pixels = stream.pixel_aspect
         return VideoInfo(
             frames=len(timeline.times) if timeline else 1 + sum(1 for _ in decoded),
             width=width,
@@ -215,6 +254,7 @@ def probe_video(path: Path) -> VideoInfo:
             fps=stream.fps,
             codec=stream.codec,
             rotation=-first.rotation % 360,
+            pixel_aspect=float(1 / pixels if is_turned(first) else pixels),
             duration=stream.duration,
             has_sound=stream.has_sound,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,7 @@ _RESAMPLING = {
     "bilinear": Interpolation.BILINEAR | _ACCURATE,
     "bicubic": Interpolation.BICUBIC | _ACCURATE,
 }
+SQUARE = Fraction(1)  # of pixels as wide as they are high
 _RGB_IN_GBRP = (2, 0, 1)  # the planes that hold red, green and blue
 
 
@@ -34,7 +36,11 @@ _scaler = _Scaler()
 
 
 def rgb_planes(
-    frame: VideoFrame, resize: ResizeRule | None = None, *, resample: str = "bilinear"
+    frame: VideoFrame,
+    resize: ResizeRule | None = None,
+    *,
+    resample: str = "bilinear",
+    pixel_aspect: Fraction = SQUARE,
 ) -> list[UInt8Array]:
     """Returns a decoded frame's red, green and blue, upright and resized.
 
@@ -47,6 +53,8 @@ def rgb_planes(
         resize: answers an upright picture's width and height with the wanted ones; None leaves
             the size as it is.
         resample: "bilinear" or "bicubic", the kernel of resizing.
+        pixel_aspect: width of a stored pixel over its height; `resize` is asked about the picture
+            that has such pixels.
 
     Returns:
         Three views, uint8 [H, W].
@@ -55,11 +63,10 @@ def rgb_planes(
         av.FFmpegError, ValueError: the pixel format cannot be converted.
     """
     matrix = display_matrix(frame)
-    turned = matrix is not None and _is_quarter_turn(matrix)
     width, height = frame.width, frame.height
     if resize is not None:
-        width, height = resize(height, width) if turned else resize(width, height)
-        if turned:
+        width, height = resize(*upright_size(frame, pixel_aspect))
+        if is_turned(frame):
             width, height = height, width
     # planes, not interleaved pixels: swscale's fast accurate path, and the order networks want
     converted = _scaler.reformatter.reformat(
@@ -90,12 +97,26 @@ def display_matrix(frame: VideoFrame) -> bytes | None:
     return None
 
 
-def upright_size(frame: VideoFrame) -> tuple[int, int]:
-    """Returns width and height of a frame's upright picture."""
+def is_turned(frame: VideoFrame) -> bool:
+    """Whether a frame's width is the height of its upright picture."""
     matrix = display_matrix(frame)
-    if matrix is not None and _is_quarter_turn(matrix):
-        return frame.height, frame.width
-    return frame.width, frame.height
+    return matrix is not None and _is_quarter_turn(matrix)
+
+
+def upright_size(frame: VideoFrame, pixel_aspect: Fraction = SQUARE) -> tuple[int, int]:
+    """Returns width and height of a frame's upright picture.
+
+    Args:
+        frame: as decoded.
+        pixel_aspect: width of a stored pixel over its height: where they are oblong, the picture
+            is as much longer, and none is made smaller.
+    """
+    width, height = frame.width, frame.height
+    if pixel_aspect > 1:
+        width = round(width * pixel_aspect)
+    elif pixel_aspect < 1:
+        height = round(height / pixel_aspect)
+    return (height, width) if is_turned(frame) else (width, height)
 
 
 def upright(plane: UInt8Array, matrix: bytes) -> UInt8Array:

@@ -26,7 +26,10 @@ _KEPT_BYTES = 32 * 2**20
 
 # Containers that describe their streams and store the time at which each frame is shown. Others
 # (AVI, transport streams) only guess times, and their guesses look sane.
-TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+MOV, MATROSKA, AVI = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"
+TIMED_CONTAINERS = (MOV, MATROSKA)
+
+_OBLONG = 16  # pixels of other proportions than this are a fault of the file
 
 FAULTS = (av.FFmpegError, OSError, ValueError, LookupError, MemoryError)
 
@@ -61,7 +64,8 @@ def clock_may_jump(container: InputContainer) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Returns what FFmpeg or the system says of a fault."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return "invalid data" if told.startswith("Error number") else told
 
 
 class VideoStream:
@@ -75,6 +79,7 @@ class VideoStream:
     Attributes:
         codec: FFmpeg's name of the codec, such as "h264".
         container: FFmpeg's name of the file format.
+        count: packets that `packets` has given since it was asked last.
 
     Raises:
         DecodingError: there is no such file, it is no video, or no decoder for it is built in.
@@ -82,6 +87,7 @@ class VideoStream:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.count = 0
         self._kept: list[Packet[AvVideoStream]] | None = None
         if not os.path.isfile(path):
             raise DecodingError("no such file", path=path)
@@ -180,6 +186,35 @@ class VideoStream:
         return float(self._stream.average_rate) if self._stream.average_rate else None
 
     @property
+    def listed(self) -> int:
+        """Frames that the file's header counts; 0: it does not."""
+        return self._stream.frames
+
+    @property
+    def indexed(self) -> int:
+        """Packets that the file's table lists, as far as it has been read."""
+        return len(self._stream.index_entries)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the file notes of the stream, by name."""
+        return self._stream.metadata
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a stored pixel over its height: what the file says, else the codec's headers.
+
+        1 where neither says it, or what they say makes no sense.
+        """
+        for told in (
+            self._stream.sample_aspect_ratio,
+            self._stream.codec_context.sample_aspect_ratio,
+        ):
+            if told and 1 / _OBLONG <= told <= _OBLONG:
+                return Fraction(told)
+        return Fraction(1)
+
+    @property
     def clock_jumps(self) -> bool:
         """See `clock_may_jump`."""
         return clock_may_jump(self._container)
@@ -206,6 +241,7 @@ class VideoStream:
         if not self._fresh:
             self.reopen()
         self._fresh = False
+        self.count = 0
         kept: list[Packet[AvVideoStream]] | None = []
         kept_bytes = 0
         packets = self._container.demux(self._stream)
@@ -224,6 +260,7 @@ class VideoStream:
                 kept = None
             if kept is not None:
                 kept.append(packet)
+            self.count += 1
             yield packet
         self._kept = kept
 

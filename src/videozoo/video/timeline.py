@@ -6,7 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from videozoo.video.bitstream import packet_facts, unit_length_size
+from videozoo.video.bitstream import KNOWN_CODECS, packet_facts, unit_length_size
+from videozoo.video.damage import Promise, promise_of
 from videozoo.video.frame_times import FrameTimes, Seen, frame_times, known_times
 from videozoo.video.stream import TIMED_CONTAINERS, DecodingError, VideoStream
 
@@ -55,33 +56,45 @@ class _Packet(NamedTuple):
     has_b_slices: bool
 
 
-def read_timeline(stream: VideoStream) -> tuple[Timeline | None, FrameTimes | None]:
-    """Walks through the packets of a stream.
+class Walk(NamedTuple):
+    """What a walk through the packets of a stream has shown.
 
-    Returns:
-        The timeline, or None where packets do not tell for sure which frames decoding will give;
-        and the times at which there seem to be frames: those of the timeline where there is one;
-        None: there seem to be no frames.
+    Attributes:
+        timeline: None where packets do not tell for sure which frames decoding will give.
+        times: at which there seem to be frames: those of the timeline where there is one; None:
+            there seem to be no frames.
+        promise: how many frames the file says that it has.
     """
+
+    timeline: Timeline | None
+    times: FrameTimes | None
+    promise: Promise
+
+
+def read_timeline(stream: VideoStream) -> Walk:
+    """Walks through the packets of a stream."""
     codec, configured = stream.codec, stream.extradata or b""
     length_size = unit_length_size(codec, configured)
     packets = []
     seen: list[Seen] = []
-    plain = stream.container in TIMED_CONTAINERS
+    hidden = 0  # packets that only other frames need
+    known = plain = stream.container in TIMED_CONTAINERS and codec in KNOWN_CODECS
     try:
         for packet in stream.packets():
             if not packet.is_discard:
                 seen.append(Seen(packet.pts, packet.dts, packet.duration))
-            if not plain:
+            if not known:
                 continue
             facts = packet_facts(
                 codec, bytes(packet), is_key=packet.is_keyframe, unit_length_size=length_size
             )
             time = packet.pts
             reconfigured = packet.has_sidedata("new_extradata")
+            if facts is not None and not facts.shown and not packet.is_discard:
+                hidden += 1
             if time is None or packet.is_corrupt or reconfigured or facts is None:
                 plain = False
-            else:
+            elif plain:
                 shown = facts.shown and not packet.is_discard
                 if facts.parameters:
                     new = frozenset(unit for unit in facts.parameters if unit not in configured)
@@ -91,10 +104,12 @@ def read_timeline(stream: VideoStream) -> tuple[Timeline | None, FrameTimes | No
     except DecodingError:
         plain = False  # decoding comes to the same place and ends there
     timeline = _timeline(packets) if plain else None
+    promise = promise_of(stream, len(seen) - hidden, exact=known)
     if timeline is None:
-        return None, frame_times(stream, seen) if seen else None
+        return Walk(None, frame_times(stream, seen) if seen else None, promise)
     last = next(one for one in reversed(seen) if one.time == timeline.times[-1])
-    return timeline, known_times(stream, timeline.times, last.duration or 0)
+    times = known_times(stream, timeline.times, last.duration or 0)
+    return Walk(timeline, times, promise)
 
 
 def _are_made_up(stream: VideoStream, packets: list[_Packet]) -> bool:

@@ -21,8 +21,10 @@ from av.video.stream import VideoStream as AvVideoStream
 
 from videozoo.errors import SampleError, VideozooError, did_you_mean
 from videozoo.video.chosen_frames import all_frames
-from videozoo.video.rgb import display_matrix, plane_array, upright, upright_size
+from videozoo.video.damage import Damage
+from videozoo.video.rgb import display_matrix, is_turned, plane_array, upright, upright_size
 from videozoo.video.stream import VideoStream
+from videozoo.video.timeline import read_timeline
 
 ENCODER = "libx264"
 PRESETS = (
@@ -112,11 +114,13 @@ class WrittenClip:
         frames: how many.
         size: width and height of the upright frames before.
         new_size: width and height after.
+        damage: what is known to be missing of the video; None: nothing.
     """
 
     frames: int
     size: tuple[int, int]
     new_size: tuple[int, int]
+    damage: Damage | None
 
 
 def write_clip(
@@ -129,8 +133,9 @@ def write_clip(
 ) -> WrittenClip:
     """Writes the frames of a video, or of a part of it, into a new file: whole or not at all.
 
-    The new file is H.264 in MP4 without sound, upright, in the colours of the old one. Times are
-    counted from its first frame. The old file is decoded from its beginning on.
+    The new file is H.264 in MP4 without sound, upright, in the colours and with the pixel shape of
+    the old one. Times are counted from its first frame. The old file is decoded from its beginning
+    on.
 
     Args:
         source: the video; one that is damaged counts with the frames that can be decoded.
@@ -148,17 +153,21 @@ def write_clip(
     try:
         with VideoStream(source) as stream:
             time_base = stream.time_base or Fraction(1, 25)
-            frames = _frames_between(stream, time_base, start, end)
+            promise = read_timeline(stream).promise
+            faults: list[SampleError] = []
+            frames = _frames_between(all_frames(stream, faults), time_base, start, end)
             first = next(frames, None)
             if first is None:
                 part = "" if start is end is None else f" between {start} s and {end} s"
                 raise SampleError(f"{source}: no frame of it{part} can be decoded")
             size = upright_size(first)
             converter = _Converter(first, time_base, encoding.size(*size))
+            pixels = stream.pixel_aspect
             written = 0
             with _faults(source, target):
                 with av.open(f"file:{os.fspath(temporary)}", "w", format="mp4") as file:
                     video = _add_stream(file, converter, encoding)
+                    video.sample_aspect_ratio = 1 / pixels if is_turned(first) else pixels
                     for frame in chain([first], frames):
                         with stream.faults("a frame cannot be converted"):
                             picture = converter.convert(frame)
@@ -168,17 +177,19 @@ def write_clip(
                     given = converter.count
                     raise SampleError(f"{source}: the encoder took {given} frames, gave {written}")
                 os.replace(temporary, target)
-        return WrittenClip(written, size, converter.size)
+            whole = start is end is None
+            damage = promise.broken(written, faults=bool(faults)) if whole else None
+        return WrittenClip(written, size, converter.size, damage)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _frames_between(
-    stream: VideoStream, time_base: Fraction, start: float | None, end: float | None
+    frames: Iterator[VideoFrame], time_base: Fraction, start: float | None, end: float | None
 ) -> Iterator[VideoFrame]:
     """Yields the frames from `start` to before `end`; a frame without a time follows the last."""
     begin, seconds = None, 0.0
-    for frame in all_frames(stream):
+    for frame in frames:
         if frame.pts is not None:
             begin = frame.pts if begin is None else begin
             seconds = float((frame.pts - begin) * time_base)
@@ -211,8 +222,7 @@ class _Converter:
 
     def convert(self, frame: VideoFrame) -> VideoFrame:
         """Returns the picture of a frame."""
-        turned = upright_size(frame) != (frame.width, frame.height)
-        width, height = self.size[::-1] if turned else self.size
+        width, height = self.size[::-1] if is_turned(frame) else self.size
         colorspace, color_range = self._colours
         picture = self._reformatter.reformat(
             frame,

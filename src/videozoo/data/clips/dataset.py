@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from videozoo.data.clips.clip_pickles import load_clip
 from videozoo.data.collate import Empty, collate_clips, empty_array
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.framing import Crop, Views, resized_size
-from videozoo.data.sample import ClipSample, Int64Array, UInt8Array, label_fault
+from videozoo.data.sample import ClipSample, Int64Array, label_fault
 from videozoo.data.sampling import segment_frames
 from videozoo.errors import SampleError, VideozooError
+from videozoo.video.chosen_frames import by_count
 from videozoo.video.geometry import Cut
-from videozoo.video.reader import read_clip
+from videozoo.video.reader import find_damage, read_timed_clip
 
 
 class ClipDataset(VideoDataset):
@@ -111,28 +112,43 @@ class ClipDataset(VideoDataset):
         """
         entry = self.entries[index]
         draw = rng if self.augment else None
-        if entry.path.suffix.lower() in PICKLE_SUFFIXES:
-            pickled = load_clip(entry.path)
-            listed = entry.labels or pickled.labels
-            video = pickled.video
-            read: Callable[..., UInt8Array] = pickled.read_clip
-        else:
-            listed, video = entry.labels, entry.video
-            read = partial(read_clip, entry.path, resize_with=self.resize_with)
+        pickled = load_clip(entry.path) if self._is_pickle(entry) else None
+        listed = entry.labels or (pickled.labels if pickled else None)
         labels = self._checked(listed, entry) if self.labelled else None
+        choose = partial(self.choose_frames, rng=draw)
+        resize = partial(resized_size, short_size=self.short_size, rule=self.resize)
         crop: Cut = Crop(self.target_size) if self.views is None else self.views
         if draw is not None:
             crop = self.draw_crop(draw)
+        damage = None
         try:
-            frames = read(
-                partial(self.choose_frames, rng=draw),
-                resize=partial(resized_size, short_size=self.short_size, rule=self.resize),
-                crop=crop,
-            )  # [T*seglen, 3, H, W]
+            if pickled is not None:
+                frames = pickled.read_clip(choose, resize=resize, crop=crop)
+            else:
+                frames, _, damage = read_timed_clip(
+                    entry.path,
+                    by_count(choose),
+                    resize=resize,
+                    crop=crop,
+                    resize_with=self.resize_with,
+                    square_pixels=self.resize == "aspect",
+                )  # [T*seglen, 3, H, W]
         except SampleError as error:
             raise error.at(entry.path) from error
         clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
-        return ClipSample(video, clip, labels)
+        video = pickled.video if pickled else entry.video
+        return ClipSample(video, clip, labels, None if damage is None else str(damage))
+
+    def damage(self, index: int) -> str | None:
+        """Decodes a whole video for what is missing of it, see VideoDataset.damage."""
+        self.read(index, None)
+        entry = self.entries[index]
+        damage = None if self._is_pickle(entry) else find_damage(entry.path)
+        return None if damage is None else str(damage)
+
+    @staticmethod
+    def _is_pickle(entry: ClipEntry) -> bool:
+        return entry.path.suffix.lower() in PICKLE_SUFFIXES
 
     def classes(self, index: int) -> tuple[int, ...]:
         """Returns the classes of a clip, without decoding it; none where none is known.
@@ -143,7 +159,7 @@ class ClipDataset(VideoDataset):
         """
         entry = self.entries[index]
         labels = entry.labels
-        if not labels and entry.path.suffix.lower() in PICKLE_SUFFIXES:
+        if not labels and self._is_pickle(entry):
             labels = load_clip(entry.path).labels
         return self._checked(labels, entry) or ()
 

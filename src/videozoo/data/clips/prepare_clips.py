@@ -37,8 +37,8 @@ class PreparedClip:
     Attributes:
         path: the old file, absolute.
         new_path: the new one, relative to the new folder, with / between folders.
-        status: ok or unreadable.
-        reason: why it is unreadable.
+        status: ok, damaged (what can be decoded of it is there) or unreadable.
+        reason: why it is not ok.
         frames: how many.
         width, height: pixels of the old frames, upright.
         new_width, new_height: pixels of the new ones.
@@ -165,7 +165,8 @@ def _prepare(job: Job, *, out: Path, encoding: Encoding) -> PreparedClip:
         return _unreadable(job, str(error), out)
     assert old is not None
     sizes = (*clip.size, *clip.new_size, old.st_size, target.stat().st_size)
-    return PreparedClip(str(source), name, "ok", "", clip.frames, *sizes, old.st_mtime_ns)
+    found = ("ok", "") if clip.damage is None else ("damaged", str(clip.damage))
+    return PreparedClip(str(source), name, *found, clip.frames, *sizes, old.st_mtime_ns)
 
 
 def _unreadable(job: Job, reason: str, out: Path) -> PreparedClip:
@@ -251,7 +252,7 @@ def _is_done(row: PreparedClip | None, name: str, source: Path, out: Path) -> bo
         VideozooError: it was made from another file, which is still there.
     """
     target = out / name
-    if row is None or row.status != "ok" or not target.exists():
+    if row is None or row.status == "unreadable" or not target.exists():
         return False
     if row.path != str(source) and os.path.exists(row.path):
         raise VideozooError(
