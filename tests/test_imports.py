@@ -66,14 +66,15 @@ def test_files_of_one_part_form_no_circle() -> None:
 
 def test_the_ground_knows_little() -> None:
     assert imported_by("errors") == set()
-    assert imported_by("files") <= {"errors"}
-    assert imported_by("video") <= {"errors", "files"}
-    assert imported_by("config") <= {"errors", "files"}
+    assert imported_by("text") == set()
+    assert imported_by("files") <= {"errors", "text"}
+    assert imported_by("video") <= {"errors", "files", "text"}
+    assert imported_by("config") <= {"errors", "files", "text"}
 
 
 @pytest.mark.parametrize("part", sorted(APART))
 def test_the_four_folders_import_none_of_each_other(part: str) -> None:
-    below = {"errors", "files", "distributed"} | ({"video"} if part == "data" else set())
+    below = {"errors", "files", "text", "distributed"} | ({"video"} if part == "data" else set())
     assert imported_by(part) <= below
 
 

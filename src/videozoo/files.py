@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
+from videozoo.text import csv_cell, csv_value, valid_json
 
 HOME_VARIABLE = "VIDEOZOO_HOME"
+_MOST_TEXT = 2**28  # bytes of a list, a label file or a table that is read whole
 
 
 @contextmanager
@@ -115,12 +117,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON in one step."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    r"""Writes readable JSON in one step; bytes of file names that are no UTF-8 become \xNN."""
+    write_text(path, valid_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a csv with a header in one step."""
+    r"""Writes a csv with a header in one step; read_rows gives the texts back.
+
+    Texts that a spreadsheet would take for formulas get a ' before them; bytes of file names that
+    are no UTF-8 become \xNN.
+    """
     write_text(path, _csv_text([header, *rows]))
 
 
@@ -143,8 +149,59 @@ def appending(path: Path) -> Iterator[Callable[[Sequence[Any]], None]]:
 
 def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([csv_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file whole.
+
+    Raises:
+        FileError: it is no file, too large, cannot be read, or no text in UTF-8.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise FileError(path, "is no file")
+        if path.stat().st_size > _MOST_TEXT:
+            raise FileError(path, f"is larger than {_MOST_TEXT >> 20} MiB: too large for a list")
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileError(path, "is not a text in UTF-8; save it as such") from None
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from None
+    if "\0" in text:
+        raise FileError(path, "is not a text")
+    return text
+
+
+def lines_of(text: str) -> list[str]:
+    """Returns the lines of a text; other line separators than those of systems are part of them."""
+    text = text.replace("\r\n", "\n")
+    return text.split("\n") if "\n" in text or "\r" not in text else text.split("\r")
+
+
+def csv_lines(text: str, path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows of a csv that are not blank, with their line numbers.
+
+    Raises:
+        FileError: a cell is too large.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise FileError(path, f"line {reader.line_num}: {error}") from None
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """Returns the rows of a csv that write_csv or `appending` wrote; blank ones are left out.
+
+    The last one may be half there, where a run was stopped.
+    """
+    text = path.read_bytes().decode("utf-8", "replace")
+    return [[csv_value(cell) for cell in cells] for _, cells in csv_lines(text, path)]
 
 
 def write_pickle(path: Path, value: Any) -> None:

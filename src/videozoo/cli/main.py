@@ -30,6 +30,7 @@ from videozoo.cli.arguments import expand
 from videozoo.cli.moved import add_moved
 from videozoo.distributed import settle_process, tell_launcher
 from videozoo.errors import VideozooError
+from videozoo.text import harmless
 
 app = typer.Typer(
     name="videozoo",
@@ -90,7 +91,7 @@ def _end(error: Exception, sentence: str) -> NoReturn:
     if os.environ.get("VIDEOZOO_TRACEBACK"):
         raise error
     if not tell_launcher(sentence):
-        typer.echo(f"error: {sentence}", err=True)
+        typer.echo(f"error: {harmless(sentence)}", err=True)
     sys.exit(2)
 
 

@@ -15,6 +15,7 @@ from videozoo.data.loader import as_it_is, one_thread
 from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
+from videozoo.text import csv_value
 
 HEADER = ("index", "sample", "status", "reason")
 Found = tuple[int, str, str]
@@ -108,4 +109,8 @@ def _read_part(part: Path, stamp: str) -> dict[int, tuple[str, str]]:
         return {}
     if not text.endswith("\r\n"):
         rows.pop()
-    return {int(row[0]): (row[1], row[2]) for row in rows[1:] if len(row) == 3 and row[0].isdigit()}
+    return {
+        int(row[0]): (csv_value(row[1]), csv_value(row[2]))
+        for row in rows[1:]
+        if len(row) == 3 and row[0].isdigit()
+    }
