@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from videozoo.distributed import is_first_process
 from videozoo.evaluate import Evaluation
 from videozoo.files import replacing
+from videozoo.text import counted
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
 
@@ -209,8 +210,9 @@ class TrainingLog:
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         lost = len(evaluation.unreadable)
         self.say(
-            f"epoch {epoch + 1}/{self.epochs}  validation on {evaluation.evaluated} videos:"
-            f" {values}" + (f"  unreadable {lost}" if lost else "")
+            f"epoch {epoch + 1}/{self.epochs}  validation on"
+            f" {counted(evaluation.evaluated, 'video')}: {values}"
+            + (f"  unreadable {lost}" if lost else "")
         )
 
     def start(self) -> None:
