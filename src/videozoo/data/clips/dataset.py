@@ -108,7 +108,7 @@ class ClipDataset(VideoDataset):
         draw = rng if self.augment else None
         if entry.path.suffix.lower() in PICKLE_SUFFIXES:
             pickled = load_clip(entry.path)
-            listed = entry.labels or pickled.labels
+            listed = pickled.labels if entry.labels is None else entry.labels
             video = pickled.video
             read: Callable[..., UInt8Array] = pickled.read_clip
         else:
@@ -138,14 +138,14 @@ class ClipDataset(VideoDataset):
         """
         entry = self.entries[index]
         labels = entry.labels
-        if not labels and entry.path.suffix.lower() in PICKLE_SUFFIXES:
+        if labels is None and entry.path.suffix.lower() in PICKLE_SUFFIXES:
             labels = load_clip(entry.path).labels
         return self._checked(labels, entry) or ()
 
     def _checked(self, labels: tuple[int, ...] | None, entry: ClipEntry) -> tuple[int, ...] | None:
         if fault := label_fault(labels or (), self.num_classes):
             raise VideozooError(f"{entry.video}: {fault}")
-        return labels or None
+        return labels
 
     def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
         """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""
