@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from videozoo.errors import SampleError, printable
+from videozoo.errors import SampleError
+from videozoo.text import escaped, harmless
 
 
 def test_a_sample_error_says_its_place_once() -> None:
@@ -23,8 +24,8 @@ def test_a_sample_error_comes_whole_from_another_process() -> None:
 
 
 def test_text_of_strangers_cannot_command_the_terminal() -> None:
-    told = printable("a\x1b]0;x\x07\r\nb\x9b2J\u202ec\u2028\udce9 \t", keep="\n")
-    assert told == "a\\x1b]0;x\\x07\\r\nb\\x9b2J\\u202ec\\u2028\\udce9 \\t"
+    told = harmless("a\x1b]0;x\x07\r\nb\x9b2J\u202ec\u2028\udce9 \t")
+    assert told == "a\\x1b]0;x\\x07\\r\nb\\x9b2J\\u202ec\\u2028\\xe9 \t"
     plain = "naïve 跳舞 'quoted' \\n 👩‍🚒.mp4"
-    assert printable(plain) == plain
-    assert printable("one\ntwo") == "one\\ntwo"
+    assert harmless(plain) == plain
+    assert escaped("one\ntwo") == "one\\ntwo"

@@ -21,6 +21,7 @@ from videozoo.files import (
     write_json,
     write_pickle,
 )
+from videozoo.reading import read_rows
 
 
 def test_files_hold_what_was_given(tmp_path: Path) -> None:
@@ -42,10 +43,25 @@ def test_files_hold_what_was_given(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["a", "a.csv", "a.json"]
 
 
-def test_names_that_are_no_utf8_are_written_as_they_are(tmp_path: Path) -> None:
+def test_bytes_of_names_that_are_no_utf8_are_written_as_escapes(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mp4")
     write_csv(tmp_path / "a.csv", ["video"], [[name]])
-    assert b"caf\xe9.mp4" in (tmp_path / "a.csv").read_bytes()
+    assert read_rows(tmp_path / "a.csv") == [["video"], [r"caf\xe9.mp4"]]
+    write_json(tmp_path / "a.json", {name: [name, "\ud800", "\N{BIRD}"]})
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert json.loads(text) == {r"caf\xe9.mp4": [r"caf\xe9.mp4", r"\ud800", "\N{BIRD}"]}
+
+
+def test_no_cell_is_a_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
+    texts = ["=1+1", "+x", "-x", "@x", "\t=x", "'=x", "'x", "x=1", "-", "", "a\nb", '"q"']
+    numbers = ["-1.5", "+3", "-1e-05", "-inf", "0"]
+    write_csv(tmp_path / "a.csv", ["name", "n"], [(text, -2.5) for text in texts + numbers])
+    assert [row[0] for row in read_rows(tmp_path / "a.csv")][1:] == texts + numbers
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        cells = list(csv.reader(file))[1:]
+    assert [row[0] for row in cells[:5]] == ["'=1+1", "'+x", "'-x", "'@x", "'\t=x"]
+    assert [row[0] for row in cells[len(texts) :]] == numbers
+    assert {row[1] for row in cells} == {"-2.5"}
 
 
 def test_a_failed_write_leaves_the_old_file(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,11 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
-# Controls of terminals (C0, DEL, C1), line ends of Unicode, what turns the direction of text, and
-# halves of a character, which stand for bytes of a name that are no text.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _MOST_FAULTS = 100  # of one error
 
 _SHORT = reprlib.Repr()
@@ -148,19 +142,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     lowered = {k.lower(): k for k in known}
     near = get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean '{lowered[near[0]]}'?" if near else ""
-
-
-def printable(text: str, *, keep: str = "") -> str:
-    r"""Returns text of strangers (names, labels, a server's words) as a terminal may show it.
-
-    What could command the terminal, end the line or turn the direction of text is spelled out as
-    in Python: an escape becomes `\x1b`.
-
-    Args:
-        text: anything.
-        keep: characters that stay: "\n" where the text has lines of its own.
-    """
-    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else repr(found[0])[1:-1], text)
 
 
 def brief(value: object, most: int = 80) -> str:

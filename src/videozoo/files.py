@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import io
 import json
@@ -12,18 +11,16 @@ import pickle
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from videozoo.errors import FileError, VideozooError
+from videozoo.errors import VideozooError
+from videozoo.text import csv_cell, valid, valid_json
 
 HOME_VARIABLE = "VIDEOZOO_HOME"
-TEXT_LIMIT = 256 << 20  # bytes of a list: millions of lines
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -77,78 +74,6 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
-
-
-def open_regular(path: Path | str) -> BinaryIO:
-    """Opens a file for reading; a pipe would keep waiting, and a device may never end.
-
-    Raises:
-        FileError: it is a pipe, a device or a socket.
-        OSError: it cannot be opened; a folder cannot either.
-    """
-    waits = getattr(os, "O_NONBLOCK", 0)  # opening a pipe, and reading some files of /proc
-    fd = os.open(path, os.O_RDONLY | waits | getattr(os, "O_CLOEXEC", 0))
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return open(fd, "rb")
-    os.close(fd)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise FileError(path, "is a pipe or a device, not a file; give a file")
-
-
-def read_bytes(path: Path | str, *, most: int = TEXT_LIMIT) -> bytes:
-    """Reads a regular file that has at most `most` bytes.
-
-    Raises:
-        FileError: it is no regular file, or larger.
-        OSError: it cannot be opened or read.
-    """
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        # files of /proc have the size 0, and some of them nothing to read yet
-        data = b"" if size > most else file.read(most + 1) or b""
-    if max(size, len(data)) > most:
-        limit = f"{most >> 20} MB" if most >> 20 else f"{most >> 10} KB"
-        raise FileError(path, f"is larger than {limit}, the most that such a file may have")
-    return data
-
-
-def read_text(path: Path | str, *, most: int = TEXT_LIMIT) -> str:
-    """Reads a text of the user's: a config, a list, names.
-
-    Args:
-        path: of a regular file in UTF-8, with or without a byte order mark.
-        most: bytes.
-
-    Raises:
-        FileError: it is no regular file, or larger.
-        UnicodeDecodeError: it is no text in UTF-8.
-        OSError: it cannot be opened or read.
-    """
-    text = read_bytes(path, most=most).decode("utf-8-sig")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Reads JSON.
-
-    Raises:
-        ValueError: it is none, nested too deep, or has a number of too many digits.
-    """
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
-def can_be_written(text: str) -> bool:
-    """Says whether a text can stand in a file; bytes of a file's name that are no UTF-8 can."""
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def sha256_of(path: Path) -> str:
@@ -218,11 +143,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file in one step; names that are no UTF-8 stay the bytes they are."""
-    write_bytes(path, _bytes_of(text))
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        data = valid(text).encode()
+    write_bytes(path, data)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON in one step, see json_text."""
+    r"""Writes readable JSON in one step, see json_text."""
     try:
         write_bytes(path, (json_text(value) + "\n").encode())
     except ValueError as error:
@@ -235,29 +164,15 @@ def json_text(value: Any) -> str:
     Raises:
         ValueError: it holds a number that JSON has no word for: NaN, or an infinite one.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda found: json.dumps(_spelled(found[0]))[1:-1], text)
-
-
-def utf8(text: str) -> str:
-    r"""Returns a text that can be written as UTF-8: bytes of names that are none become \xe9."""
-    return _SURROGATE.sub(lambda found: _spelled(found[0]), text)
-
-
-def _spelled(surrogate: str) -> str:
-    number = ord(surrogate)  # of 0xdc80 to 0xdcff the byte that os.fsdecode has met
-    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
-
-
-def _bytes_of(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that stand for no byte
-        return utf8(text).encode()
+    return valid_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a csv with a header in one step; rows may be made as they are asked for."""
+    r"""Writes a csv with a header in one step; rows may be made as they are asked for.
+
+    Texts that a spreadsheet would take for formulas get a ' before them; bytes of file names that
+    are no UTF-8 become \xNN. reading.read_rows gives the texts back.
+    """
     with writing(path) as file:
         for row in chain([header], rows):
             file.write(csv_line(row))
@@ -301,8 +216,8 @@ def _append(file: io.FileIO, path: Path, rows: Iterable[Sequence[Any]]) -> None:
 def csv_line(row: Sequence[Any]) -> bytes:
     """Returns a row of a csv as it is written."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(row)
-    return _bytes_of(text.getvalue())
+    csv.writer(text).writerow([csv_cell(cell) for cell in row])
+    return valid(text.getvalue()).encode()
 
 
 def write_pickle(path: Path, value: Any) -> None:

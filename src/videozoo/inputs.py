@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from videozoo import __version__
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
+from videozoo.config.experiment import bundled_config
 from videozoo.config.keys import Settings
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.labels import check_class_names, check_same_names, read_label_file
@@ -22,6 +24,7 @@ from videozoo.errors import Faults, VideozooError
 from videozoo.experiments import Weights
 from videozoo.families import Samples, family_of
 from videozoo.progress import downloading, indexing, progress
+from videozoo.terminal import Terminal
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 from videozoo.zoo.convert import own_class_names
@@ -58,7 +61,7 @@ def open_samples(
     names = list(class_names) if class_names is not None else None
     samples: Samples | None = None
     # what is said of the cache goes beside the results, not among them
-    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not is_first_process())
+    console = Terminal(stderr=True, highlight=False, soft_wrap=True, quiet=not is_first_process())
     with faults.noting():
         if settings.labels is not None:
             names = read_label_file(settings.labels)
@@ -77,6 +80,8 @@ def open_samples(
             check_class_names(samples.class_names, settings.num_classes, where)
     faults.raise_if_any()
     assert samples is not None
+    for note in samples.notes:
+        console.print(note, markup=False)
     report = getattr(samples.dataset, "index_report", None)
     if report is not None and report.seconds >= _WORTH_TELLING:
         console.print(str(report), markup=False)
@@ -113,6 +118,12 @@ def open_list(
             recipe=recipe,
         )
     except VideozooError as error:
+        if _is_nowhere(experiment, mode):
+            raise VideozooError(
+                f"nothing is given to read, and {os.path.dirname(settings.filelist)}, where the"
+                f" bundled {experiment.source} has it, is not here; give a folder of videos, a list"
+                " of them or a config (--help says how)"
+            ) from None
         stored = not experiment.origins[mode]["filelist"].typed
         if experiment.source.endswith(".safetensors") and stored:
             hint = (
@@ -120,6 +131,14 @@ def open_list(
             )
             raise VideozooError(f"{error}; {hint}") from None
         raise
+
+
+def _is_nowhere(experiment: Experiment, mode: str) -> bool:
+    """Says whether a list is that of a bundled config that nobody named, and is not there."""
+    listed = experiment[mode].filelist or ""
+    bundled = not os.path.dirname(experiment.source) and bundled_config(experiment.source).is_file()
+    typed = experiment.origins[mode]["filelist"].typed
+    return bundled and not typed and not os.path.exists(os.path.dirname(listed) or listed)
 
 
 def open_weights(
@@ -155,7 +174,7 @@ def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Pat
         VideozooError: they cannot be fetched.
     """
     # what is said of the transfer goes beside the results, not among them
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    console = Terminal(stderr=True, highlight=False, soft_wrap=True)
     console.quiet = not is_first_process()
     with downloading(console, published.name) as report:
         return store.pull(published, report=report, say=console.print, instead=instead)

@@ -70,7 +70,7 @@ def test_lists_become_features_that_models_train_on(command: Command, clip_data:
         "--set=TRAIN.num_workers=0", "--set=VALID.num_workers=0", "--use-gpu", "false",
     )  # fmt: skip
     assert trained.code == 0, trained.err
-    assert "validation on 1 videos" in trained.out
+    assert "validation on 1 video:" in trained.out
 
 
 def test_what_comes_later_is_on_the_same_scale(command: Command, clip_data: World) -> None:

@@ -63,8 +63,8 @@ def test_help_says_what_groups(command: Command) -> None:
     ("words", "error"),
     [
         (["nothing"], "nothing: no such folder; give a folder with one sub-folder a class"),
-        (["empty"], "empty: holds no clips"),
-        (["my videos/cat"], "(0.mp4, ...) lie in no sub-folder"),
+        (["empty"], "empty: holds no video"),
+        (["my videos/cat"], "(0.mp4, ...) in no sub-folder"),
         (["my videos", "--group-by", "a("], "--group-by a(: is no regular expression"),
         (["my videos", "--group-by", "camera"], "--group-by camera: matches none of the 10 names"),
         (["my videos", "--share", "1"], "--share 1: must lie between 0 and 1"),

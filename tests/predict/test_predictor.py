@@ -194,7 +194,7 @@ def test_label_files(tmp_path: Path) -> None:
     with pytest.raises(VideozooError, match="index 0 stands in it twice"):
         read_label_file(str(table))
     table.write_text("Name,Index\na,0\nb\n")
-    with pytest.raises(VideozooError, match="index 'None' is no number"):
+    with pytest.raises(VideozooError, match="index '' is no number"):
         read_label_file(str(table))
     table.write_text("Index,Name\n0\n1,b\n")
     assert read_label_file(str(table)) == ["class 0", "b"]
@@ -202,7 +202,7 @@ def test_label_files(tmp_path: Path) -> None:
     with pytest.raises(VideozooError, match="is empty"):
         read_label_file(str(lines))
     lines.write_bytes(b"caf\xe9\n")
-    with pytest.raises(VideozooError, match=r"names\.txt: is no text in UTF-8"):
+    with pytest.raises(VideozooError, match=r"names\.txt: is not a text in UTF-8"):
         read_label_file(str(lines))
 
 

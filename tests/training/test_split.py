@@ -181,8 +181,8 @@ def test_a_class_that_is_not_trained_cannot_be_validated(tmp_path: Path) -> None
         split_folder(tmp_path, seed=0)
 
 
-@pytest.mark.parametrize("names", [["train", "tram"], ["train", "test"], ["train/one", "tram/one"]])
-def test_classes_may_be_called_train_and_test(names: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [["train", "tram"], ["train/one", "tram/one"]])
+def test_a_class_may_be_called_train(names: list[str], tmp_path: Path) -> None:
     make_files(tmp_path, {name: different(5, 10 * i) for i, name in enumerate(names)})
     assert set(split_folder(tmp_path, seed=0).class_names) == {n.split("/")[0] for n in names}
 

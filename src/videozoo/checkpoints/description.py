@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from videozoo.errors import brief
-from videozoo.files import can_be_written
+from videozoo.text import can_be_written
 
 
 def description_fault(description: dict[str, Any]) -> str | None:

@@ -23,7 +23,8 @@ from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
 from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.errors import FileError, brief
-from videozoo.files import parse_json, replacing
+from videozoo.files import replacing
+from videozoo.reading import parse_json
 
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"

@@ -14,6 +14,7 @@ from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
 from videozoo.experiments import DEFAULT_MODEL, Weights, open_experiment
 from videozoo.specs import find_spec, guess_model
+from videozoo.terminal import Terminal
 
 
 def config(
@@ -28,7 +29,7 @@ def config(
     ] = False,
 ) -> None:
     """Print a config with every value resolved, and where each came from."""
-    console = Console(markup=False)  # paths may hold brackets
+    console = Terminal()
     if model_name is None and file is not None and not file.endswith(".safetensors"):
         model_name = guess_model(Path(file))
     if keys:

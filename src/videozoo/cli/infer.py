@@ -14,6 +14,7 @@ from videozoo.cli import arguments as args
 from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def infer(
     )
     if paths and filelist:
         raise VideozooError("give videos or --filelist, not both")
-    console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
+    console = Terminal(quiet=not is_first_process())
     named = experiments.Weights.named(weights)
     experiment = experiments.open_experiment(
         model_name,

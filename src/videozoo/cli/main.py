@@ -31,7 +31,8 @@ from videozoo.cli.last_net import fault_of_ours, sentence_of
 from videozoo.cli.moved import add_moved
 from videozoo.cli.output import GONE, survive_readers
 from videozoo.distributed import settle_process, tell_launcher
-from videozoo.errors import VideozooError, printable
+from videozoo.errors import VideozooError
+from videozoo.text import harmless
 
 app = typer.Typer(
     name="videozoo",
@@ -109,7 +110,7 @@ def _end(error: Exception, sentence: str, *, code: int = 2) -> NoReturn:
     if os.environ.get("VIDEOZOO_TRACEBACK"):
         raise error
     if code != 2 or not tell_launcher(sentence):
-        typer.echo(printable(f"error: {sentence}", keep="\n"), err=True)
+        typer.echo(f"error: {harmless(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -18,6 +18,7 @@ from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_damaged, print_unreadable
 from videozoo.distributed import choose_device, is_first_process, joined
 from videozoo.progress import progress
+from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
     from videozoo.data.clips.prepare_clips import Prepared
@@ -81,7 +82,7 @@ def clips(
     from videozoo.data.clips.prepare_clips import prepare_clips
     from videozoo.video.write import Encoding
 
-    console = Console(markup=False)  # paths may hold brackets
+    console = Terminal()
     encoding = Encoding(short_side=short_side, gop=gop, crf=crf, preset=preset)
     start = time.perf_counter()
     try:
@@ -97,6 +98,8 @@ def clips(
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on where it was", highlight=False)
         raise typer.Exit(130) from None
+    for note in done.notes:
+        console.print(note, highlight=False, soft_wrap=True)
     unreadable = [(row.path, row.reason) for row in done.rows if row.status == "unreadable"]
     print_unreadable(unreadable, console, most=20)
     damaged = [(row.path, row.reason) for row in done.rows if row.status == "damaged"]
@@ -166,7 +169,7 @@ def features(
 
     if args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
         return
-    console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
+    console = Terminal(quiet=not is_first_process())
     device = choose_device(use_gpu, console.print)
     recipe = recipe_in(encoder)
     if recipe is None:
@@ -200,6 +203,8 @@ def features(
 
 def _print_lists(lists: list[FeatureList], dims: dict[str, int], console: Console) -> None:
     for found in lists:
+        for note in found.notes:
+            console.print(note, highlight=False, soft_wrap=True)
         print_unreadable(found.unreadable, console, most=20)
         where = f", all in {found.path.with_name(f'{found.path.stem}_damaged.csv')}"
         print_damaged(found.damaged, console, where=where)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_damaged, print_unreadable
@@ -14,6 +13,7 @@ from videozoo.config.ini import MODES
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.experiments import flags_of, open_experiment
 from videozoo.progress import progress
+from videozoo.terminal import Terminal
 
 
 def scan(
@@ -52,7 +52,7 @@ def scan(
         )
     if model_name is None and config is None and paths and not _looks_like_shards(paths):
         model_name = "TSN"
-    console = Console(markup=False)  # paths may hold brackets
+    console = Terminal()
     experiment = open_experiment(
         model_name,
         config,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from videozoo.cli import arguments as args
+from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
     from videozoo.training.split import Split
@@ -48,7 +49,7 @@ def split(
     from videozoo.training.folder_encoder import FolderEncoder
     from videozoo.training.split import split_folder, write_split
 
-    console = Console(markup=False)
+    console = Terminal()
     rows_of = None
     if encoder != "none":
         say = partial(console.print, highlight=False, soft_wrap=True)

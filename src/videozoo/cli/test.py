@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import GOES_ON, print_classes, print_evaluation, warn_of_unreadable
 from videozoo.distributed import is_first_process
+from videozoo.terminal import Terminal
 
 
 def test(
@@ -40,7 +40,7 @@ def test(
         no_memory_optimize=no_memory_optimize,
         no_parallel=no_parallel,
     )
-    console = Console(quiet=not is_first_process(), markup=False)  # paths may hold brackets
+    console = Terminal(quiet=not is_first_process())
     named = experiments.Weights.named(weights)
     experiment = experiments.open_experiment(
         model_name,

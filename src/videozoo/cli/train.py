@@ -16,6 +16,7 @@ from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_classes, print_damaged, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
 from videozoo.distributed import is_first_process
+from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
     from videozoo.config import Experiment
@@ -121,8 +122,7 @@ def train(
         no_memory_optimize=no_memory_optimize,
         no_parallel=no_parallel,
     )
-    # Paths may hold brackets, which are no markup.
-    console = Console(quiet=not is_first_process(), markup=False)
+    console = Terminal(quiet=not is_first_process())
     whole = end_to_end or experiments.takes_clips(model_name, config)
     _refuse(context, folder, whole)
     flags = experiments.flags_of(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from videozoo.errors import VideozooError, did_you_mean
+from videozoo.terminal import Terminal
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, Published, VideoWeights
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 @app.command("list")
 def list_() -> None:
     """List the published weights with their scores, and say which are here."""
-    console = Console(markup=False, highlight=False)
+    console = Terminal(highlight=False)
     if not console.is_terminal:
         console.width = 200  # whoever reads a file or a pipe does not want lines folded
     console.print(_weights_table())

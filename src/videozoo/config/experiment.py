@@ -44,6 +44,7 @@ class Origin:
 
 
 DEFAULT = Origin("default")
+_MODES = "[\0]"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def resolve(
         layers.append(_Layer(key, value, Origin(flag, section, typed=True)))
     faults = Faults()
     modes: dict[str, Settings] = {}
+    told: dict[str, list[str]] = {}  # in which modes, by fault
     origins: dict[str, dict[str, Origin]] = {}
     for layer in layers:
         if layer.key not in keys.model_fields:
@@ -134,9 +136,11 @@ def resolve(
         try:
             modes[mode] = keys.model_validate({key: layer.value for key, layer in merged.items()})
         except ValidationError as error:
-            for message in _sentences(error, origin_of, source, mode):
-                faults.add(message)
+            for message in _sentences(error, origin_of, source):
+                told.setdefault(message, []).append(mode)
         origins[mode] = {key: origin_of.get(key, DEFAULT) for key in keys.model_fields}
+    for message, wrong in told.items():
+        faults.add(message.replace(_MODES, f"[{', '.join(wrong)}]", 1))
     faults.raise_if_any()
     return Experiment(model=keys.NAME, source=source, modes=modes, origins=origins)
 
@@ -165,10 +169,11 @@ def _merged(layers: Sequence[_Layer], mode: str) -> dict[str, _Layer]:
     return {layer.key: layer for layer in ordered}
 
 
-def _sentences(
-    error: ValidationError, origins: dict[str, Origin], source: str, mode: str
-) -> list[str]:
-    """Returns one sentence for each fault, whichever of a union's branches reported it."""
+def _sentences(error: ValidationError, origins: dict[str, Origin], source: str) -> list[str]:
+    """Returns one sentence for each fault, whichever of a union's branches reported it.
+
+    _MODES stands for the modes that have it.
+    """
     sentences: dict[str, str] = {}
     for fault in error.errors():
         text = fault["msg"].removeprefix("Value error, ")
@@ -176,7 +181,7 @@ def _sentences(
             key = str(fault["loc"][0])
             sentences[key] = f"{source}: {key} is missing; give it in [MODEL]"
         elif not fault["loc"]:
-            sentences[text] = f"{source}: [{mode}] {text}"
+            sentences[text] = f"{source}: {_MODES} {text}"
         else:
             key = str(fault["loc"][0])
             text = text[0].lower() + text[1:]

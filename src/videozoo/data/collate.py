@@ -65,8 +65,7 @@ def collate_features(
         videos.append(sample.video)
         lengths.append(frames)
         classes.append(() if sample.labels is None else sample.labels)
-        # an empty list of many classes is known to have none; of one class it is not known which
-        labelled.append(sample.labels is not None and (multi_label or len(sample.labels) > 0))
+        labelled.append(_is_labelled(sample.labels, multi_label))
     features = [np.ascontiguousarray(rows[: len(videos), : max(lengths)]) for rows in padded]
     return FeatureBatch(
         videos=videos,
@@ -76,6 +75,11 @@ def collate_features(
         features=tuple(map(torch.from_numpy, features)),  # [B, L, D_m]
         lengths=torch.tensor(lengths),
     )
+
+
+def _is_labelled(labels: Sequence[int] | Int64Array | None, multi_label: bool) -> bool:
+    """An empty list of many classes is known to have none; of one class it is not known which."""
+    return labels is not None and (multi_label or len(labels) > 0)
 
 
 def _with_room(
@@ -114,7 +118,7 @@ def collate_clips(
         videos=[sample.video for sample in samples],
         weights=torch.ones(len(samples)),
         labels=_labels([sample.labels or () for sample in samples], multi_label),
-        labelled=torch.tensor([bool(sample.labels) for sample in samples]),
+        labelled=torch.tensor([_is_labelled(s.labels, multi_label is not None) for s in samples]),
         clips=torch.from_numpy(clips),  # [B, T, seglen*3, H, W]
         views=views,
         sizes=sizes,

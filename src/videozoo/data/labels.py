@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
+from videozoo.reading import csv_lines, lines_of, read_plain_text
+from videozoo.text import class_name, whole_number
+
+# What tables call the column of the numbers and that of the names, the surest word first.
+_NUMBERS = ("index", "id", "idx", "class_id", "label_id", "class_index", "number", "label", "class")
+_NAMES = ("name", "class_name", "label_name", "display_name", "label", "class", "category")
+_KNOWLEDGE = "knowledgegraphid"
 
 
 def check_class_names(names: Sequence[str], num_classes: int, where: str) -> None:
@@ -56,63 +63,122 @@ def read_label_file(path: str) -> list[str]:
     """Reads class names.
 
     Args:
-        path: a text file with a name a line; a csv with the columns Index and Name (YouTube-8M's);
-            or a .json, a list of names or an object of numbers by name (the original's Kinetics
-            labels).
+        path: a text file with a name a line; a table (commas, tabs or semicolons) with a column of
+            numbers and one of names, such as Index and Name (YouTube-8M's) or id and name; or a
+            .json, a list of names or an object of numbers by name (the original's Kinetics labels)
+            or of names by number.
 
     Raises:
-        VideozooError: the file is missing, is no text, or its indices are not 0, 1, 2, ...
+        VideozooError: the file is missing, is no text, names a class twice, or its numbers are not
+            0, 1, 2, ...
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.exists():
         raise VideozooError(f"label_file {path}: no such file")
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise VideozooError(f"label_file {path}: is no text in UTF-8; save it as such") from None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
+        text = read_plain_text(file)
+    except FileError as error:
+        raise VideozooError(f"label_file {path}: {error.reason}") from None
+    if not text.strip():
         raise VideozooError(f"label_file {path}: is empty")
     if file.suffix.lower() == ".json":
-        return _json_names(path, text)
-    header = [column.strip().lower() for column in lines[0].split(",")]
-    if not {"index", "name"} <= set(header):
-        return lines
-    names: dict[int, str] = {}
-    for row in csv.DictReader(text.splitlines()):
-        cells = {str(key).strip().lower(): value for key, value in row.items()}
-        try:
-            index = int(cells["index"])
-        except (TypeError, ValueError):
+        names = _json_names(path, text)
+    else:
+        listed = [name for line in lines_of(text) if (name := class_name(line))]
+        names = _table_names(path, text) or listed
+    doubled = next((name for name, count in Counter(names).items() if count > 1), None)
+    if doubled is not None:
+        raise VideozooError(f"label_file {path}: names '{doubled}' twice; each class needs its own")
+    return names
+
+
+def _table_names(path: str, text: str) -> list[str] | None:
+    """Reads a table of numbers and names; None: it is none, but a name a line.
+
+    Raises:
+        VideozooError: it is a csv whose columns are not known, or numbers do not fit.
+    """
+    first = lines_of(text)[0]
+    for delimiter in (sign for sign in ",\t;" if sign in first):
+        rows = [cells for _, cells in csv_lines(text, Path(path), delimiter)]
+        header = [cell.strip().lower().replace(" ", "_") for cell in rows[0]]
+        index = next((header.index(word) for word in _NUMBERS if word in header), None)
+        places = [header.index(word) for word in _NAMES if word in header]
+        named = [place for place in places if place != index]
+        if index is not None and named:
+            of = header.index(_KNOWLEDGE) if _KNOWLEDGE in header else None
+            return _numbered(path, rows[1:], index, named[0], of)
+        is_table = Path(path).suffix.lower() in (".csv", ".tsv")
+        if (
+            is_table
+            and len(rows[0]) == 2
+            and all(len(r) == 2 and whole_number(r[0]) is not None for r in rows)
+        ):
+            return _numbered(path, rows, 0, 1, None)
+        if is_table:
             raise VideozooError(
-                f"label_file {path}: index '{cells['index']}' is no number"
-            ) from None
-        if index in names:
-            raise VideozooError(f"label_file {path}: index {index} stands in it twice")
-        names[index] = cells["name"] or f"class {index}"
+                f"label_file {path}: has the columns {', '.join(rows[0]):.80}; give it the columns"
+                " id and name, or a name a line"
+            )
+    if Path(path).suffix.lower() == ".csv" and class_name(first).lower() in _NAMES:
+        return [name for line in lines_of(text)[1:] if (name := class_name(line))]
+    return None
+
+
+def _numbered(
+    path: str, rows: Sequence[Sequence[str]], index: int, name: int, of: int | None
+) -> list[str]:
+    """Returns the names of a table in the order of their numbers.
+
+    Args:
+        path: of the file, for messages.
+        rows: without the header.
+        index: the column of the numbers.
+        name: the column of the names.
+        of: a column that tells apart what has one name; None: there is none.
+    """
+    names: dict[int, str] = {}
+    wide = [[*row, *[""] * (max(index, name) + 1 - len(row))] for row in rows]
+    common = Counter(row[name].strip() for row in wide)
+    for row in wide:
+        number = whole_number(row[index])
+        if number is None:
+            raise VideozooError(f"label_file {path}: index '{row[index]:.80}' is no number")
+        if number in names:
+            raise VideozooError(f"label_file {path}: index {number} stands in it twice")
+        own = class_name(row[name]) or f"class {number}"
+        if of is not None and len(row) > of and common[row[name].strip()] > 1:
+            own += f" ({row[of].strip()})"
+        names[number] = own
     return _in_order(path, names)
 
 
 def _json_names(path: str, text: str) -> list[str]:
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise VideozooError(f"label_file {path}: is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        what = "is nested too deep" if isinstance(error, RecursionError) else f"is no JSON: {error}"
+        raise VideozooError(f"label_file {path}: {what}") from None
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
-        return content
+        return [class_name(name) for name in content]
     if not isinstance(content, dict):
         raise VideozooError(f"label_file {path}: is neither a list of names nor numbers by name")
+    # Both {"abseiling": 0} and {"0": "abseiling"} are in use.
+    by_number = all(
+        isinstance(name, str) and whole_number(k) is not None for k, name in content.items()
+    )
     names: dict[int, str] = {}
     for key, value in content.items():
-        # Both {"abseiling": 0} and {"0": "abseiling"} are in use.
-        name, number = (value, key) if isinstance(value, str) and key.isdigit() else (key, value)
-        if isinstance(number, bool) or not str(number).isdigit() or int(number) in names:
-            raise VideozooError(f"label_file {path}: '{key}' has no number of its own")
-        names[int(number)] = str(name)
+        name, given = (value, key) if by_number else (key, value)
+        number = whole_number(str(given)) if isinstance(given, str | int | float) else None
+        if number is None or isinstance(given, bool) or number in names:
+            raise VideozooError(f"label_file {path}: '{key:.80}' has no number of its own")
+        names[number] = class_name(name) or f"class {number}"
     return _in_order(path, names)
 
 
 def _in_order(path: str, names: dict[int, str]) -> list[str]:
     if sorted(names) != list(range(len(names))):
-        raise VideozooError(f"label_file {path}: the indices are not 0 to {len(names) - 1}")
+        one = f" but 1 to {len(names)}; count from 0" if min(names) == 1 else ""
+        raise VideozooError(f"label_file {path}: the indices are not 0 to {len(names) - 1}{one}")
     return [names[i] for i in range(len(names))]

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from videozoo.errors import FileError, SampleError, VideozooError
-from videozoo.files import open_regular
 from videozoo.pickling.counting import BoundedFile, CountingUnpickler, ForbiddenNameError
 from videozoo.pickling.types import PickledArray
+from videozoo.reading import open_regular
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, set, frozenset),

@@ -142,6 +142,8 @@ def content_of(path: Path) -> str:
     Raises:
         SampleError: it cannot be read.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise SampleError("is no file", path=path)
     try:
         return sha256_of(path)
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.recipe import RECIPE_FILE, Recipe, store_recipe, stored_recipe
 from videozoo.errors import SampleError, VideozooError
 from videozoo.files import make_folder, write_csv, write_text
+from videozoo.text import counted, escaped, valid
 
 LABEL_FILE = "labels.txt"
 SHARD = 500  # videos
@@ -36,6 +37,7 @@ class FeatureList:
         unreadable: path and reason of those that could not be described.
         damaged: path of those that were described though something is known to be missing of them,
             and what that is.
+        notes: what was passed over or decided, for people.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class FeatureList:
     rows: int
     unreadable: list[tuple[str, str]]
     damaged: list[tuple[str, str]]
+    notes: Sequence[str] = ()
 
 
 def prepare_features(
@@ -102,7 +105,7 @@ def prepare_features(
         dataset.prepare(device, partial(report, name))
         if new:
             recipe, new = _fitted(out, dataset, listing.class_names), False
-        found.append(_write(dataset, out / f"{name}.list"))
+        found.append(replace(_write(dataset, out / f"{name}.list"), notes=_notes(name, listing)))
     return found
 
 
@@ -122,7 +125,13 @@ def _fitted(out: Path, dataset: EncodedVideos, class_names: Sequence[str] | None
 
 
 def _name_of(source: Path) -> str:
-    return source.resolve().name if source.is_dir() else source.stem
+    return escaped(source.resolve().name if source.is_dir() else source.stem)
+
+
+def _notes(name: str, listing: Listing) -> list[str]:
+    none = sum(not entry.labels for entry in listing.entries) if listing.many else 0
+    said = f"{name}: {counted(none, 'video')} of none of the classes; records cannot tell this from"
+    return listing.notes + ([f"{said} no label, so train and test leave them out"] if none else [])
 
 
 def _listings(
@@ -131,7 +140,7 @@ def _listings(
     """Reads the lists; their classes are numbered as those that were prepared before are."""
     found = []
     for source in sources:
-        listing = read_listing(source, class_names=names, labelled=labelled)
+        listing = read_listing(source, class_names=names, labelled=labelled, multi_label=None)
         refuse_pickles(listing.entries, "; features are made of videos, list those")
         names = names or listing.class_names
         found.append(listing)
@@ -183,7 +192,7 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
             rows += len(sample.features[0])
             named = dict(zip(dataset.feature_names, sample.features, strict=True))
             labels = None if sample.labels is None else sample.labels.tolist()
-            yield encode_example(video=sample.video, labels=labels, features=named)
+            yield encode_example(video=valid(sample.video), labels=labels, features=named)
 
     for number, first in enumerate(range(0, len(dataset), size)):
         if number % world != rank:
@@ -208,7 +217,9 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
     _write_reasons(reasons, unreadable)
     if not shards:
         raise VideozooError(f"{path.stem}: not one of its videos can be read, see {reasons}")
-    write_text(path, "".join(f"{shard.resolve()}\n" for _, shard in shards))
+    lines = (str(shard.resolve()) for _, shard in shards)
+    lines = (line if valid(line) == line else Path(line).name for line in lines)
+    write_text(path, "".join(f"{line}\n" for line in lines))
     return found
 
 

@@ -70,12 +70,12 @@ class ClipFamily(Family):
         settings = self.settings
         folder = Path(settings.video_folder) if settings.video_folder else None
         refuse_records(map(Path, [source] if isinstance(source, str) else source), settings.NAME)
-        entries, names = open_videos(
+        listing = open_videos(
             source, settings, labelled=labelled, class_names=class_names, video_folder=folder
         )
-        refuse_records((entry.path for entry in entries), settings.NAME)
+        refuse_records((entry.path for entry in listing.entries), settings.NAME)
         dataset = ClipDataset(
-            entries,
+            listing.entries,
             num_classes=settings.num_classes,
             seg_num=settings.seg_num,
             seglen=settings.seglen,
@@ -92,7 +92,7 @@ class ClipFamily(Family):
             multi_label=settings.multi_label,
             views=None if augment else self.views(),
         )
-        return Samples(dataset, names)
+        return Samples(dataset, listing.class_names, listing.notes)
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float clips of a batch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,12 @@ class Samples:
     Attributes:
         dataset: the samples.
         class_names: one a class; None where neither the data nor label_file names them.
+        notes: what was passed over or decided, for people.
     """
 
     dataset: VideoDataset
     class_names: list[str] | None
+    notes: list[str] = field(default_factory=list)
 
 
 class Family(ABC):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.data.batch import Batch, FeatureBatch
+from videozoo.data.clips.clip_files import why_missing
 from videozoo.data.transforms import dequantise, unwhiten
 from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
 from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
@@ -86,12 +87,15 @@ class FeatureFamily(Family):
         from videozoo.encoders.recipe import stored_recipe
 
         settings = self.settings
-        if holds_videos(source):
+        for one in [source] if isinstance(source, str) else source:
+            if not Path(one).exists() and (why := why_missing(one)):
+                raise VideozooError(f"{one}: {why}")
+        takes = recipe is not None or settings.encoder is not None
+        if holds_videos(source, otherwise=takes):
             recipe = recipe or self._recipe(source)
-            entries, names = open_videos(
-                source, settings, labelled=labelled, class_names=class_names
-            )
-            return Samples(self._encoded(entries, recipe, augment=augment), names)
+            listing = open_videos(source, settings, labelled=labelled, class_names=class_names)
+            videos = self._encoded(listing.entries, recipe, augment=augment)
+            return Samples(videos, listing.class_names, listing.notes)
         shards = list_shards(source) if isinstance(source, str) else each_once(source, list_shards)
         dataset = YouTube8MDataset(
             shards,
@@ -131,9 +135,9 @@ class FeatureFamily(Family):
             what = source if isinstance(source, str) else source[0]
             raise VideozooError(
                 f"{what}: holds videos, but this {settings.NAME} takes records of features"
-                f" ({', '.join(settings.feature_names)}) made elsewhere, such as YouTube-8M's own"
-                " (Inception v3 and a PCA that come with no program to compute them here); give it"
-                " such records, or train a model that takes videos: videozoo train FOLDER"
+                f" ({', '.join(settings.feature_names)}) made elsewhere, such as YouTube-8M's own;"
+                " give --weights a checkpoint that takes videos, such as"
+                " checkpoints/LINEAR_best.safetensors, or train one: videozoo train FOLDER"
             )
         sampling = Sampling(
             settings.rows_per_second,

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from videozoo.config.keys import Settings
-from videozoo.data.clips.clip_files import CLIP_SUFFIXES, VIDEO_SUFFIXES
+from videozoo.data.clips.clip_files import (
+    CLIP_SUFFIXES,
+    PICKLE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Content,
+    expand_path,
+    look_through,
+    match_pattern,
+)
+from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
+from videozoo.data.clips.clip_rows import split_line
 from videozoo.data.sample import label_fault
 from videozoo.data.youtube8m.shards import is_shard
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
 from videozoo.errors import VideozooError
 from videozoo.families.family import each_once
-
-if TYPE_CHECKING:
-    from videozoo.data.clips.clip_list import ClipEntry
-
+from videozoo.reading import lines_of
 
 _ENOUGH = 1 << 16  # bytes that show what a list holds
 
 
-def holds_videos(source: str | Sequence[str]) -> bool:
+def holds_videos(source: str | Sequence[str], *, otherwise: bool = False) -> bool:
     """Says whether what a feature model is given is videos, not shards of records.
 
     Args:
-        source: see Family.open; what leads nowhere is taken for shards, whose reader says so.
+        source: see Family.open.
+        otherwise: the answer for what leads nowhere, or to neither: whose reader says so.
     """
     if not isinstance(source, str):
-        return any(holds_videos(one) for one in source[:1])
+        return any(holds_videos(one, otherwise=otherwise) for one in source[:1])
     path = Path(source).expanduser()
     if path.is_dir():
-        names = (name for _, _, names in os.walk(path, followlinks=True) for name in names)
-        return any(_is_video(name) for name in names)
+        return _has_videos(look_through(path), otherwise)
     if not path.is_file():
-        return _is_video(source)
-    if _is_video(path.name) or path.suffix.lower() == ".csv":
+        found = match_pattern(source)
+        named = path.suffix.lower() in VIDEO_SUFFIXES
+        return _has_videos(found, otherwise) if found is not None else named or otherwise
+    if path.suffix.lower() in (*VIDEO_SUFFIXES, ".csv"):
         return True
     if is_shard(path):
         return False
     with open(path, "rb") as file:
         head = file.read(_ENOUGH)
     try:
-        lines = head[: head.rfind(b"\n") if len(head) == _ENOUGH else None].decode("utf-8-sig")
+        lines = lines_of(
+            head[: head.rfind(b"\n") if len(head) == _ENOUGH else None].decode("utf-8-sig")
+        )
     except UnicodeDecodeError:
         return True  # no list and no shard: FFmpeg will know
-    given = lines.splitlines()
-    first = next((line for line in given if line.strip(" ") and line[0] != "#"), "")
-    return any(_is_video(word) for word in (first.strip(), *first.rsplit(None, 1)[:1]))
+    first = next((line.strip() for line in lines if line.strip() and line[0] != "#"), "")
+    listed = Path(split_line(first)[0]) if first else path
+    if listed.suffix.lower() in (*VIDEO_SUFFIXES, ".pkl", ".tfrecord") or not otherwise:
+        return listed.suffix.lower() in VIDEO_SUFFIXES
+    return True
 
 
-def _is_video(name: str) -> bool:
-    return name.lower().endswith(VIDEO_SUFFIXES)
+def _has_videos(content: Content, otherwise: bool) -> bool:
+    if any(clip.suffix.lower() not in PICKLE_SUFFIXES for clip in content.clips):
+        return True
+    shards = content.clips or any(o.suffix.lower() == ".tfrecord" for o in content.others)
+    return otherwise and not shards
 
 
 def refuse_records(paths: Iterable[Path], model: str) -> None:
@@ -86,7 +102,7 @@ def open_videos(
     labelled: bool,
     class_names: Sequence[str] | None,
     video_folder: Path | None = None,
-) -> tuple[list[ClipEntry], list[str] | None]:
+) -> Listing:
     """Finds the videos of a list, folder, csv or glob; or of several paths, without labels.
 
     Args:
@@ -97,18 +113,16 @@ def open_videos(
         video_folder: where the videos of Kinetics' csv lie.
 
     Returns:
-        The videos, and the class names where they are known.
+        The videos, the class names where they are known, and what was passed over.
 
     Raises:
         VideozooError: something is missing, or a label is out of range.
     """
-    from videozoo.data.clips.clip_files import expand_path
-    from videozoo.data.clips.clip_list import ClipEntry, read_listing
-
     names = None if class_names is None else list(class_names)
     if not isinstance(source, str):
-        found = each_once(source, expand_path)
-        return [ClipEntry(path, None, str(path)) for path in found], names
+        notes: list[str] = []
+        found = each_once(source, partial(expand_path, notes=notes))
+        return Listing([ClipEntry(path, None, str(path)) for path in found], names, notes)
     listing = read_listing(
         source,
         class_names=names,
@@ -117,7 +131,7 @@ def open_videos(
         multi_label=settings.multi_label,
     )
     check_labels(listing.entries, settings.num_classes, source)
-    return listing.entries, names or listing.class_names
+    return listing if names is None else replace(listing, class_names=names)
 
 
 def check_labels(entries: Sequence[ClipEntry], num_classes: int, source: str) -> None:

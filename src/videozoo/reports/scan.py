@@ -17,6 +17,7 @@ from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
 from videozoo.parts import stamp_of
+from videozoo.text import csv_value
 
 HEADER = ("index", "sample", "status", "reason")
 OK, DAMAGED, UNUSABLE = "ok", "damaged", "unusable"
@@ -135,11 +136,11 @@ def _whole_rows(part: Path, stamp: str) -> Iterator[Checked]:
         before: list[str] | None = None
         for number, row in enumerate(rows):
             if before is not None:
-                yield Checked(*before[1:])
+                yield Checked(*map(csv_value, before[1:]))
             if len(row) != 4 or row[0] != str(number):
                 return
             before = row
     with part.open("rb") as raw:
         raw.seek(-2, os.SEEK_END)
         if before is not None and raw.read() == b"\r\n":
-            yield Checked(*before[1:])
+            yield Checked(*map(csv_value, before[1:]))

@@ -19,6 +19,7 @@ from videozoo.config.ini import Values, format_config, parse_overrides, read_con
 from videozoo.errors import VideozooError
 from videozoo.files import write_text
 from videozoo.specs import find_spec
+from videozoo.text import counted
 from videozoo.training.folder_encoder import probes
 from videozoo.training.split import Split, split_folder, written_values
 from videozoo.zoo import archives, store
@@ -129,6 +130,8 @@ def prepare_folder(
         values.setdefault("MODEL", {})["num_classes"] = len(split.class_names)
     for section, named in written_values(split, save_dir).items():
         values.setdefault(section, {}).update(named)
+    # what is wrong with what was typed is told as such, and not of the file as well
+    resolve(keys, values, source=model, overrides=typed, flags=flags)
     # What was typed goes into the file too, so that the file alone repeats the training.
     for (section, key), given in [*typed.items(), *((k, v) for k, (v, _) in flags.items())]:
         values.setdefault(section, {})[key] = given
@@ -142,13 +145,14 @@ def prepare_folder(
     train = experiment["TRAIN"].model_dump()
     to_test = "" if split.test is None else f", {len(split.test)} to test"
     say(
-        f"{len(split.class_names)} classes, {len(split.train)} videos to train and"
+        f"{len(split.class_names)} classes, {counted(len(split.train), 'video')} to train and"
         f" {len(split.valid)} to validate{to_test}"
     )
     for note in split.notes:
         say(note)
     say(
         f"{model} with ResNet-{train['num_layers']}, {train['seg_num']} x {train['seglen']} frames"
-        f" of {train['target_size']} px, {train['epoch']} epochs; config written to {path}"
+        f" of {train['target_size']} px, {counted(train['epoch'], 'epoch')}; config written to"
+        f" {path}"
     )
     return experiment

@@ -16,6 +16,7 @@ from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.files import append_csv, write_csv
+from videozoo.text import counted
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
 
@@ -215,8 +216,9 @@ class TrainingLog:
             self.curves.add(metrics, step=position.steps_done, epoch=epoch, split="valid")
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self.say(
-            f"epoch {epoch + 1}/{self.epochs}  validation on {evaluation.evaluated} videos:"
-            f" {values}{lost_videos(len(evaluation.unreadable), len(evaluation.damaged))}"
+            f"epoch {epoch + 1}/{self.epochs}  validation on"
+            f" {counted(evaluation.evaluated, 'video')}: {values}"
+            f"{lost_videos(len(evaluation.unreadable), len(evaluation.damaged))}"
         )
 
     def start(self) -> None:

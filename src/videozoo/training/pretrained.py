@@ -29,6 +29,7 @@ from videozoo.errors import SampleError, VideozooError, did_you_mean
 from videozoo.families import family_of
 from videozoo.files import make_folder, write_text
 from videozoo.specs import find_spec
+from videozoo.text import counted
 from videozoo.training.folder_encoder import FolderEncoder, Say
 from videozoo.training.head_trials import LINEAR, HeadScore
 from videozoo.training.heads import HEADS, HeadChoice, choose_head
@@ -143,7 +144,7 @@ def _train_on_rows(
     seed = asked.keys.get("seed", 0)
     encoder = FolderEncoder(asked.encoder, device, console, say, asked.keys)
     split = split_folder(folder, seed=seed, group_by=asked.group_by, rows_of=encoder)
-    say(f"{len(split.train)} videos to train and {len(split.valid)} to validate")
+    say(f"{counted(len(split.train), 'video')} to train and {len(split.valid)} to validate")
     for note in split.notes:
         say(note)
     encoder.check_readable(asked.keys.get("max_bad", MAX_BAD))

@@ -12,6 +12,7 @@ from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.families import family_of
 from videozoo.specs import SPECS
+from videozoo.text import counted
 from videozoo.training.averaging import Averaging
 from videozoo.training.balance import ListedClasses, listed_classes
 from videozoo.training.log import Curves, TrainingLog
@@ -72,8 +73,8 @@ def run(training: Training) -> Trained:
         evaluation = train_epochs(training, position, stepper, checkpoints, log, listed)
     seconds, done = time.perf_counter() - start, position.videos - before
     log.say(
-        f"trained on {done} videos in {seconds:.1f} s, {log.share_waiting:.1%} of it waiting for"
-        " data"
+        f"trained on {counted(done, 'video')} in {seconds:.1f} s, {log.share_waiting:.1%} of it"
+        " waiting for data"
     )
     return _trained(training, position, log, evaluation, done / seconds)
 

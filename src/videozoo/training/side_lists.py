@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from videozoo.data.clips.clip_list import ClipEntry, read_listing
-from videozoo.data.clips.clip_rows import csv_columns, read_text
+from videozoo.data.clips.clip_rows import csv_columns, read_list_text
 from videozoo.data.labels import read_label_file
 from videozoo.errors import VideozooError, did_you_mean
+from videozoo.reading import csv_lines, read_rows
+from videozoo.text import class_name, counted, valid
 
 TRAIN_LIST, VALID_LIST, TEST_LIST = "train.list", "val.list", "test.list"
 LABELS, TABLE = "labels.txt", "split.csv"
@@ -44,7 +44,8 @@ def names_below(entries: Sequence[ClipEntry], folder: Path, class_names: list[st
     for entry in entries:
         path = PurePosixPath(entry.path.relative_to(folder).as_posix())
         own = {class_names[label] for label in entry.labels or ()}
-        names.append(str(PurePosixPath(*path.parts[1:]) if path.parts[0] in own else path))
+        inside = class_name(path.parts[0]) in own and len(path.parts) > 1
+        names.append(str(PurePosixPath(*path.parts[1:]) if inside else path))
     return names
 
 
@@ -77,16 +78,14 @@ def read_list(path: Path, column: str | None = None) -> Listed:
     Raises:
         VideozooError: the list is bad, has videos without a label or no such column.
     """
-    text = read_text(path)
-    columns = csv_columns(text, path)
-    groups = None if column is None else _column(text, columns, column, path)
-    many = _has_many(_cells(text, columns, "label")) if columns else False
-    listing = read_listing(path, multi_label=many)
-    bare = next((entry for entry in listing.entries if not entry.labels), None)
+    groups = None if column is None else _column(column, path)
+    listing = read_listing(path, multi_label=None)
+    many = listing.many
+    bare = next((entry for entry in listing.entries if entry.labels is None), None)
     if bare is not None:
         raise VideozooError(f"{path}: {bare.video} has no label, so it has no side")
     _refuse_doubles(path, listing.entries)
-    highest = max(label for entry in listing.entries for label in entry.labels or ())
+    highest = max((label for entry in listing.entries for label in entry.labels or ()), default=0)
     names = listing.class_names or [str(number) for number in range(highest + 1)]
     above = [set(entry.path.parents) for entry in listing.entries]
     root = max(set.intersection(*above), key=lambda parent: len(parent.parts), default=None)
@@ -95,36 +94,27 @@ def read_list(path: Path, column: str | None = None) -> Listed:
         if root is None
         else names_below(listing.entries, root, names)
     )
-    notes = [f"{path}: a video may have several classes; sides by its rarest"] if many else []
+    notes = listing.notes
+    if many:
+        notes = [*notes, f"{path}: a video may have several classes; sides by its rarest"]
+    if none := sum(not entry.labels for entry in listing.entries):
+        notes = [*notes, f"{path}: {counted(none, 'video')} of none of the classes"]
     return Listed(listing.entries, names, below, groups, notes)
 
 
-def _cells(text: str, columns: Sequence[str], name: str) -> list[str]:
-    rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
-    place = list(columns).index(name)
-    return [row[place].strip() for row in rows if any(cell.strip() for cell in row)]
-
-
-def _column(
-    text: str, columns: Sequence[str] | None, name: str, path: Path
-) -> list[str | None] | None:
-    """Returns the cells of a column; None where the name is a pattern instead."""
+def _column(name: str, path: Path) -> list[str | None] | None:
+    """Returns the cells of a csv's column; None where the name is a pattern instead."""
+    text = read_list_text(path)
+    columns = csv_columns(text, path)
     if columns is not None and name.lower() in columns:
-        return [cell or None for cell in _cells(text, columns, name.lower())]
+        place = columns.index(name.lower())
+        return [cells[place].strip() or None for _, cells in [*csv_lines(text, path)][1:]]
     if columns is not None and name != "none" and re.fullmatch(r"[\w -]+", name):
         hint = did_you_mean(name, columns)
         raise VideozooError(
             f"--group-by {name}: {path} has no such column, but {', '.join(columns)}{hint}"
         )
     return None
-
-
-def _has_many(cells: Sequence[str]) -> bool:
-    different = [{part.strip() for part in cell.split(",")} for cell in set(cells)]
-    return any(
-        len(parts) > 1 and any(parts & other for other in different if other is not parts)
-        for parts in different
-    )
 
 
 def read_written(folder: Path) -> dict[str, Listed] | None:
@@ -141,8 +131,11 @@ def read_written(folder: Path) -> dict[str, Listed] | None:
     names = read_label_file(str(folder / LABELS))
     groups: dict[str, str] = {}
     if (folder / TABLE).is_file():
-        rows = csv.DictReader(io.StringIO(read_text(folder / TABLE), newline=""))
-        groups = {row["path"]: row["group"] for row in rows if row.get("path") and row.get("group")}
+        header, *rows = read_rows(folder / TABLE) or [[]]
+        table = (dict(zip(header, row, strict=False)) for row in rows)
+        groups = {
+            row["path"]: row["group"] for row in table if row.get("path") and row.get("group")
+        }
     sides: dict[str, Listed] = {}
     for side, name in (("train", TRAIN_LIST), ("val", VALID_LIST), ("test", TEST_LIST)):
         if side == "test" and not (folder / name).is_file():
@@ -154,6 +147,6 @@ def read_written(folder: Path) -> dict[str, Listed] | None:
                 f"{folder / name}: {bad[0]} has a label that {LABELS} has no name for"
             )
         below = [entry.path.name for entry in entries]
-        of = [groups.get(str(entry.path)) for entry in entries]
+        of = [groups.get(valid(str(entry.path))) or None for entry in entries]
         sides[side] = Listed(entries, names, below, of)
     return sides

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from videozoo.config.ini import Values
 from videozoo.data.clips.clip_list import ClipEntry
+from videozoo.data.clips.clip_rows import list_line
 from videozoo.errors import VideozooError
 from videozoo.files import write_csv, write_text
 from videozoo.training.recordings import (
@@ -133,7 +134,7 @@ def _divided(
     entries, names = listed.entries, listed.class_names
     classes = rarest_labels([entry.labels or () for entry in entries])
     if listed.groups is None and group_by is None:
-        own = [names[label] for label in classes]
+        own = [names[label] if label >= 0 else "" for label in classes]
         found = guess_recordings(listed.below, own, share=share)
     else:
         found = _recordings(listed, group_by)
@@ -153,7 +154,7 @@ def _divided(
     notes = [f"split by class, about {share:.0%} to validate"]
     notes += [*listed.notes, *([found.note] if found.note else []), *copies_note(entries, ties)]
     notes += faults_note(entries, ties, names)
-    unchecked = {classes[i] for i in readable} - {classes[i] for i in held}
+    unchecked = {classes[i] for i in readable} - {classes[i] for i in held} - {-1}
     if missing := [names[label] for label in sorted(unchecked)]:
         notes.append(
             f"warning: nothing to validate in {', '.join(missing)}: one video or recording"
@@ -229,7 +230,7 @@ def write_split(split: Split, folder: Path) -> dict[str, Path]:
         lines = []
         for entry in entries:
             path, labels = os.path.abspath(entry.path), entry.labels or ()
-            lines.append(f"{path} {','.join(map(str, labels))}\n")
+            lines.append(f"{list_line(path, ','.join(map(str, labels)))}\n")
             kept = split.kept.get(entry.path, Kept(-1))
             of = "" if kept.copy_of is None else os.path.abspath(kept.copy_of)
             names = ",".join(split.class_names[label] for label in labels)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import glob
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from videozoo.data.clips.clip_files import (
     CLIP_SUFFIXES,
     PICKLE_SUFFIXES,
-    VIDEO_SUFFIXES,
     find_clips,
+    why_missing,
 )
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
+from videozoo.reading import csv_lines, lines_of, read_plain_text
+from videozoo.text import counted, escaped, whole_number
 
 _ENDINGS = "|".join(re.escape(suffix) for suffix in CLIP_SUFFIXES)
 _CLIP_AND_LABEL = re.compile(rf"(.+(?:{_ENDINGS}))\s+(.+)", re.IGNORECASE)
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")(?:\s+(.+))?')
 _KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
 
 
@@ -62,67 +66,64 @@ class BadLines:
             raise VideozooError(self.first)
 
 
-def read_text(path: Path) -> str:
+def read_list_text(path: Path) -> str:
     """Returns the text of a list file.
 
     Raises:
         VideozooError: there is no such file, or it is not a text.
     """
     if path.suffix.lower() in CLIP_SUFFIXES and path.is_file():
-        raise VideozooError(f"{path}: is a clip, not a list of clips")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VideozooError(f"{path}: is not a text in UTF-8, so it is no list") from error
-    except OSError as error:
-        raise VideozooError(f"{path}: no such list or folder ({error.strerror})") from error
-    if "\0" in text:
-        raise VideozooError(f"{path}: is not a text, so it is no list")
-    return text
+        raise FileError(path, "is a clip, not a list of clips")
+    if missing := why_missing(str(path)):
+        raise FileError(path, missing)
+    if not path.exists():
+        pattern = ", and no file matches it" if glob.has_magic(str(path)) else ""
+        raise FileError(path, f"no such list or folder{pattern}")
+    return read_plain_text(path)
 
 
 def csv_columns(text: str, path: Path) -> list[str] | None:
     """Returns the column names of a CSV file; None where the text is a plain list.
 
     Raises:
-        VideozooError: the file is called .csv and has no header that is known.
+        VideozooError: the file is called .csv and has no header that is known, or has one and
+            separates its columns by something else than commas.
     """
-    columns = [c.strip().lower() for c in next(csv.reader(text.splitlines()[:1]), [])]
-    known = "path" in columns or set(_KINETICS_COLUMNS) <= set(columns)
     is_csv = path.suffix.lower() == ".csv"
-    if known and (is_csv or len(columns) > 1):
-        return columns
+    first = text[: text.find("\n") + 1 or len(text)]
+    for delimiter in ",\t;":
+        cells = next((cells for _, cells in csv_lines(first, path, delimiter)), [])
+        columns = [cell.strip().lower() for cell in cells]
+        known = "path" in columns or set(_KINETICS_COLUMNS) <= set(columns)
+        if known and (is_csv or len(columns) > 1):
+            if delimiter == ",":
+                return columns
+            name = "tabs" if delimiter == "\t" else "semicolons"
+            raise FileError(path, f"its columns are separated by {name}; separate them by commas")
     if is_csv:
-        raise VideozooError(
-            f"{path}: its first line must name the columns: path,label or Kinetics' "
-            "label,youtube_id,time_start,time_end,split"
+        raise FileError(
+            path,
+            "its first line must name the columns: path,label or Kinetics' "
+            "label,youtube_id,time_start,time_end,split",
         )
     return None
 
 
-def list_rows(text: str, path: Path, *, labelled: bool) -> list[Row]:
+def list_rows(text: str) -> list[Row]:
     """Reads a plain list: a clip a line, with its label behind it.
 
     The path may contain spaces. It ends with the last known file ending, or else before the last
-    space.
-
-    Raises:
-        VideozooError: a video has no label behind it, and `labelled`.
+    space; or it stands in quotes, as JSON writes them.
     """
-    rows, bad = [], BadLines(path)
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line:
-            continue
-        clip, label = _split(line)
-        if label is None and labelled and not clip.lower().endswith(PICKLE_SUFFIXES):
-            bad.add(number, f"has no label behind the path '{clip}'")
-        rows.append(Row(number, clip, label))
-    bad.raise_if_any()
-    return rows
+    lines = ((number, line.strip()) for number, line in enumerate(lines_of(text), 1))
+    return [Row(number, *split_line(line)) for number, line in lines if line]
 
 
-def _split(line: str) -> tuple[str, str | None]:
+def split_line(line: str) -> tuple[str, str | None]:
+    """Returns the path and the label of a line of a plain list; see list_line."""
+    if found := _QUOTED.fullmatch(line):
+        with suppress(ValueError):
+            return str(json.loads(found[1])), found[2] or None
     if line.lower().endswith(CLIP_SUFFIXES):
         return line, None
     match = _CLIP_AND_LABEL.fullmatch(line)
@@ -132,53 +133,67 @@ def _split(line: str) -> tuple[str, str | None]:
     return head, tail[0] if tail else None
 
 
-def csv_rows(
-    text: str, path: Path, columns: Sequence[str], *, labelled: bool, videos: Path
-) -> list[Row]:
+def list_line(path: str, label: str) -> str:
+    """Returns the line of a plain list, which split_line takes apart again.
+
+    A path that a line cannot hold (line breaks, bytes that are no UTF-8 and the like) stands in
+    quotes, as JSON writes it.
+
+    Args:
+        path: of the clip.
+        label: a number or several with commas; empty: it has none.
+    """
+    line = f"{path} {label}".rstrip()
+    plain = escaped(path) == path and split_line(line) == (path, label or None)
+    return line if plain else f"{json.dumps(path)} {label}".rstrip()
+
+
+def quoted(path: str) -> str:
+    """Returns the cell of a csv for a path: as it is, or else as list_line quotes it."""
+    return path if escaped(path) == path and unquoted(path) == path else json.dumps(path)
+
+
+def unquoted(path: str) -> str:
+    """Returns the path that a cell of a csv stands for; see quoted."""
+    found = _QUOTED.fullmatch(path)
+    if found is None or found[2]:
+        return path
+    with suppress(ValueError):
+        return str(json.loads(found[1]))
+    return path
+
+
+def csv_rows(text: str, path: Path, columns: Sequence[str], *, videos: Path) -> list[Row]:
     """Reads a CSV file with a header, Kinetics' official one among them.
 
     Args:
         text: the whole file.
         path: of the file, for messages.
         columns: its columns, from `csv_columns`.
-        labelled: whether every row must have a label.
         videos: the folder that holds Kinetics' files, at any depth.
 
     Raises:
-        VideozooError: a column is missing, or a row is bad.
+        VideozooError: a row is bad.
     """
-    if labelled and "label" not in columns:
-        raise VideozooError(f"{path}: has no column 'label'")
     kinetics = None if "path" in columns else _KineticsFiles(videos)
     rows, bad = [], BadLines(path)
-    for line, cells in _cells(text):
+    for line, cells in [*csv_lines(text, path)][1:]:
         if len(cells) != len(columns):
-            bad.add(line, f"has {len(cells)} columns, the header has {len(columns)}")
+            bad.add(line, f"has {counted(len(cells), 'column')}, the header has {len(columns)}")
             continue
         row = dict(zip(columns, cells, strict=True))
-        label = row.get("label") or None
-        if labelled and label is None:
-            bad.add(line, "has no label")
-            continue
+        label = row.get("label", "").strip() or None
         try:
-            clip = kinetics.find(row) if kinetics else row["path"]
+            clip = kinetics.find(row) if kinetics else unquoted(row["path"])
         except ValueError:
             bad.add(line, "time_start and time_end must be whole seconds")
             continue
-        if not clip:
+        if not clip.strip():
             bad.add(line, "has no path")
             continue
         rows.append(Row(line, clip, label))
     bad.raise_if_any()
     return rows
-
-
-def _cells(text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    next(reader)
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, [cell.strip() for cell in cells]
 
 
 class _KineticsFiles:
@@ -190,12 +205,19 @@ class _KineticsFiles:
         self._folder = folder
         self._by_stem: dict[str, Path] = {}
         for clip in find_clips(folder):
-            if clip.suffix.lower() in VIDEO_SUFFIXES:
+            if clip.suffix.lower() not in PICKLE_SUFFIXES:
                 self._by_stem.setdefault(clip.stem, clip)
 
     def find(self, row: dict[str, str]) -> str:
         """Returns the path of the file of a row; where there is none, the one it should have."""
-        start, end = int(row["time_start"]), int(row["time_end"])
-        stem = f"{row['youtube_id']}_{start:06d}_{end:06d}"
-        missing = self._folder / row.get("label", "") / f"{stem}.mp4"
+        start, end = (_whole(row[name]) for name in ("time_start", "time_end"))
+        stem = f"{row['youtube_id'].strip()}_{start:06d}_{end:06d}"
+        missing = self._folder / row.get("label", "").strip() / f"{stem}.mp4"
         return str(self._by_stem.get(stem, missing))
+
+
+def _whole(text: str) -> int:
+    number = whole_number(text)
+    if number is None:
+        raise ValueError
+    return number

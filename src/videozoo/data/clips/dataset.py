@@ -113,7 +113,7 @@ class ClipDataset(VideoDataset):
         entry = self.entries[index]
         draw = rng if self.augment else None
         pickled = load_clip(entry.path) if self._is_pickle(entry) else None
-        listed = entry.labels or (pickled.labels if pickled else None)
+        listed = entry.labels if entry.labels is not None or not pickled else pickled.labels
         labels = self._checked(listed, entry) if self.labelled else None
         choose = partial(self.choose_frames, rng=draw)
         resize = partial(resized_size, short_size=self.short_size, rule=self.resize)
@@ -159,7 +159,7 @@ class ClipDataset(VideoDataset):
         """
         entry = self.entries[index]
         labels = entry.labels
-        if not labels and self._is_pickle(entry):
+        if labels is None and self._is_pickle(entry):
             labels = load_clip(entry.path).labels
         return self._checked(labels, entry) or ()
 
@@ -170,7 +170,7 @@ class ClipDataset(VideoDataset):
     def _checked(self, labels: tuple[int, ...] | None, entry: ClipEntry) -> tuple[int, ...] | None:
         if fault := label_fault(labels or (), self.num_classes):
             raise VideozooError(f"{entry.video}: {fault}")
-        return labels or None
+        return labels
 
     def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
         """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""

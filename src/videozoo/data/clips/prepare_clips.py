@@ -6,8 +6,6 @@ and tells the next run what is done already; `prepare.json` keeps the settings.
 
 from __future__ import annotations
 
-import csv
-import io
 import multiprocessing
 import os
 import signal
@@ -27,6 +25,8 @@ from videozoo.data.clips.prepare_plan import REPORT_FILE, check_list, claim_fold
 from videozoo.distributed import usable_cores
 from videozoo.errors import SampleError, VideozooError
 from videozoo.files import appending, write_csv, write_text
+from videozoo.reading import read_rows
+from videozoo.text import valid
 from videozoo.video.write import Encoding, write_clip
 
 
@@ -78,6 +78,7 @@ class Prepared:
     rows: list[PreparedClip]
     before: int
     data: Path
+    notes: list[str]
 
 
 def prepare_clips(
@@ -106,7 +107,8 @@ def prepare_clips(
             folder lies in the other, another run writes into `out`, or it was made in another way
             or cannot be written to.
     """
-    jobs, text = plan_clips(source, out, video_folder)
+    plan = plan_clips(source, out, video_folder)
+    jobs, text = plan.jobs, plan.text
     claim_folder(out, encoding)
     with _alone_in(out):
         data = out if text is None else out / source.name
@@ -114,7 +116,8 @@ def prepare_clips(
             check_list(data, text)
         file = out / REPORT_FILE
         rows = _read_rows(file)
-        left = deque(job for job in jobs.items() if not _is_done(rows.get(job[0]), *job, out))
+        done = {name for name in jobs if _is_done(rows.get(valid(name)), name, jobs[name], out)}
+        left = deque(job for job in jobs.items() if job[0] not in done)
         before = len(jobs) - len(left)
         write_csv(file, _COLUMNS, map(astuple, rows.values()))  # without half a line at its end
         _sweep(out)
@@ -125,11 +128,12 @@ def prepare_clips(
                 rows[row.new_path] = row
                 add(astuple(row))
                 report(number, len(jobs))
-        order = dict.fromkeys([*jobs, *rows])
+        names = [valid(name) for name in jobs]
+        order = dict.fromkeys([*names, *rows])
         write_csv(file, _COLUMNS, (astuple(rows[name]) for name in order))
         if text is not None:
             write_text(data, text)
-        return Prepared([rows[name] for name in jobs], before, data)
+        return Prepared([rows[name] for name in names], before, data, plan.notes)
 
 
 @contextmanager
@@ -166,12 +170,13 @@ def _prepare(job: Job, *, out: Path, encoding: Encoding) -> PreparedClip:
     assert old is not None
     sizes = (*clip.size, *clip.new_size, old.st_size, target.stat().st_size)
     found = ("ok", "") if clip.damage is None else ("damaged", str(clip.damage))
-    return PreparedClip(str(source), name, *found, clip.frames, *sizes, old.st_mtime_ns)
+    names = valid(str(source)), valid(name)
+    return PreparedClip(*names, *found, clip.frames, *sizes, old.st_mtime_ns)
 
 
 def _unreadable(job: Job, reason: str, out: Path) -> PreparedClip:
     (out / job[0]).unlink(missing_ok=True)  # made of what the file was before
-    return PreparedClip(str(job[1]), job[0], "unreadable", reason)
+    return PreparedClip(valid(str(job[1])), valid(job[0]), "unreadable", valid(reason))
 
 
 def _each(
@@ -236,8 +241,7 @@ def _read_rows(file: Path) -> dict[str, PreparedClip]:
     """Returns what runs into this folder did, the last word for each new path."""
     rows: dict[str, PreparedClip] = {}
     if file.exists():
-        text = file.read_text(encoding="utf-8", errors="surrogateescape")
-        for cells in csv.reader(io.StringIO(text, newline="")):
+        for cells in read_rows(file):
             # the header is none, nor is what a stopped run left of a line
             with suppress(ValueError, TypeError):
                 row = PreparedClip(*cells[:4], *map(int, cells[4:]))  # type: ignore[arg-type]
@@ -254,7 +258,7 @@ def _is_done(row: PreparedClip | None, name: str, source: Path, out: Path) -> bo
     target = out / name
     if row is None or row.status == "unreadable" or not target.exists():
         return False
-    if row.path != str(source) and os.path.exists(row.path):
+    if row.path != valid(str(source)) and os.path.exists(row.path):
         raise VideozooError(
             f"{target}: was made from {row.path} and would be made from {source} now; give another"
             " folder"

@@ -7,24 +7,39 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from videozoo import __version__
 from videozoo.data.clips.clip_files import PICKLE_SUFFIXES, VIDEO_SUFFIXES
 from videozoo.data.clips.clip_list import ClipEntry, read_listing
-from videozoo.data.clips.clip_rows import csv_columns, list_rows, read_text
+from videozoo.data.clips.clip_rows import csv_columns, list_line, list_rows, quoted, read_list_text
 from videozoo.errors import VideozooError
 from videozoo.files import write_json
+from videozoo.reading import csv_lines, lines_of
 from videozoo.video.write import ENCODER, Encoding
 
 REPORT_FILE, SETTINGS_FILE = "prepare.csv", "prepare.json"
 _MADE_BY = "videozoo prepare clips"
 
 
-def plan_clips(
-    source: Path, out: Path, video_folder: Path | None
-) -> tuple[dict[str, Path], str | None]:
+@dataclass(frozen=True)
+class Plan:
+    """What a folder or list of clips becomes.
+
+    Attributes:
+        jobs: the old files, absolute, by the new ones' paths below the folder, each once in the
+            order of the list.
+        text: of the new list; None for a folder.
+        notes: what was passed over, for people.
+    """
+
+    jobs: dict[str, Path]
+    text: str | None
+    notes: list[str]
+
+
+def plan_clips(source: Path, out: Path, video_folder: Path | None) -> Plan:
     """Plans what a folder or list becomes in the folder `out`.
 
     A folder keeps its tree, and so do the videos that Kinetics' official csv names, below the
@@ -34,19 +49,16 @@ def plan_clips(
     Kinetics' csv stays as it is, since it names no paths. Lines of clips that cannot be read stay
     too: train and test then count them as they did.
 
-    Returns:
-        The old files, absolute, by the new ones' paths below `out`, each once in the order of the
-        list; and the text of the new list, None for a folder.
-
     Raises:
         VideozooError: the list has faults or names pickles, two clips would get one file, or one
             folder lies in the other.
     """
-    entries = read_listing(source, video_folder=video_folder, labelled=False).entries
+    listing = read_listing(source, video_folder=video_folder, labelled=False)
+    entries = listing.entries
     refuse_pickles(entries, ", so there is nothing to gain: leave them out of the list")
     if source.name in (SETTINGS_FILE, REPORT_FILE):
         raise VideozooError(f"{source}: a file of this name is written beside it; rename the list")
-    text = None if source.is_dir() else read_text(source)
+    text = None if source.is_dir() else read_list_text(source)
     columns = None if text is None else csv_columns(text, source)
     root = source if text is None else None  # of a tree that stays
     if columns is not None and "path" not in columns:
@@ -62,7 +74,7 @@ def plan_clips(
     jobs = _jobs(entries, targets, out)
     if text is not None and root is None:
         text = _with_paths(text, source, columns, [os.path.abspath(out / t) for t in targets])
-    return jobs, text
+    return Plan(jobs, text, listing.notes)
 
 
 def _below(entry: ClipEntry, folder: Path) -> Path:
@@ -100,13 +112,12 @@ def _with_paths(
 ) -> str:
     """Returns a list with other paths; labels, and all other columns, stay as they are."""
     if columns is None:
-        rows = list_rows(text, source, labelled=False)
-        labels = ["" if row.label is None else f" {row.label}" for row in rows]
-        return "".join(f"{path}{label}\n" for path, label in zip(paths, labels, strict=True))
-    lines = csv.reader(io.StringIO(text, newline=""))
-    header, *cells = (line for line in lines if any(cell.strip() for cell in line))
+        rows = list_rows(text)
+        lines = [list_line(p, row.label or "") for p, row in zip(paths, rows, strict=True)]
+        return "".join(f"{line}\n" for line in lines)
+    header, *cells = (line for _, line in csv_lines(text, source))
     for line, path in zip(cells, paths, strict=True):
-        line[columns.index("path")] = path
+        line[columns.index("path")] = quoted(path)
     new = io.StringIO(newline="")
     csv.writer(new, lineterminator="\n").writerows([header, *cells])
     return new.getvalue()
@@ -152,7 +163,7 @@ def check_list(listing: Path, text: str) -> None:
         VideozooError: it is another list, and would be lost.
     """
     there = listing.read_text("utf-8", "surrogateescape") if listing.exists() else ""
-    if not set(there.splitlines()) <= set(text.splitlines()):
+    if not set(lines_of(there)) <= set(lines_of(text)):
         raise VideozooError(
             f"{listing}: holds lines of another list of this name; take it away, rename yours, or"
             " give another folder"

@@ -20,7 +20,8 @@ from videozoo.data.youtube8m.pickles import load_shard
 from videozoo.data.youtube8m.shards import CompressedError, Kind, kind_of_shard
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, RecordIndex, index_shard, is_header
 from videozoo.errors import SampleError, VideozooError
-from videozoo.files import cache_home, parse_json, read_bytes, replacing
+from videozoo.files import cache_home, replacing
+from videozoo.reading import parse_json, read_bytes
 
 CACHE_VARIABLE = "VIDEOZOO_CACHE"  # of indexes alone
 _SUBFOLDER = "youtube8m"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
 from videozoo.errors import FileError, SampleError, VideozooError
-from videozoo.files import open_regular, read_text
+from videozoo.reading import open_regular, read_text
 
 Kind = Literal["tfrecord", "pickle"]
 
