@@ -30,11 +30,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils.tensorboard import SummaryWriter
+from torchmetrics import Metric
 
+import videozoo.training.train
 from videozoo.cli.main import main
 from videozoo.training.saving import Checkpoints
 from videozoo.training.state import Position
 from videozoo.training.step import MicroBatches, Stepper, StepResult
+
+# What trainings import when they need it: once here, not in every fork.
+PREPARED = (SummaryWriter, Metric, videozoo.training.train)
 
 
 def die() -> None:
