@@ -6,6 +6,11 @@ With a place, a training ends itself there by SIGKILL: nothing that a clean exit
 
     place "step":       after step `at` and the save that may have followed it
     place "validated":  at the end of the epoch that ends with step `at`, validated but not saved
+    place "rename":     before rename, replacement or link number `at`
+    place "second":     after so many seconds of training
+
+"signal" instead of "place" sends that signal to the process itself after step `at`. With "copies",
+links cannot be made, so files are copied. With "full", writing fails when so many bytes are there.
 
 With "processes", so many forks train together, as torchrun would start them. Prints
 the exit codes of all forks, one list a training; a killed one has minus the signal.
@@ -13,18 +18,29 @@ the exit codes of all forks, one list a training; a killed one has minus the sig
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils.tensorboard import SummaryWriter
+from torchmetrics import Metric
 
+import videozoo.training.train
 from videozoo.cli.main import main
 from videozoo.training.saving import Checkpoints
 from videozoo.training.state import Position
+from videozoo.training.step import MicroBatches, Stepper, StepResult
+
+# What trainings import when they need it: once here, not in every fork.
+PREPARED = (SummaryWriter, Metric, videozoo.training.train)
 
 
 def die() -> None:
@@ -54,9 +70,56 @@ def die_at(place: str, at: int) -> None:
     Checkpoints.save = killing_save  # type: ignore[method-assign,assignment]
 
 
+def die_at_rename(at: int) -> None:
+    """Lets this process kill itself before the rename or link of this number, from 0."""
+    count = 0
+
+    def killing(call: Callable[..., None]) -> Callable[..., None]:
+        def counted(*given: Any, **named: Any) -> None:
+            nonlocal count
+            if count == at:
+                die()
+            count += 1
+            call(*given, **named)
+
+        return counted
+
+    for name in ("replace", "rename", "link"):
+        setattr(os, name, killing(getattr(os, name)))
+
+
+def copies_only() -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    os.link = refuse
+
+
+def signal_at(number: int, at: int) -> None:
+    step = Stepper.__call__
+
+    def signalling(self: Stepper, batches: MicroBatches, steps_done: int) -> StepResult:
+        result = step(self, batches, steps_done)
+        if steps_done + 1 == at:
+            os.kill(os.getpid(), number)
+        return result
+
+    Stepper.__call__ = signalling  # type: ignore[method-assign]
+
+
 def train(training: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    if "place" in training:
+    if training.get("copies"):
+        copies_only()
+    if "full" in training:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (training["full"], resource.RLIM_INFINITY))
+    if "signal" in training and int(os.environ.get("RANK", "0")) in training.get("ranks", [0, 1]):
+        signal_at(training["signal"], training["at"])
+    elif training.get("place") == "rename":
+        die_at_rename(training["at"])
+    elif training.get("place") == "second":
+        threading.Timer(training["at"], die).start()
+    elif "place" in training:
         die_at(training["place"], training["at"])
     main(training["arguments"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,15 +39,15 @@ def one_training(save_dir: Path, name: str) -> Iterator[None]:
     lock, fault = FileLock(save_dir / f".{name}.lock", timeout=0), None
     if is_first_process():
         try:
-            # a file system without locks: nobody can be kept out
-            with suppress(NotImplementedError, OSError):
-                lock.acquire()
+            lock.acquire()
         except Timeout:
             fault = (
                 f"{save_dir}: another training of {_words(name)} is at work there; wait for it, or"
                 " give --save-dir another folder"
             )
-        else:
+        except (NotImplementedError, OSError):
+            pass  # a file system without locks: nobody can be kept out
+        if fault is None:
             _remove_leftovers(save_dir, name)
     fault = gathered(fault)[0]
     if fault is not None:
