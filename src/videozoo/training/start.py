@@ -73,7 +73,7 @@ def open_start(
             sentences = _first_weights(classifier, experiment, pretrain, fetch)
             return Start(sentences=[f"nothing to resume in {save_dir}", *sentences])
         return _saved_training(classifier, weights, experiment.model)
-    if pretrain is not None:
+    if pretrain is not None and pretrain.lower() != "none":  # which auto may need
         raise VideozooError("--resume goes on with its own weights: leave --pretrain out")
     published = archives.find(resume)
     if published is None and not Path(resume).exists():
