@@ -183,7 +183,7 @@ class _Wanted:
         raise FileError(
             self.path,
             f"frames of size {_shown(self['size'])}, cut to {crop or 'nothing'}, are not made here:"
-            " known are height and width without a cut, and shortest_edge with one that fits into it",
+            " known are height and width without a cut, and shortest_edge with one that fits in it",
         )
 
     def _size(self) -> tuple[int, int] | int:
