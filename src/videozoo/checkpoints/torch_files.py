@@ -62,6 +62,19 @@ def read_torch_file(path: Path | str) -> TorchFile:
             raise FileError(path, f"is damaged or cut off ({reason:.200}); copy it again") from None
 
 
+def load_torch(path: Path | str) -> Any:
+    """Reads a file of ours that torch.save wrote, of tensors, dicts and plain values alone.
+
+    Raises:
+        VideozooError: it is damaged, or holds anything else.
+    """
+    value, unread = read_torch_file(path)
+    if unread:
+        names = ", ".join(unread[:3])
+        raise FileError(path, f"holds more than weights ({names}); save its state dict alone")
+    return value
+
+
 def _read_zip(file: BinaryIO, size: int, path: Path) -> TorchFile:
     """Reads the form of today: a pickle and a stored file for each storage."""
     with ZipFile(file) as archive:

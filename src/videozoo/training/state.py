@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, with_todays_keys
+from videozoo.checkpoints.torch_files import load_torch
 from videozoo.config.keys import Settings
 from videozoo.data.dataset import VideoDataset
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 from videozoo.files import link_or_copy, replacing
 
 FORMAT = 2
@@ -129,17 +130,18 @@ def load_state(weights: Path, model: str) -> TrainingState:
             f" on with; to start a new one from these weights give --pretrain {weights}"
         )
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = load_torch(path)
         return TrainingState(
             _position(saved["position"]),
             with_todays_keys(model, saved["model"]),
             saved["optimizer"],
             None if saved.get("average") is None else with_todays_keys(model, saved["average"]),
         )
-    except Exception as error:  # torch.load fails in many ways; each means an unusable file
+    except Exception as error:  # of another form, or with values of other types
+        reason = error.reason if isinstance(error, FileError) else error
         raise VideozooError(
-            f"{path}: cannot be read as a training state ({error}); resume from another one"
-        ) from error
+            f"{path}: cannot be read as a training state ({reason}); resume from another one"
+        ) from None
 
 
 def _position(saved: dict[str, Any]) -> Position:
