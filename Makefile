@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-gpu lint format clean
+.PHONY: demo test test-all test-gpu fuzz lint format clean
 
 # Made anew when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -30,6 +30,13 @@ else
 test-gpu: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/gpu -rs
 endif
+
+# A minute for each parser of files of strangers, one after the other; FUZZ_SECONDS=3600 for longer.
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	cd tests/fuzz && for target in $$(ls corpus); do \
+		../../$(BIN)/python fuzz.py $$target --seconds $(FUZZ_SECONDS) || exit 1; done
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -106,8 +106,7 @@ def test_faults_of_convert(command: Command, feature_data: World) -> None:
     words = ("convert", feature_data.weights, "x.safetensors", "--label-file", names)
     done = command(*words)
     assert done.code == 2
-    assert "names.txt" in done.err
-    assert "2 classes, but num_classes is 8" in done.err
+    assert "the weights have 8 classes, names.txt has 2 names" in done.err
     assert not Path("x.safetensors").exists()
 
 
@@ -122,3 +121,51 @@ def test_a_calibration_has_no_place_in_the_originals_checkpoints(
     done = command("convert", path, "native.safetensors")
     assert "left out" not in done.out
     assert Path("native.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("data", ["clip_data", "feature_data"])
+def test_a_state_dict_of_pytorch_is_weights_too(
+    command: Command, request: pytest.FixtureRequest, data: str
+) -> None:
+    world: World = request.getfixturevalue(data)
+    before = load_native(world.weights)
+    state = {f"module._orig_mod.{key}": value for key, value in before.state_dict.items()}
+    torch.save({"epoch": 3, "net": state}, "w.pth")
+    told = command("infer", world.files[0], "--weights", "w.pth")
+    assert told.code == 2
+    assert told.err.startswith("error: w.pth: a state dict of PyTorch does not say its model; give")
+    how = ("--model-name", world.experiment.model, "--config", world.config)
+    names = write_list(Path("names.txt"), world.names)
+    assert command("convert", "w.pth", "back.safetensors", *how, "--label-file", names).code == 0
+    after = load_native("back.safetensors")
+    assert after.labels == world.names
+    for key, value in before.state_dict.items():
+        assert torch.equal(value, after.state_dict[key]), key
+    answers = []
+    for weights in ("w.pth", "back.safetensors"):
+        assert command("infer", world.files[0], "--weights", weights, *how).code == 0
+        answers.append(json.loads(Path(f"{before.model}_infer_result.json").read_text()))
+    first, second = (answer[0] if isinstance(answer, list) else answer for answer in answers)
+    assert first.keys() == second.keys()
+
+
+def test_names_that_the_weights_do_not_have(command: Command, clip_data: World) -> None:
+    names = write_list(Path("two.txt"), ["a", "b"])
+    said = command("convert", clip_data.weights, "x.safetensors", "--label-file", names).err
+    assert "the weights have 3 classes, two.txt has 2 names; give --label-file one with 3" in said
+    assert not Path("x.safetensors").exists()
+
+
+def test_a_folder_of_checkpoints_and_a_state_say_what_to_give(
+    command: Command, clip_data: World
+) -> None:
+    Path("checkpoints").mkdir()
+    Path("checkpoints/TSN_best.safetensors").write_bytes(clip_data.weights.read_bytes())
+    Path("checkpoints/TSN_best.state").write_bytes(b"PK\x03\x04")
+    for given in ("checkpoints", "checkpoints/TSN_best.state"):
+        for words in (("infer", clip_data.files[0], "--weights"), ("convert",)):
+            told = command(*words, given, *(["x.safetensors"] if words == ("convert",) else []))
+            assert told.code == 2
+            assert "checkpoints/TSN_best.safetensors" in told.err
+            assert "taken for" not in told.err
+    assert "TSN_best.safetensors" in command("train", "--pretrain", "checkpoints").err

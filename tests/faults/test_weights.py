@@ -25,6 +25,7 @@ from videozoo.checkpoints.torch_files import read_torch_file
 from videozoo.errors import VideozooError
 from videozoo.models import TSN, StNet
 from videozoo.models.resnet import ResNet
+from videozoo.training.state import load_state
 
 State = dict[str, Tensor]
 LAYERS = 18
@@ -307,6 +308,18 @@ def test_no_advice_of_pytorch_is_passed_on(tmp_path: Path) -> None:
 
 def as_bytes(tensor: Tensor) -> Tensor:
     return tensor.contiguous().reshape(-1).view(torch.uint8)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_state_that_carries_code_says_nothing_of_pytorch(new: bool, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").touch()
+    state = {"format": 2, "position": {}, "model": {"w": Trap()}}
+    torch.save(state, tmp_path / "x.state", _use_new_zipfile_serialization=new)
+    with pytest.raises(
+        VideozooError, match=r"holds more than weights \(__builtin__\.print\)"
+    ) as said:
+        load_state(tmp_path / "x.safetensors", "TSN")
+    assert "weights_only" not in str(said.value)
 
 
 def test_tensors_come_as_torch_load_gives_them(tmp_path: Path) -> None:

@@ -45,21 +45,34 @@ def read_torch_file(path: Path | str) -> TorchFile:
         VideozooError: the file is damaged, compressed, or no file of torch.save.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            if file.read(9)[8:9] == b"{":
-                return TorchFile(read_safetensors(path), [])
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
+    with path.open("rb") as file:
+        if file.read(9)[8:9] == b"{":
+            return TorchFile(read_safetensors(path), [])
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        try:
             if zipfile.is_zipfile(file):
                 return _read_zip(file, size, path)
             file.seek(0)
             return _read_older(file, size, path)
-    except (VideozooError, OSError):
-        raise
-    except (Exception, RecursionError) as error:  # a damaged pickle may raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(path, f"is damaged or cut off ({reason:.200}); copy it again") from None
+        except VideozooError:
+            raise
+        except Exception as error:  # a damaged file may raise nearly anything
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise FileError(path, f"is damaged or cut off ({reason:.200}); copy it again") from None
+
+
+def load_torch(path: Path | str) -> Any:
+    """Reads a file of ours that torch.save wrote, of tensors, dicts and plain values alone.
+
+    Raises:
+        VideozooError: it is damaged, or holds anything else.
+    """
+    value, unread = read_torch_file(path)
+    if unread:
+        names = ", ".join(unread[:3])
+        raise FileError(path, f"holds more than weights ({names}); save its state dict alone")
+    return value
 
 
 def _read_zip(file: BinaryIO, size: int, path: Path) -> TorchFile:

@@ -15,7 +15,9 @@ from videozoo.experiments import Weights, open_experiment
 def convert(
     source: Annotated[
         str,
-        typer.Argument(help="Checkpoint: .safetensors, Fluid folder or .tar.gz, or a zoo name."),
+        typer.Argument(
+            help="Checkpoint: .safetensors, .pth, Fluid folder or .tar.gz, or a zoo name."
+        ),
     ],
     target: Annotated[
         str,
@@ -28,9 +30,9 @@ def convert(
         str | None, typer.Option("--label-file", help="Class names to store with the weights.")
     ] = None,
 ) -> None:
-    """Convert a checkpoint: Fluid to native with labels and preprocessing, or native to Fluid."""
+    """Convert a checkpoint: of Fluid or PyTorch to native, or native to Fluid."""
     from videozoo.classifier import export_fluid, save_weights
-    from videozoo.data.labels import check_class_names, read_label_file
+    from videozoo.data.labels import read_label_file
     from videozoo.inputs import open_weights
 
     named = Weights.named(source)
@@ -42,7 +44,11 @@ def convert(
     names = label_file or settings.labels
     if names is not None:
         labels = read_label_file(names)
-        check_class_names(labels, settings.num_classes, names)
+        if len(labels) != settings.num_classes:
+            raise VideozooError(
+                f"{source}: the weights have {settings.num_classes} classes, {names} has"
+                f" {len(labels)} names; give --label-file one with {settings.num_classes}"
+            )
     if target.endswith(".safetensors"):
         save_weights(Path(target), loaded.classifier, experiment, labels)
     else:

@@ -31,7 +31,8 @@ def check_class_names(names: Sequence[str], num_classes: int, where: str) -> Non
     if len(names) != num_classes:
         raise VideozooError(
             f"{where} names {len(names)} classes, but num_classes is {num_classes};"
-            f" give --set MODEL.num_classes={len(names)} or another label file"
+            f" give a label file with {num_classes} names, or, for weights of {len(names)}, --set"
+            f" MODEL.num_classes={len(names)}"
         )
 
 

@@ -40,6 +40,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Timesformer": _CROPPED | _BILINEAR | _IMAGENET,
     "VJEPA2": _CROPPED | _BILINEAR | _IMAGENET | {"crop_size": 256, "size": {"shortest_edge": 292}},
 }
+_LARGEST = 4096  # pixels of a side: far more than any encoder takes
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _CLASS = re.compile(r"(\w+?)(?:ImageProcessor|VideoProcessor|FeatureExtractor)")
 
@@ -81,13 +82,14 @@ def frames_wanted(folder: Path, *, video: bool, processor: str | None) -> Frames
     given = {key: value for key, value in said.items() if value is not None}
     named = given.get("video_processor_type") if video else None
     named = named or given.get("image_processor_type") or given.get("feature_extractor_type")
+    named = named if isinstance(named, str) else None
     match = _CLASS.match(str(named))
     known = match[1] if match else processor
     wanted = _Wanted(path, _ALL | DEFAULTS.get(str(known), {}) | given, str(named or "its class"))
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if wanted["do_normalize"]:
         mean, std = wanted.colours("image_mean"), wanted.colours("image_std")
-    scale = float(wanted["rescale_factor"]) if wanted["do_rescale"] else 1.0
+    scale = wanted.number("rescale_factor") if wanted["do_rescale"] else 1.0
     return FramesWanted(wanted.framing(), scale, mean, std)
 
 
@@ -118,7 +120,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"cannot be read ({error})") from None
     if not isinstance(value, dict):
         raise FileError(path, "holds no JSON object")
@@ -140,57 +142,79 @@ class _Wanted:
             )
         return self.values[key]
 
+    def number(self, key: str) -> float:
+        """Returns the number of a key."""
+        value = self[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
+            raise FileError(self.path, f"{key} is {_shown(value)}, no number for colours")
+        return float(value)
+
     def colours(self, key: str) -> tuple[float, float, float]:
         """Returns the three numbers of a key."""
         try:
             red, green, blue = map(float, self[key])
-        except (TypeError, ValueError):
-            raise FileError(self.path, f"{key} is {self[key]!r}, not three numbers") from None
+        except (TypeError, ValueError, OverflowError):
+            shown = _shown(self[key])
+            raise FileError(self.path, f"{key} is {shown}, not three numbers") from None
         return red, green, blue
 
     def framing(self) -> Framing:
         """Returns how a frame is made ready."""
         if not self["do_resize"]:
             raise FileError(self.path, "do_resize is false: frames need one size")
-        resample = _RESAMPLE.get(self["resample"])
+        given = self["resample"]
+        resample = _RESAMPLE.get(given) if isinstance(given, int) else None
         if resample is None:
             raise FileError(
                 self.path,
-                f"resample is {self['resample']!r}; known are 2 (bilinear) and 3 (bicubic)",
+                f"resample is {_shown(given)}; known are 2 (bilinear) and 3 (bicubic)",
             )
         size, crop = self._size(), None
         if self["do_center_crop"]:
             crop = _sides(self["crop_size"])
             if crop is None:
-                raise FileError(self.path, f"crop_size is {self['crop_size']!r}, no known form")
+                raise FileError(
+                    self.path, f"crop_size is {_shown(self['crop_size'])}, no known form"
+                )
         if isinstance(size, tuple) and crop in (None, size):
             return Framing(*size, resample=resample)
         if isinstance(size, int) and crop is not None and max(crop) <= size:
             return Framing(*crop, short_side=size, resample=resample)
         raise FileError(
             self.path,
-            f"frames of size {self['size']}, cut to {crop or 'nothing'}, are not made here: known"
-            " are height and width without a cut, and shortest_edge with one that fits into it",
+            f"frames of size {_shown(self['size'])}, cut to {crop or 'nothing'}, are not made here:"
+            " known are height and width without a cut, and shortest_edge with one that fits in it",
         )
 
     def _size(self) -> tuple[int, int] | int:
         """Returns width and height, or the short side."""
         size = self["size"]
         # An old file's number means what the class does by default.
-        if isinstance(size, int) and self.values["do_center_crop"]:
-            return size
+        if _is_side(size) and self["do_center_crop"]:
+            return int(size)
         if isinstance(size, dict) and size.keys() == {"shortest_edge"}:
+            if not _is_side(size["shortest_edge"]):
+                raise FileError(self.path, f"size is {_shown(size)}, no known form")
             return int(size["shortest_edge"])
         sides = _sides(size)
         if sides is None:
-            raise FileError(self.path, f"size is {size!r}, no known form")
+            raise FileError(self.path, f"size is {_shown(size)}, no known form")
         return sides
 
 
 def _sides(size: Any) -> tuple[int, int] | None:
     """Returns width and height; None: another form."""
-    if isinstance(size, int):
-        return size, size
+    if _is_side(size):
+        return int(size), int(size)
     if isinstance(size, dict) and size.keys() == {"height", "width"}:
-        return int(size["width"]), int(size["height"])
+        both = size["width"], size["height"]
+        return both if all(map(_is_side, both)) else None
     return None
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 < value <= _LARGEST
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.100}"

@@ -80,7 +80,7 @@ def open_start(
             return found
         said = [_nothing_to_resume(save_dir, experiment.model)]
         return Start(sentences=said + _first_weights(classifier, experiment, pretrain, fetch))
-    if pretrain is not None:
+    if pretrain is not None and pretrain.lower() != "none":  # which auto may need
         raise VideozooError("--resume goes on with its own weights: leave --pretrain out")
     published = archives.find(resume)
     if published is None and not Path(resume).exists():

@@ -8,7 +8,6 @@ it all, so that a kill between two writes cannot mix two saves.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isnan
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from videozoo.checkpoints import checksum
 from videozoo.checkpoints.native import with_todays_keys
+from videozoo.checkpoints.torch_files import load_torch
 from videozoo.config.keys import Settings
 from videozoo.errors import FileError, VideozooError
 
@@ -161,8 +161,8 @@ def load_state(weights: Path, model: str) -> TrainingState:
             f" on with; to start a new one from these weights give --pretrain {weights}"
         )
     try:
-        _check_bytes(path)
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        checksum.check_seal(path)
+        saved = load_torch(path)
         average = saved.get("average")
         return TrainingState(
             _position(saved["position"]),
@@ -170,28 +170,11 @@ def load_state(weights: Path, model: str) -> TrainingState:
             _optimizer_state(saved["optimizer"]),
             None if average is None else with_todays_keys(model, _tensors(average)),
         )
-    except Exception as error:  # torch.load fails in many ways; each means an unusable file
+    except Exception as error:  # damaged, of another form, or with values of other types
         reason = error.reason if isinstance(error, FileError) else str(error).partition("\n")[0]
         raise DamagedStateError(
             f"{path}: cannot be read as a training state ({reason}){ANOTHER}"
-        ) from error
-
-
-def _check_bytes(path: Path) -> None:
-    """Compares a file with its checksum; one of version 0.1.0 with those that a zip file has.
-
-    Raises:
-        VideozooError: it is not what was written.
-    """
-    if checksum.check_seal(path):
-        return
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 22))
-        if file.read(4) != b"PK\x05\x06":
-            raise FileError(path, "its end is missing")
-    with zipfile.ZipFile(path) as archive:
-        if (name := archive.testzip()) is not None:
-            raise FileError(path, f"its part {name} is damaged")
+        ) from None
 
 
 def _position(saved: Mapping[str, Any]) -> Position:
