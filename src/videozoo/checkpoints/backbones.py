@@ -31,6 +31,7 @@ from videozoo.errors import FileError
 
 State = dict[str, Tensor]
 
+_MOST_RESNET = 512 << 20  # bytes: twice the deepest one's
 _HEAD: Table = {
     "fc.weight": FluidName("fc_0.w_0", transpose=True),
     "fc.bias": FluidName("fc_0.b_0"),
@@ -175,9 +176,12 @@ def _put(model: nn.Module, state: State, what: str) -> list[str]:
 
 
 def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
-    arrays = read_fluid(path, skip=is_optimizer_variable)
-    _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
     table = resnet_table(keys)
+    known = {f.name for f in (table | _HEAD).values()}
+    arrays = read_fluid(
+        path, skip=is_optimizer_variable, wanted=lambda name, _: name in known, most=_MOST_RESNET
+    )
+    _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
     if any(name.startswith("fc") for name in arrays):
         table |= _HEAD
     # Shapes are compared with the model's later; here the names alone.

@@ -27,6 +27,7 @@ from videozoo.files import open_regular, parse_json, replacing
 FORMAT = "videozoo-1"
 _DESCRIPTION = "videozoo"
 _EXTRA = "extra."
+_MOST_BYTES = 8 << 30  # of a folder
 
 # What changed in the keys of a model's weights since 0.1.0: the old part and the new one.
 _RENAMED = {
@@ -242,7 +243,10 @@ def sha256_of_weights(path: Path | str) -> str:
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(f for f in path.rglob("*") if f.is_file()):
+        files = sorted(f for f in path.rglob("*") if f.is_file())
+        if sum(file.stat().st_size for file in files) > _MOST_BYTES:
+            raise FileError(path, "holds absurdly much; it is not read")
+        for file in files:
             digest.update(file.relative_to(path).as_posix().encode() + b"\0")
             digest.update(file.stat().st_size.to_bytes(8, "little"))
             for block in _blocks(file):
