@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError, brief
+from videozoo.files import can_be_written, parse_json, read_text
+
+_MOST_BYTES = 16 << 20
 
 
 def check_class_names(names: Sequence[str], num_classes: int, where: str) -> None:
@@ -40,10 +42,12 @@ def read_label_file(path: str) -> list[str]:
         VideozooError: the file is missing, is no text, or its indices are not 0, 1, 2, ...
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.exists():
         raise VideozooError(f"label_file {path}: no such file")
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file, most=_MOST_BYTES)
+    except FileError as error:
+        raise VideozooError(f"label_file {path}: {error.reason}") from None
     except UnicodeDecodeError:
         raise VideozooError(f"label_file {path}: is no text in UTF-8; save it as such") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -55,13 +59,13 @@ def read_label_file(path: str) -> list[str]:
     if not {"index", "name"} <= set(header):
         return lines
     names: dict[int, str] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in _csv_rows(path, text):
         cells = {str(key).strip().lower(): value for key, value in row.items()}
         try:
             index = int(cells["index"])
         except (TypeError, ValueError):
             raise VideozooError(
-                f"label_file {path}: index '{cells['index']}' is no number"
+                f"label_file {path}: index {brief(cells['index'])} is no number"
             ) from None
         if index in names:
             raise VideozooError(f"label_file {path}: index {index} stands in it twice")
@@ -69,23 +73,41 @@ def read_label_file(path: str) -> list[str]:
     return _in_order(path, names)
 
 
+def _csv_rows(path: str, text: str) -> list[dict[str, str]]:
+    try:
+        return list(csv.DictReader(text.splitlines()))
+    except csv.Error as error:
+        raise VideozooError(f"label_file {path}: is no csv that can be read ({error})") from None
+
+
 def _json_names(path: str, text: str) -> list[str]:
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise VideozooError(f"label_file {path}: is no JSON: {error}") from None
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
-        return content
+        return _written(path, content)
     if not isinstance(content, dict):
         raise VideozooError(f"label_file {path}: is neither a list of names nor numbers by name")
     names: dict[int, str] = {}
     for key, value in content.items():
         # Both {"abseiling": 0} and {"0": "abseiling"} are in use.
-        name, number = (value, key) if isinstance(value, str) and key.isdigit() else (key, value)
-        if isinstance(number, bool) or not str(number).isdigit() or int(number) in names:
-            raise VideozooError(f"label_file {path}: '{key}' has no number of its own")
+        name, number = (value, key) if isinstance(value, str) and _is_number(key) else (key, value)
+        if isinstance(number, bool) or not _is_number(number) or int(number) in names:
+            raise VideozooError(f"label_file {path}: {brief(key)} has no number of its own")
         names[int(number)] = str(name)
-    return _in_order(path, names)
+    return _written(path, _in_order(path, names))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, str)) and str(value).isdecimal() and len(str(value)) < 10
+
+
+def _written(path: str, names: list[str]) -> list[str]:
+    wrong = [name for name in names if not can_be_written(name)]
+    if wrong:
+        raise VideozooError(f"label_file {path}: the name {brief(wrong[0])} is no text")
+    return names
 
 
 def _in_order(path: str, names: dict[int, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,9 +19,10 @@ from videozoo.data.transforms import dequantise, unwhiten
 from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
 from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 from videozoo.families.family import Family, Samples, each_once
 from videozoo.families.videos import holds_videos, open_videos
+from videozoo.files import read_bytes
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from videozoo.data.clips.clip_list import ClipEntry
     from videozoo.encoders.encoded_videos import EncodedVideos
     from videozoo.encoders.recipe import Recipe
+
+
+_MOST_EIGENVALUES = 1 << 20  # bytes of their file
 
 
 class FeatureInputs(nn.Module):
@@ -257,14 +262,17 @@ def read_eigenvalues(path: str, width: int) -> Tensor:
     Raises:
         VideozooError: the file is missing, is no .npy array, or holds too few values.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise VideozooError(
             f"eigen_file {path}: no such file; it is eigenvals.npy of YouTube-8M's PCA matrix,"
             " or set MODEL.eigen_file=None for features that are not whitened"
         )
     try:
-        values = np.load(path, allow_pickle=False).astype(np.float32).reshape(-1)
-    except (ValueError, OSError, EOFError) as error:
+        data = io.BytesIO(read_bytes(path, most=_MOST_EIGENVALUES))
+        values = np.lib.format.read_array(data, allow_pickle=False).astype(np.float32).reshape(-1)
+    except FileError as error:
+        raise VideozooError(f"eigen_file {path}: {error.reason}") from None
+    except (ValueError, OSError, EOFError, MemoryError, TypeError) as error:
         raise VideozooError(f"eigen_file {path}: not a .npy array: {error}") from None
     if len(values) < width:
         raise VideozooError(f"eigen_file {path}: has {len(values)} values, rgb needs {width}")

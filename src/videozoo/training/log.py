@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from videozoo.distributed import is_first_process
 from videozoo.evaluate import Evaluation
-from videozoo.files import replacing
+from videozoo.files import read_bytes, replacing
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
 
@@ -46,16 +47,12 @@ class Curves:
         # The file is begun with the first value: a run that fails before leaves it as it was.
         self._begin: list[list[str]] | None = [list(CURVE_COLUMNS)]
         if after_step and path.is_file():
-            with path.open(newline="") as file:
-                self._begin += [
-                    row
-                    for row in list(csv.reader(file))[1:]
-                    if len(row) == len(CURVE_COLUMNS)  # a kill may cut the last row off
-                    and (
-                        int(row[0]) < after_step
-                        or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
-                    )
-                ]
+            self._begin += [
+                row
+                for row in _sound_rows(path)
+                if int(row[0]) < after_step
+                or (int(row[0]) == after_step and not (within_epoch and row[2] == "valid"))
+            ]
 
     def add(self, values: dict[str, float], *, step: int, epoch: int, split: str) -> None:
         """Adds one row a value."""
@@ -83,6 +80,16 @@ class Curves:
         """Writes what TensorBoard still has in memory."""
         if self._board is not None:
             self._board.close()
+
+
+def _sound_rows(path: Path) -> list[list[str]]:
+    """Returns the rows of a csv of curves; a kill may have cut one off, a hand spoilt another."""
+    text = read_bytes(path).decode("utf-8", "replace").replace("\0", "")
+    rows: list[list[str]] = []
+    for line in text.splitlines()[1:]:
+        with suppress(csv.Error):
+            rows += csv.reader([line])
+    return [r for r in rows if len(r) == len(CURVE_COLUMNS) and re.fullmatch("[0-9]{1,18}", r[0])]
 
 
 class TrainingLog:

@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, with_todays_keys
+from videozoo.checkpoints.torch_files import load_torch
 from videozoo.config.keys import Settings
 from videozoo.data.dataset import VideoDataset
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, brief
 from videozoo.files import link_or_copy, replacing
 
 FORMAT = 2
@@ -129,7 +130,9 @@ def load_state(weights: Path, model: str) -> TrainingState:
             f" on with; to start a new one from these weights give --pretrain {weights}"
         )
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = load_torch(path)
+        if fault := state_fault(saved):
+            raise VideozooError(fault)
         return TrainingState(
             _position(saved["position"]),
             with_todays_keys(model, saved["model"]),
@@ -140,6 +143,38 @@ def load_state(weights: Path, model: str) -> TrainingState:
         raise VideozooError(
             f"{path}: cannot be read as a training state ({error}); resume from another one"
         ) from error
+
+
+def state_fault(saved: Any) -> str | None:
+    """Says what is wrong with the types of a saved state; None: nothing."""
+    if not isinstance(saved, dict) or not isinstance(saved.get("position"), dict):
+        return "it has no position"
+    position = saved["position"]
+    for key in ("epoch", "step", "steps_done", "worse", "videos"):
+        value = position.get(key, 0)
+        if type(value) is not int or not 0 <= value < 2**53:
+            return f"its {key} is {brief(value)}"
+    if not isinstance(position.get("best"), (float, int, type(None))):
+        return f"its best is {brief(position['best'])}"
+    for key in ("unreadable", "fingerprint"):
+        if not isinstance(position.get(key, {}), dict):
+            return f"its {key} is {brief(position[key])}"
+    for number, pair in position.get("unreadable", {}).items():
+        if not isinstance(number, int) or not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            return f"its unreadable sample {brief(number)} is {brief(pair)}"
+    for key in ("model", "average"):
+        tensors = saved.get(key)
+        if key == "average" and tensors is None:
+            continue
+        if not isinstance(tensors, dict) or not all(
+            isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()
+        ):
+            return f"its {key} is no weights"
+    optimizer = saved.get("optimizer")
+    groups = optimizer.get("param_groups") if isinstance(optimizer, dict) else None
+    if not isinstance(groups, list) or not groups or not all(isinstance(g, dict) for g in groups):
+        return "its optimizer has no parameter groups"
+    return None
 
 
 def _position(saved: dict[str, Any]) -> Position:

@@ -12,7 +12,7 @@ from videozoo.data.clips.clip_files import find_clips
 from videozoo.data.clips.clip_rows import BadLines, Row, csv_columns, csv_rows, list_rows, read_text
 from videozoo.errors import VideozooError, did_you_mean
 
-_NUMBER = re.compile(r"-?[0-9]+")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)

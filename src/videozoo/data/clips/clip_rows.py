@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from videozoo import files
 from videozoo.data.clips.clip_files import (
     CLIP_SUFFIXES,
     PICKLE_SUFFIXES,
@@ -71,7 +72,7 @@ def read_text(path: Path) -> str:
     if path.suffix.lower() in CLIP_SUFFIXES and path.is_file():
         raise VideozooError(f"{path}: is a clip, not a list of clips")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = files.read_text(path)
     except UnicodeDecodeError as error:
         raise VideozooError(f"{path}: is not a text in UTF-8, so it is no list") from error
     except OSError as error:
@@ -87,7 +88,10 @@ def csv_columns(text: str, path: Path) -> list[str] | None:
     Raises:
         VideozooError: the file is called .csv and has no header that is known.
     """
-    columns = [c.strip().lower() for c in next(csv.reader(text.splitlines()[:1]), [])]
+    try:
+        columns = [c.strip().lower() for c in next(csv.reader(text.splitlines()[:1]), [])]
+    except csv.Error:  # a cell too long, so it is no header
+        columns = []
     known = "path" in columns or set(_KINETICS_COLUMNS) <= set(columns)
     is_csv = path.suffix.lower() == ".csv"
     if known and (is_csv or len(columns) > 1):
@@ -151,7 +155,7 @@ def csv_rows(
         raise VideozooError(f"{path}: has no column 'label'")
     kinetics = None if "path" in columns else _KineticsFiles(videos)
     rows, bad = [], BadLines(path)
-    for line, cells in _cells(text):
+    for line, cells in _cells(text, path):
         if len(cells) != len(columns):
             bad.add(line, f"has {len(cells)} columns, the header has {len(columns)}")
             continue
@@ -173,12 +177,15 @@ def csv_rows(
     return rows
 
 
-def _cells(text: str) -> Iterator[tuple[int, list[str]]]:
+def _cells(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""))
     next(reader)
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, [cell.strip() for cell in cells]
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise VideozooError(f"{path}, line {reader.line_num}: cannot be read ({error})") from None
 
 
 class _KineticsFiles:
