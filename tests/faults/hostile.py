@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import struct
 
-# a list in lists, and a tuple in tuples: 40 levels that hold the level below twice
-LISTS = b"]" + b"q\x00h\x00\x86" * 40
-NESTED_LIST = b"]q\x00" + b"".join(
-    b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(40)
-)  # the last one is on the stack
-NESTED_TUPLE = b")q\x00" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(40))
+# a list in lists, and a tuple in tuples: 40 levels, each of which holds the one below twice
+NESTED_LIST = b"]q\x00" + b"".join(b"0](h%ch%ceq%c" % (i, i, i + 1) for i in range(40))
+NESTED_TUPLE = b")q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(40))
 
 
-def _text(data: bytes) -> bytes:
+def text(data: bytes) -> bytes:
+    """Returns the opcode that pushes a text."""
     return b"X" + struct.pack("<I", len(data)) + data
 
 
@@ -21,7 +19,7 @@ def _called(module: str, name: str) -> bytes:
 
 
 ARRAY = _called("numpy.core.multiarray", "_reconstruct")
-DTYPE = _called("numpy", "dtype") + _text(b"u1") + b"K\x00K\x01\x87R"
+DTYPE = _called("numpy", "dtype") + text(b"u1") + b"K\x00K\x01\x87R"
 BIG = b"B" + struct.pack("<I", 1 << 17) + b"x" * (1 << 17) + b"r\x00\x01\x00\x00"  # memo 256
 AGAIN = b"j\x00\x01\x00\x00"
 
@@ -53,7 +51,7 @@ PICKLES = {
     ),
     "a text encoded 50,000 times": (
         b"\x80\x02" + _called("_codecs", "encode") + b"r\x01\x01\x00\x000"
-        + _text(b"a" * (1 << 16)) + b"r\x00\x01\x00\x000" + _text(b"latin1")
+        + text(b"a" * (1 << 16)) + b"r\x00\x01\x00\x000" + text(b"latin1")
         + b"r\x02\x01\x00\x000](" + b"j\x01\x01\x00\x00j\x00\x01\x00\x00j\x02\x01\x00\x00\x86R"
         * 50_000 + b"e."
     ),
@@ -76,7 +74,7 @@ PICKLES = {
     ),
     "a byte, a list": b"\x80\x04" + b"]" * 20_000_000 + b".",
     "a data type of a million fields": (
-        b"\x80\x02" + _called("numpy", "dtype") + _text(b"u1," * 300_000) + b"\x85R."
+        b"\x80\x02" + _called("numpy", "dtype") + text(b"u1," * 300_000) + b"\x85R."
     ),
     "a nested list for an order": (
         b"\x80\x02" + _called("numpy.core.numeric", "_frombuffer") + b"(C\x01a" + DTYPE
@@ -87,4 +85,4 @@ PICKLES = {
 
 def record(key: bytes, value: bytes) -> bytes:
     """Returns the pickle of a list of one dict, of one key."""
-    return b"\x80\x04]}" + _text(key) + value + b"sa."
+    return b"\x80\x04]}" + text(key) + value + b"sa."

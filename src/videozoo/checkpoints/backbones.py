@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from videozoo.errors import FileError
 
 State = dict[str, Tensor]
 
+_MOST_VALUES = 1 << 24  # of one variable: seven times the largest one's
 _MOST_RESNET = 512 << 20  # bytes: twice the deepest one's
 _HEAD: Table = {
     "fc.weight": FluidName("fc_0.w_0", transpose=True),
@@ -179,7 +181,10 @@ def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
     table = resnet_table(keys)
     known = {f.name for f in (table | _HEAD).values()}
     arrays = read_fluid(
-        path, skip=is_optimizer_variable, wanted=lambda name, _: name in known, most=_MOST_RESNET
+        path,
+        skip=is_optimizer_variable,
+        wanted=lambda name, shape: name in known and prod(shape) <= _MOST_VALUES,
+        most=_MOST_RESNET,
     )
     _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
     if any(name.startswith("fc") for name in arrays):

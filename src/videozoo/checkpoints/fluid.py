@@ -77,7 +77,7 @@ def read_fluid(
         members = (_folder_members if path.is_dir() else _archive_members)(path, left_out)
         for name, size, file in members:
             if size > _MOST_VARIABLE:
-                raise _absurd(path)
+                raise FileError(path, f"'{name[:80]}' has {size >> 20:,} MB; it is not read")
             array = _parse(path, name, size, file, wanted)
             left -= array.nbytes if array.flags.writeable else 0  # else it has a shape alone
             if left < 0:

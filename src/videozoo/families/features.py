@@ -167,7 +167,19 @@ class FeatureFamily(Family):
         )
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
-        """Returns what makes float features of a batch."""
+        """Returns what makes float features of a batch.
+
+        Raises:
+            VideozooError: the eigenvalues are not those of rgb.
+        """
+        widths = dict(zip(self.settings.feature_names, self.settings.feature_dims, strict=True))
+        if eigenvalues is not None and "rgb" in widths:
+            shape, dtype = tuple(eigenvalues.shape), eigenvalues.dtype
+            if shape != (widths["rgb"],) or dtype != torch.float32:
+                raise VideozooError(
+                    f"the checkpoint's eigenvalues are {dtype} {list(shape)}, but rgb has"
+                    f" {widths['rgb']} values; get it again"
+                )
         return FeatureInputs(feature_names=self.settings.feature_names, eigenvalues=eigenvalues)
 
     def eigenvalues(self) -> Tensor | None:

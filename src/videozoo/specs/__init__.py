@@ -48,7 +48,8 @@ def find_spec(name: str) -> ModelSpec:
     spec = _spelled(name)
     if spec is None:
         raise VideozooError(
-            f"unknown model '{name}'{did_you_mean(name, SPECS)} (the models are {', '.join(SPECS)})"
+            f"unknown model {brief(name)}{did_you_mean(name, SPECS)}"
+            f" (the models are {', '.join(SPECS)})"
         )
     return spec
 
