@@ -231,9 +231,15 @@ class _Undrawn(TorchFunctionMode):
 def _stored_eigenvalues(checkpoint: NativeCheckpoint, experiment: Experiment) -> Tensor | None:
     """Returns what un-whitens rgb: the checkpoint's, or eigen_file's where it was made without."""
     needed = checkpoint.config.get("INFER", {}).get("eigen_file") is not None
-    if needed and "eigenvalues" not in checkpoint.extra:
-        return family_of(experiment["INFER"]).eigenvalues()
-    return checkpoint.extra.get("eigenvalues")
+    if not needed or "eigenvalues" in checkpoint.extra:
+        return checkpoint.extra.get("eigenvalues")
+    origin = experiment.origins["INFER"]["eigen_file"]
+    if experiment.source.endswith(".safetensors") and not origin.typed:
+        raise VideozooError(
+            f"{experiment.source}: was saved without the eigenvalues that it needs; give"
+            " --set MODEL.eigen_file=eigenvals.npy"
+        )
+    return family_of(experiment["INFER"]).eigenvalues()
 
 
 def _empty(settings: Settings, eigenvalues: Tensor | None) -> Classifier:

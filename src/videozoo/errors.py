@@ -140,7 +140,7 @@ class Faults:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns `; did you mean 'x'?` for the nearest known word, or an empty string."""
     lowered = {k.lower(): k for k in known}
-    near = get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    near = get_close_matches(word[:100].lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean '{lowered[near[0]]}'?" if near else ""
 
 

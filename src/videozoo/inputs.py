@@ -20,7 +20,7 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.labels import check_class_names, check_same_names, read_label_file
 from videozoo.distributed import is_first_process
 from videozoo.encoders.recipe import KEYS, Recipe
-from videozoo.errors import Faults, VideozooError
+from videozoo.errors import Faults, VideozooError, brief
 from videozoo.experiments import Weights
 from videozoo.families import Samples, family_of
 from videozoo.progress import downloading, indexing, progress
@@ -102,11 +102,19 @@ def open_list(
     Raises:
         VideozooError: there is no filelist, or it has faults.
     """
-    settings = experiment[mode]
+    settings, source = experiment[mode], experiment.source
+    stored = source.endswith(".safetensors") and not experiment.origins[mode]["filelist"].typed
+    if stored and mode == "INFER":
+        raise VideozooError(f"{source}: nothing to infer is given; name files, or give --filelist")
     if settings.filelist is None:
         raise VideozooError(
-            f"{experiment.source}: [{mode}] filelist is missing; give it in the config, or"
+            f"{source}: [{mode}] filelist is missing; give it in the config, or"
             f" --set {mode}.filelist=PATH"
+        )
+    if stored and not Path(settings.filelist).is_file():
+        raise VideozooError(
+            f"{source}: the list that it names for a test, {brief(settings.filelist)}, is no file"
+            " here; give --filelist"
         )
     try:
         return open_samples(
@@ -124,8 +132,7 @@ def open_list(
                 f" bundled {experiment.source} has it, is not here; give a folder of videos, a list"
                 " of them or a config (--help says how)"
             ) from None
-        stored = not experiment.origins[mode]["filelist"].typed
-        if experiment.source.endswith(".safetensors") and stored:
+        if stored:
             hint = (
                 "the list is the one that these weights were trained with; --filelist gives another"
             )

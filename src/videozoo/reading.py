@@ -81,14 +81,14 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
-def read_plain_text(path: Path) -> str:
+def read_plain_text(path: Path, *, most: int = TEXT_LIMIT) -> str:
     """Reads a list, a label file or a table of the user's, see read_text.
 
     Raises:
         FileError: it is no regular file, too large, cannot be read, or is no text in UTF-8.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, most=most)
     except UnicodeDecodeError:
         raise FileError(path, "is not a text in UTF-8; save it as such") from None
     except OSError as error:

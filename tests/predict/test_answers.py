@@ -6,6 +6,7 @@ import csv
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,9 +46,18 @@ def test_answers(
     assert found == expected
 
 
+def infer(world: World, weights: Path | None = None, **options: Any) -> list[Any]:
+    return videozoo.infer(None, weights or world.weights, filelist=world.listing, **options)
+
+
+def words(world: World, weights: Path | None = None) -> list[str]:
+    given = str(weights or world.weights)
+    return ["infer", "--weights", given, "--filelist", str(world.listing)]
+
+
 def middle_of_the_best(world: World) -> tuple[float, int]:
     """Returns a score between two videos' best ones, and how many videos are below it."""
-    best = sorted(r.predictions[0].score for r in videozoo.infer(None, world.weights))
+    best = sorted(r.predictions[0].score for r in infer(world))
     return (best[1] + best[2]) / 2, 2
 
 
@@ -56,7 +66,7 @@ def test_a_video_below_reject_is_none_of_these(
 ) -> None:
     reject, below = middle_of_the_best(clip_data)
     with pytest.raises(SystemExit) as stop:
-        main(["infer", "--weights", str(clip_data.weights), "--reject", str(reject)])
+        main([*words(clip_data), "--reject", str(reject)])
     assert not stop.value.code
     said = capsys.readouterr().out
     assert said.count(": none of these (") == below
@@ -76,12 +86,12 @@ def test_a_video_below_reject_is_none_of_these(
 def test_without_reject_and_thresholds_files_are_as_they_were(
     clip_data: World, tmp_path: Path
 ) -> None:
-    (result, *_) = videozoo.infer(None, clip_data.weights, save_dir=tmp_path)
+    (result, *_) = infer(clip_data, save_dir=tmp_path)
     assert result.answer is None
     assert not result.rejected
     (row, *_) = json.loads((tmp_path / "TSN_infer_result.json").read_text())
     assert set(row) == {"video", "predictions"}
-    videozoo.infer(None, clip_data.weights, save_dir=tmp_path, form="csv")
+    infer(clip_data, save_dir=tmp_path, form="csv")
     header = (tmp_path / "TSN_infer_result.csv").read_text().splitlines()[0]
     assert header == "video,rank,index,label,score"
     assert "rejected" not in (tmp_path / "TSN_infer_summary.json").read_text()
@@ -90,7 +100,7 @@ def test_without_reject_and_thresholds_files_are_as_they_were(
 def test_classes_that_reach_their_thresholds_are_named(
     feature_data: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = videozoo.infer(None, feature_data.weights, save_dir=tmp_path)
+    plain = infer(feature_data, save_dir=tmp_path)
     scores = torch.zeros(5, 8)
     for row, result in enumerate(plain):
         for p in result.predictions:
@@ -102,9 +112,9 @@ def test_classes_that_reach_their_thresholds_are_named(
     before = pickle.loads((tmp_path / "AttentionCluster_infer_result").read_bytes())
 
     with pytest.raises(SystemExit):
-        main(["infer", "--weights", str(path), "--format", "csv"])
+        main([*words(feature_data, path), "--format", "csv"])
     said = capsys.readouterr().out
-    results = videozoo.infer(None, path, save_dir=tmp_path)
+    results = infer(feature_data, path, save_dir=tmp_path)
     assert sum(len(r.answer or ()) for r in results) == 8
     for row, result in enumerate(results):
         assert result.answer is not None

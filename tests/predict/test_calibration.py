@@ -148,7 +148,8 @@ def test_results_and_protocols_are_calibrated(
     feature_data: World, calibrated: Path, tmp_path: Path
 ) -> None:
     (plain, *_), (scaled, *_) = (
-        videozoo.infer(None, path, save_dir=tmp_path) for path in (feature_data.weights, calibrated)
+        videozoo.infer(None, path, filelist=feature_data.listing, save_dir=tmp_path)
+        for path in (feature_data.weights, calibrated)
     )
     for one, other in zip(plain.predictions, scaled.predictions, strict=True):
         logit = torch.tensor(one.score, dtype=torch.float64).logit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import prod
 from pathlib import Path
 
 import torch
@@ -32,6 +33,8 @@ from videozoo.errors import FileError
 
 State = dict[str, Tensor]
 
+_MOST_VALUES = 1 << 24  # of one variable: seven times the largest one's
+_MOST_RESNET = 512 << 20  # bytes: twice the deepest one's
 _HEAD: Table = {
     "fc.weight": FluidName("fc_0.w_0", transpose=True),
     "fc.bias": FluidName("fc_0.b_0"),
@@ -215,9 +218,15 @@ def _put(model: nn.Module, state: State, what: str) -> list[str]:
 
 
 def _fluid_resnet(path: Path | str, keys: Collection[str]) -> State:
-    arrays = read_fluid(path, skip=is_optimizer_variable)
-    _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
     table = resnet_table(keys)
+    known = {f.name for f in (table | _HEAD).values()}
+    arrays = read_fluid(
+        path,
+        skip=is_optimizer_variable,
+        wanted=lambda name, shape: name in known and prod(shape) <= _MOST_VALUES,
+        most=_MOST_RESNET,
+    )
+    _check_depth(resnet_depth(arrays), resnet_depth(keys), path)
     if any(name.startswith("fc") for name in arrays):
         table |= _HEAD
     # Shapes are compared with the model's later; here the names alone.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from torch import Tensor
@@ -20,25 +22,41 @@ from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.checkpoints.variables import (
     Array,
     NotAVariableError,
+    SupportsRead,
     pack_variable,
-    parse_variable,
+    read_variable,
 )
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import replacing
+from videozoo.reading import open_regular
+
+Shape = tuple[int, ...]
+Member = tuple[str, int, SupportsRead]  # name, bytes, content
 
 _STRAYS = frozenset({"__model__", "_SUCCESS", "Thumbs.db", "desktop.ini"})
 _STRAY_SUFFIXES = (".txt", ".md", ".json", ".log")
 _MOST_BYTES = 8 << 30  # of an archive's content: ten times the largest published one
+_MOST_VARIABLE = 1 << 30  # bytes
+_FREE, _MOST_RATIO = 256 << 20, 20  # bytes, and by how much more weights may shrink in an archive
 _MOST_FILES = 20_000
 _MOST_HEADER = 1 << 20  # bytes between two files; a long name is a file of its own to tarfile
 
 
-def read_fluid(path: Path | str, *, skip: Callable[[str], bool] | None = None) -> dict[str, Array]:
-    """Reads all variables of a Fluid checkpoint.
+def read_fluid(
+    path: Path | str,
+    *,
+    skip: Callable[[str], bool] | None = None,
+    wanted: Callable[[str, Shape], bool] | None = None,
+    most: int = _MOST_BYTES,
+) -> dict[str, Array]:
+    """Reads all variables of a Fluid checkpoint, one after another.
 
     Args:
         path: the folder, or a .tar.gz archive that holds one such folder.
         skip: says of a name that its variable need not be read (optimizer state).
+        wanted: says of a name and a shape that the values are wanted; of other variables the shape
+            comes alone, and takes no memory. None: all are.
+        most: bytes that all wanted values may have.
 
     Returns:
         Arrays by variable name, with the shapes that Fluid stored.
@@ -50,13 +68,22 @@ def read_fluid(path: Path | str, *, skip: Callable[[str], bool] | None = None) -
     path = Path(path)
     if not path.exists():
         raise FileError(path, "there is no such checkpoint")
-    members = _folder_members(path) if path.is_dir() else _archive_members(path)
+
+    def left_out(name: str) -> bool:
+        return _is_stray(name) or (skip is not None and skip(name))
+
+    arrays: dict[str, Array] = {}
+    left = most
     try:
-        arrays = {
-            name: _parse(path, name, read())
-            for name, read in members
-            if not _is_stray(name) and not (skip is not None and skip(name))
-        }
+        members = (_folder_members if path.is_dir() else _archive_members)(path, left_out)
+        for name, size, file in members:
+            if size > _MOST_VARIABLE:
+                raise FileError(path, f"'{name[:80]}' has {size >> 20:,} MB; it is not read")
+            array = _parse(path, name, size, file, wanted)
+            left -= array.nbytes if array.flags.writeable else 0  # else it has a shape alone
+            if left < 0:
+                raise _absurd(path)
+            arrays[name] = array
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise FileError(path, f"cannot be read ({error}); copy it again") from error
     if not arrays:
@@ -108,9 +135,14 @@ def load_fluid_weights(
         VideozooError: the checkpoint cannot be read, or its variables are not the table's
             (optimizer state is left aside).
     """
-    arrays = read_fluid(path, skip=is_optimizer_variable)
+    expected = {f.name: f.shape_in_fluid(model_state[key].shape) for key, f in table.items()}
+    arrays = read_fluid(
+        path,
+        skip=is_optimizer_variable,
+        wanted=lambda name, shape: shape == tuple(expected.get(name, ())) and name in expected,
+    )
     compare_shapes(
-        {f.name: f.shape_in_fluid(model_state[key].shape) for key, f in table.items()},
+        expected,
         {name: array.shape for name, array in arrays.items()},
         what=str(path),
         head={f.name for key, f in table.items() if is_head(key)},
@@ -118,32 +150,43 @@ def load_fluid_weights(
     return from_fluid(arrays, table)
 
 
-def _folder_members(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _folder_members(folder: Path, left_out: Callable[[str], bool]) -> Iterator[Member]:
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
     if len(entries) == 1 and entries[0].is_dir():  # an unpacked archive: its one folder is meant
         entries = sorted(entries[0].iterdir())
+    if len(entries) > _MOST_FILES:
+        raise _absurd(folder)
     for entry in entries:
         if entry.is_dir() and not _is_stray(entry.name):
             raise FileError(
                 folder, f"holds the folder '{entry.name}'; give the one folder of a checkpoint"
             )
-        yield entry.name, entry.read_bytes
+        if not left_out(entry.name):
+            with open_regular(entry) as file:
+                yield entry.name, os.fstat(file.fileno()).st_size, file
 
 
-def _parse(path: Path, name: str, data: bytes) -> Array:
+def _parse(
+    path: Path,
+    name: str,
+    size: int,
+    file: SupportsRead,
+    wanted: Callable[[str, Shape], bool] | None,
+) -> Array:
     try:
-        return parse_variable(data)
+        return read_variable(file, size, wanted=None if wanted is None else partial(wanted, name))
     except NotAVariableError as error:
         raise FileError(path, f"the file '{name}' {error}") from error
 
 
-def _archive_members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    with gzip.open(archive) as stream:
+def _archive_members(archive: Path, left_out: Callable[[str], bool]) -> Iterator[Member]:
+    with open_regular(archive) as file, gzip.GzipFile(fileobj=file) as stream:
+        most = min(_MOST_BYTES, _FREE + _MOST_RATIO * os.fstat(file.fileno()).st_size)
         limited = _Limited(archive, stream)
         with tarfile.open(fileobj=limited, mode="r|") as tar:
-            yield from _tar_members(archive, tar, limited)
+            yield from _tar_members(archive, tar, limited, left_out, most)
         while stream.read(1 << 20):  # what lies behind the last file, to check the checksum
-            if stream.tell() > _MOST_BYTES:
+            if stream.tell() > most:
                 raise _absurd(archive)
 
 
@@ -179,14 +222,18 @@ def _absurd(archive: Path) -> FileError:
 
 
 def _tar_members(
-    archive: Path, tar: tarfile.TarFile, limited: _Limited
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    archive: Path,
+    tar: tarfile.TarFile,
+    limited: _Limited,
+    left_out: Callable[[str], bool],
+    most: int,
+) -> Iterator[Member]:
     folder: PurePosixPath | None = None
     total = count = 0
     for member in tar:
         place = PurePosixPath(member.name)
         count, total = count + 1, total + member.size
-        if total > _MOST_BYTES or count > _MOST_FILES:
+        if total > most or count > _MOST_FILES:
             raise _absurd(archive)
         limited.left = member.size + _MOST_HEADER
         if member.isdir() or _is_stray(place.name) or "__MACOSX" in place.parts:
@@ -203,7 +250,8 @@ def _tar_members(
         folder = place.parent
         file = tar.extractfile(member)
         assert file is not None  # it is a regular file
-        yield place.name, file.read
+        if not left_out(place.name):
+            yield place.name, member.size, file
 
 
 def _write_archive(file: Path, folder: str, arrays: Mapping[str, Array]) -> None:

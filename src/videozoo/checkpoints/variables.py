@@ -7,13 +7,15 @@ dimensions); the values, raw and little endian.
 
 from __future__ import annotations
 
+import io
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, brief
 
 Array = npt.NDArray[Any]
 
@@ -28,7 +30,15 @@ _DTYPES = {
     20: "|u1",
     21: "|i1",
 }
+_MOST_HEAD = 1 << 16  # bytes before the values
 _NUMBERS = {np.dtype(text): number for number, text in _DTYPES.items()}
+
+
+class SupportsRead(Protocol):
+    """What gives bytes from where it stands."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns at most so many bytes."""
 
 
 class NotAVariableError(ValueError):
@@ -41,6 +51,45 @@ def parse_variable(data: bytes) -> Array:
     Raises:
         NotAVariableError: the bytes are something else or cut short.
     """
+    return read_variable(io.BytesIO(data), len(data))
+
+
+def read_variable(
+    file: SupportsRead, size: int, *, wanted: Callable[[tuple[int, ...]], bool] | None = None
+) -> Array:
+    """Reads one variable's file; no memory is taken before its description has been looked at.
+
+    Args:
+        file: from its beginning.
+        size: its bytes.
+        wanted: says of a shape whether the values are wanted; where they are not, an array of that
+            shape comes that takes no memory. None: they always are.
+
+    Raises:
+        NotAVariableError: the bytes are something else or cut short.
+    """
+    head = file.read(min(size, _MOST_HEAD))
+    dtype, shape, offset = _parse_head(head)
+    needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if min(shape, default=1) < 0 or size - offset != needed:
+        raise NotAVariableError(
+            f"is damaged: shape {brief(list(shape))} needs {brief(needed)} bytes of values, it"
+            f" holds {size - offset}; copy the checkpoint again"
+        )
+    try:
+        if wanted is not None and not wanted(shape):
+            return np.broadcast_to(np.zeros((), dtype), shape)
+        values = bytearray(head[offset:])
+        while len(values) < needed and (block := file.read(min(needed - len(values), 1 << 20))):
+            values += block
+        return np.frombuffer(values, dtype).reshape(shape)
+    except (ValueError, OverflowError):
+        # more dimensions, or longer ones, than numpy has; or the file was cut meanwhile
+        raise NotAVariableError("has a damaged description of its shape") from None
+
+
+def _parse_head(data: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Returns the type, the shape, and where the values begin."""
     version, offset = _unpack("<I", data, 0)
     levels, offset = _unpack("<Q", data, offset)
     if version != 0 or levels > 8:
@@ -55,21 +104,9 @@ def parse_variable(data: bytes) -> Array:
     if offset + size > len(data):
         raise NotAVariableError("is cut short; copy the checkpoint again")
     number, shape = _parse_description(data[offset : offset + size])
-    offset += size
     if number not in _DTYPES:
         raise NotAVariableError(f"has the unknown element type {number}")
-    dtype = np.dtype(_DTYPES[number])
-    needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if min(shape, default=1) < 0 or len(data) - offset != needed:
-        found = len(data) - offset
-        raise NotAVariableError(
-            f"is damaged: shape {list(shape)} needs {needed} bytes of values, it holds {found}; "
-            "copy the checkpoint again"
-        )
-    try:
-        return np.frombuffer(data, dtype, offset=offset).reshape(shape).copy()
-    except ValueError:  # more dimensions, or longer ones, than numpy has
-        raise NotAVariableError("has a damaged description of its shape") from None
+    return np.dtype(_DTYPES[number]), shape, offset + size
 
 
 def pack_variable(array: Array) -> bytes:

@@ -23,6 +23,9 @@ from videozoo.config.keys import (
     key,
 )
 
+Pixels = Annotated[int, Field(ge=1, le=8192)]
+_MOST_BYTES = 1 << 30  # of a clip as it is read
+
 # Squares of each way to crop, mirror images aside, and where they lie.
 _CROPS = {
     "centre": (1, "centre"),
@@ -43,8 +46,10 @@ class ClipSettings(Settings):
         accepted=True,
         scope="free",
     )
-    seg_num: PositiveInt = key(3, description="segments a video is sampled at")
-    seglen: PositiveInt = key(1, description="frames a segment")
+    seg_num: Annotated[int, Field(ge=1, le=10_000)] = key(
+        3, description="segments a video is sampled at"
+    )
+    seglen: Annotated[int, Field(ge=1, le=1000)] = key(1, description="frames a segment")
     frame_interval: PositiveInt = key(
         1, description="distance of a segment's frames; more than 1 shows slow motion"
     )
@@ -55,8 +60,8 @@ class ClipSettings(Settings):
         [0.229, 0.224, 0.225], description="deviation of red, green, blue"
     )
     num_layers: Literal[18, 34, 50, 101, 152] = key(50, description="depth of the ResNet")
-    short_size: PositiveInt = key(256, description="pixels of the short side after resizing")
-    target_size: PositiveInt = key(224, description="pixels of the square crop")
+    short_size: Pixels = key(256, description="pixels of the short side after resizing")
+    target_size: Pixels = key(224, description="pixels of the square crop")
     resize: Literal["4:3", "aspect"] = key(
         "4:3", description="the other side: '4:3' int(short_size * 4 / 3), 'aspect' in proportion"
     )
@@ -139,6 +144,16 @@ class ClipSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _clip_fits_into_memory(self) -> Self:
+        if self.sample_bytes() > _MOST_BYTES:
+            raise ValueError(
+                f"seg_num {self.seg_num} x seglen {self.seglen} frames of {self._side()} px are"
+                f" {self.sample_bytes() >> 20:,} MB a clip, more than {_MOST_BYTES >> 20:,}; make"
+                " one of them smaller"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_kind_of_crop(self) -> Self:
         if self.random_resized_crop is not None and self.scale_jitter is not None:
             raise ValueError(
@@ -180,6 +195,15 @@ class ClipSettings(Settings):
             "image_mean": list(self.image_mean),
             "image_std": list(self.image_std),
         }
+
+    def sample_bytes(self) -> int:
+        """Returns the memory of a clip as it is read."""
+        return self.seg_num * self.seglen * 3 * self._side() ** 2
+
+    def _side(self) -> int:
+        """Returns the side of the squares that are read, the shorter one of whole frames."""
+        whole = self.test_crop != "centre" or self.test_flip
+        return self.short_size if whole else self.target_size
 
     def _views(self) -> dict[str, str | int]:
         if self.test_crop == "centre" and not self.test_flip:

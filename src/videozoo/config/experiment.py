@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from videozoo.config.ini import MODES, Values, parse_overrides, read_config
 from videozoo.config.keys import Settings
-from videozoo.errors import Faults, did_you_mean
+from videozoo.errors import Faults, brief, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,26 @@ class Experiment:
         source: where the config came from.
         modes: settings of TRAIN, VALID, TEST and INFER.
         origins: for each mode and key, where its value came from.
+        kept: by mode, values of a checkpoint that are not obeyed, and are saved with it again.
     """
 
     model: str
     source: str
     modes: Mapping[str, Settings]
     origins: Mapping[str, Mapping[str, Origin]]
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __getitem__(self, mode: str) -> Settings:
         return self.modes[mode]
 
     def as_dict(self) -> Values:
         """Returns the plain values of every mode, as native checkpoints keep them."""
-        return {mode: settings.model_dump() for mode, settings in self.modes.items()}
+        values: Values = {}
+        for mode, settings in self.modes.items():
+            kept, origins = self.kept.get(mode, {}), self.origins[mode]
+            known = {key: kept[key] for key in kept if key in origins and origins[key].is_default}
+            values[mode] = settings.model_dump() | known
+        return values
 
 
 def bundled_config(file_name: str) -> Path:
@@ -127,8 +134,9 @@ def resolve(
     origins: dict[str, dict[str, Origin]] = {}
     for layer in layers:
         if layer.key not in keys.model_fields:
-            nearest = did_you_mean(layer.key, keys.useful_keys())
-            faults.add(f"{layer.origin.of(layer.key)}: {keys.NAME} has no such key{nearest}")
+            nearest = "" if faults.are_enough else did_you_mean(layer.key, keys.useful_keys())
+            where = layer.origin.of(layer.key[:80])
+            faults.add(f"{where}: {keys.NAME} has no such key{nearest}")
     layers = [layer for layer in layers if layer.key in keys.model_fields]
     for mode in MODES:
         merged = _merged(layers, mode)
@@ -186,7 +194,7 @@ def _sentences(error: ValidationError, origins: dict[str, Origin], source: str) 
             key = str(fault["loc"][0])
             text = text[0].lower() + text[1:]
             before = f"{sentences[key]}, or " if key in sentences else f"{origins[key].of(key)}: "
-            given = "" if key in sentences else f" (it is {fault['input']!r})"
+            given = "" if key in sentences else f" (it is {brief(fault['input'])})"
             sentences[key] = f"{before}{text}{given}"
     return list(sentences.values())
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from videozoo.config.keys import Fraction, PositiveInt, Settings, UnitInterval, key
+from videozoo.config.keys import Fraction, PositiveInt, Settings, UnitInterval, Width, key
 
 
 class FeatureSettings(Settings):
@@ -16,7 +16,7 @@ class FeatureSettings(Settings):
 
     feature_num: PositiveInt | None = key(None, description="number of modalities", accepted=True)
     feature_names: list[str] = key(["rgb", "audio"], description="modalities, as records call them")
-    feature_dims: list[PositiveInt] = key([1024, 128], description="values a frame, by modality")
+    feature_dims: list[Width] = key([1024, 128], description="values a frame, by modality")
     multi_label: bool = key(
         True,
         description="a video may have many classes, scores are sigmoids; False: it has one,"
@@ -29,7 +29,7 @@ class FeatureSettings(Settings):
         " None: records of features alone are taken",
     )
     rows_per_second: PositiveFloat = key(1.0, description="rows a second of an encoded video")
-    max_rows: PositiveInt = key(300, description="rows of an encoded video at most")
+    max_rows: Width = key(300, description="rows of an encoded video at most")
     spread_rows: bool = key(
         False,
         description="a longer video's rows are spread over all of it; False: the rest is left out",
@@ -77,6 +77,10 @@ class FeatureSettings(Settings):
     def whitening(self) -> str | None:
         """File of the eigenvalues that un-whiten rgb; None: rgb is left as it is."""
         return None
+
+    def sample_bytes(self) -> int:
+        """Returns the memory of a video of YouTube-8M's length as it is read."""
+        return (self.frames_sampled or 300) * sum(self.feature_dims)
 
     def preprocessing(self) -> dict[str, Any]:
         """Returns what is done to a video before the model; see Settings.preprocessing."""

@@ -29,7 +29,10 @@ order: it decides which samples a step has;
 training: training alone reads it, and in [TRAIN].
 """
 
-PositiveInt = Annotated[int, Field(ge=1)]  # pydantic's own says "greater than 0"
+PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]  # pydantic's own says "greater than 0"
+Width = Annotated[int, Field(ge=1, le=1 << 20)]  # of what a model computes
+Workers = Annotated[int, Field(ge=0, le=256)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 UnitInterval = Annotated[float, Field(gt=0, le=1)]
 Count = PositiveInt | Literal["auto"] | None
@@ -98,7 +101,7 @@ class SharedSettings(BaseModel):
         None, description="the whole list is shuffled", accepted=True, scope="free"
     )
 
-    num_classes: PositiveInt = key(description="number of classes")
+    num_classes: Annotated[int, Field(ge=1, le=1 << 24)] = key(description="number of classes")
     topk: PositiveInt = key(
         20, description="predictions of a video that count in GAP and mAP", scope="free"
     )
@@ -111,7 +114,7 @@ class SharedSettings(BaseModel):
     filelist: str | None = key(
         None, description="list file, folder, glob or csv of the samples", scope="free"
     )
-    batch_size: PositiveInt = key(
+    batch_size: Width = key(
         1, description="samples a step, over all devices", scope=("free", "order")
     )
     micro_batch: PositiveInt | None = key(
@@ -121,7 +124,7 @@ class SharedSettings(BaseModel):
     )
     use_gpu: bool = key(True, description="use GPUs where there are any", scope="free")
     num_gpus: PositiveInt = key(1, description="devices the batch size was made for", scope="free")
-    num_workers: NonNegativeInt | None = key(
+    num_workers: Workers | None = key(
         None,
         description="reader processes a device; None: the cores, at most 8; 0: no process",
         scope="free",
@@ -132,7 +135,7 @@ class SharedSettings(BaseModel):
         " another reads it; 0: any time",
         scope="free",
     )
-    seed: NonNegativeInt = key(
+    seed: Seed = key(
         0, description="seed of weights, order, sampling and dropout", scope=("free", "order")
     )
     precision: Literal["32", "64", "bf16"] = key(
@@ -184,6 +187,10 @@ class SharedSettings(BaseModel):
 
     def preprocessing(self) -> dict[str, Any]:
         """Returns what is done to a video before the model, as results and checkpoints state it."""
+        raise NotImplementedError
+
+    def sample_bytes(self) -> int:
+        """Returns about how much memory a sample takes as it is read."""
         raise NotImplementedError
 
     def without_effect(self) -> dict[str, str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from videozoo.errors import FileError, VideozooError
-from videozoo.reading import csv_lines, lines_of, read_plain_text
+from videozoo.reading import csv_lines, lines_of, parse_json, read_plain_text
 from videozoo.text import class_name, whole_number
 
 # What tables call the column of the numbers and that of the names, the surest word first.
 _NUMBERS = ("index", "id", "idx", "class_id", "label_id", "class_index", "number", "label", "class")
 _NAMES = ("name", "class_name", "label_name", "display_name", "label", "class", "category")
 _KNOWLEDGE = "knowledgegraphid"
+_MOST_BYTES = 16 << 20
 
 
 def check_class_names(names: Sequence[str], num_classes: int, where: str) -> None:
@@ -77,7 +77,7 @@ def read_label_file(path: str) -> list[str]:
     if not file.exists():
         raise VideozooError(f"label_file {path}: no such file")
     try:
-        text = read_plain_text(file)
+        text = read_plain_text(file, most=_MOST_BYTES)
     except FileError as error:
         raise VideozooError(f"label_file {path}: {error.reason}") from None
     if not text.strip():
@@ -156,10 +156,9 @@ def _numbered(
 
 def _json_names(path: str, text: str) -> list[str]:
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        what = "is nested too deep" if isinstance(error, RecursionError) else f"is no JSON: {error}"
-        raise VideozooError(f"label_file {path}: {what}") from None
+        content = parse_json(text)
+    except ValueError as error:
+        raise VideozooError(f"label_file {path}: is no JSON: {error}") from None
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
         return [class_name(name) for name in content]
     if not isinstance(content, dict):

@@ -21,6 +21,7 @@ from videozoo.encoders.encoder import Framing
 from videozoo.encoders.quantiser import Quantiser
 from videozoo.errors import VideozooError
 from videozoo.files import write_bytes, write_json
+from videozoo.reading import parse_json, read_bytes, read_text
 
 SOUND, MOVES = "audio", "motion"  # the modalities that no encoder gives
 KEYS = ("encoder", "rows_per_second", "max_rows", "spread_rows", "sound", "motion")  # of configs
@@ -167,11 +168,11 @@ def stored_recipe(folder: Path) -> Recipe | None:
     if not path.is_file():
         return None
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(read_text(path))
         if not isinstance(values, dict) or values.get("version") != VERSION:
             return None
-        return Recipe.from_parts(values, load((folder / SCALE_FILE).read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        return Recipe.from_parts(values, load(read_bytes(folder / SCALE_FILE)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise VideozooError(
             f"{path}: cannot be read ({error}); prepare the features anew"
         ) from None

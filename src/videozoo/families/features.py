@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,9 +20,10 @@ from videozoo.data.transforms import dequantise, unwhiten
 from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
 from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.errors import VideozooError
+from videozoo.errors import FileError, VideozooError
 from videozoo.families.family import Family, Samples, each_once
 from videozoo.families.videos import holds_videos, open_videos
+from videozoo.reading import read_bytes
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from videozoo.data.clips.clip_list import ClipEntry
     from videozoo.encoders.encoded_videos import EncodedVideos
     from videozoo.encoders.recipe import Recipe
+
+
+_MOST_EIGENVALUES = 1 << 20  # bytes of their file
 
 
 class FeatureInputs(nn.Module):
@@ -166,7 +171,19 @@ class FeatureFamily(Family):
         )
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
-        """Returns what makes float features of a batch."""
+        """Returns what makes float features of a batch.
+
+        Raises:
+            VideozooError: the eigenvalues are not those of rgb.
+        """
+        widths = dict(zip(self.settings.feature_names, self.settings.feature_dims, strict=True))
+        if eigenvalues is not None and "rgb" in widths:
+            shape, dtype = tuple(eigenvalues.shape), eigenvalues.dtype
+            if shape != (widths["rgb"],) or dtype != torch.float32:
+                raise VideozooError(
+                    f"the checkpoint's eigenvalues are {dtype} {list(shape)}, but rgb has"
+                    f" {widths['rgb']} values; get it again"
+                )
         return FeatureInputs(feature_names=self.settings.feature_names, eigenvalues=eigenvalues)
 
     def eigenvalues(self) -> Tensor | None:
@@ -261,14 +278,17 @@ def read_eigenvalues(path: str, width: int) -> Tensor:
     Raises:
         VideozooError: the file is missing, is no .npy array, or holds too few values.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise VideozooError(
             f"eigen_file {path}: no such file; it is eigenvals.npy of YouTube-8M's PCA matrix,"
             " or set MODEL.eigen_file=None for features that are not whitened"
         )
     try:
-        values = np.load(path, allow_pickle=False).astype(np.float32).reshape(-1)
-    except (ValueError, OSError, EOFError) as error:
+        data = io.BytesIO(read_bytes(path, most=_MOST_EIGENVALUES))
+        values = np.lib.format.read_array(data, allow_pickle=False).astype(np.float32).reshape(-1)
+    except FileError as error:
+        raise VideozooError(f"eigen_file {path}: {error.reason}") from None
+    except (ValueError, OSError, EOFError, MemoryError, TypeError) as error:
         raise VideozooError(f"eigen_file {path}: not a .npy array: {error}") from None
     if len(values) < width:
         raise VideozooError(f"eigen_file {path}: has {len(values)} values, rgb needs {width}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from videozoo.config.feature_keys import FeatureSettings
-from videozoo.config.keys import Fraction, PositiveInt, key
+from videozoo.config.keys import Fraction, Width, key
 from videozoo.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ class AttentionClusterSettings(FeatureSettings):
     MODEL_KEYS = ("feature_dims", "cluster_nums", "num_classes", "drop_rate", "hidden_sizes")
 
     drop_rate: Fraction = key(0.5, description="dropout rate")
-    seg_num: PositiveInt = key(100, description="frames sampled from each video")
-    cluster_nums: list[PositiveInt] = key([32, 32], description="clusters, by modality")
-    hidden_sizes: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] = key(
+    seg_num: Annotated[int, Field(ge=1, le=10_000)] = key(
+        100, description="frames sampled from each video"
+    )
+    cluster_nums: list[Width] = key([32, 32], description="clusters, by modality")
+    hidden_sizes: Annotated[list[Width], Field(min_length=2, max_length=2)] = key(
         [1024, 4096], description="widths of the two hidden layers"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from videozoo.config.feature_keys import FeatureSettings
-from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, key
+from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, Width, key
 from videozoo.specs.schedules import at_epochs, piecewise
 from videozoo.specs.spec import ModelSpec
 
@@ -29,9 +29,9 @@ class AttentionLSTMSettings(FeatureSettings):
     )  # fmt: skip
 
     drop_rate: Fraction = key(0.5, description="dropout rate")
-    embedding_size: PositiveInt = key(512, description="width of a frame's embedding")
-    lstm_size: PositiveInt = key(1024, description="width of each direction's LSTM")
-    hidden_sizes: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] = key(
+    embedding_size: Width = key(512, description="width of a frame's embedding")
+    lstm_size: Width = key(1024, description="width of each direction's LSTM")
+    hidden_sizes: Annotated[list[Width], Field(min_length=2, max_length=2)] = key(
         [8192, 4096], description="widths of the two hidden layers"
     )
     decay_epochs: list[PositiveInt] = key([5], description="epochs after which the rate decays")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat
 
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.config.keys import key
@@ -21,7 +21,9 @@ class LinearSettings(FeatureSettings):
     CONFIG_FILE = "linear.txt"
     MODEL_KEYS = ("feature_dims", "num_classes", "cosines")
 
-    cosines: NonNegativeInt = key(3, description="cosines over time that are taken of each value")
+    cosines: Annotated[int, Field(ge=0, le=1000)] = key(
+        3, description="cosines over time that are taken of each value"
+    )
     weight_decay: NonNegativeFloat = key(0.0, description="L2 of the weights")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from videozoo.config.feature_keys import FeatureSettings
-from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, key
+from videozoo.config.keys import COUNT_NOTE, Count, Fraction, PositiveInt, Width, key
 from videozoo.specs.schedules import staircase
 from videozoo.specs.spec import ModelSpec
 
@@ -29,14 +29,14 @@ class NeXtVLADSettings(FeatureSettings):
         "drop_rate", "gating_reduction",
     )  # fmt: skip
 
-    video_feature_size: PositiveInt = key(1024, description="width of rgb; feature_dims overrides")
-    audio_feature_size: PositiveInt = key(128, description="width of audio; feature_dims overrides")
-    cluster_size: PositiveInt = key(128, description="clusters")
-    hidden_size: PositiveInt = key(2048, description="width of the hidden layer")
-    groups: PositiveInt = key(8, description="groups that a frame is split into")
-    expansion: PositiveInt = key(2, description="factor that widens a frame before the split")
+    video_feature_size: Width = key(1024, description="width of rgb; feature_dims overrides")
+    audio_feature_size: Width = key(128, description="width of audio; feature_dims overrides")
+    cluster_size: Width = key(128, description="clusters")
+    hidden_size: Width = key(2048, description="width of the hidden layer")
+    groups: Width = key(8, description="groups that a frame is split into")
+    expansion: Width = key(2, description="factor that widens a frame before the split")
     drop_rate: Fraction = key(0.5, description="dropout rate")
-    gating_reduction: PositiveInt = key(8, description="factor that narrows the gate's middle")
+    gating_reduction: Width = key(8, description="factor that narrows the gate's middle")
     eigen_file: str | None = key(
         None,
         description="eigenvalues (.npy) that un-whiten rgb; None: rgb is left as it is",

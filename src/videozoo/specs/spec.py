@@ -95,3 +95,8 @@ class ModelSpec:
             return self.construct(**arguments)
         except ValueError as error:
             raise VideozooError(f"{self.name}: {error}") from error
+        except (RuntimeError, OverflowError, MemoryError) as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise VideozooError(
+                f"{self.name}: cannot be made with these sizes ({reason})"
+            ) from error

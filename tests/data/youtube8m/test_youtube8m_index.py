@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import re
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 from videozoo.data.youtube8m import index as module
+from videozoo.data.youtube8m.dataset import YouTube8MDataset
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.index import cache_folder, index_shards
 from videozoo.data.youtube8m.tfrecord import (
@@ -21,7 +25,7 @@ from videozoo.data.youtube8m.tfrecord import (
     masked_crc,
     write_tfrecord,
 )
-from videozoo.errors import VideozooError
+from videozoo.errors import ChangedError, VideozooError
 
 
 @pytest.fixture
@@ -189,3 +193,78 @@ def test_a_pickle_that_wants_to_run_code_stops_the_work(tmp_path: Path) -> None:
     (tmp_path / "evil.pkl").write_bytes(b"\x80\x02cos\nsystem\n.")
     with pytest.raises(VideozooError, match=r"evil\.pkl wants to run os\.system"):
         index_shards([tmp_path / "evil.pkl"])
+
+
+def labelled(path: Path, counts: list[int]) -> Path:
+    """Writes a shard of videos of so many frames, each of one byte."""
+    made = ({"rgb": np.full((n, 1), i, np.uint8)} for i, n in enumerate(counts))
+    write_tfrecord(path, [encode_example(video="v", labels=[0], features=m) for m in made])
+    return path
+
+
+def frames_of(path: Path) -> list[int]:
+    data = YouTube8MDataset([path], feature_names=["rgb"], feature_dims=[1], num_classes=1)
+    return [len(data.read(i).features[0]) for i in range(len(data))]
+
+
+@pytest.mark.parametrize("counts", [[3, 5, 4], [5, 4, 3], [4, 5, 3], [1, 1, 10]])
+def test_a_shard_replaced_by_one_of_the_same_size_and_time(
+    counts: list[int], tmp_path: Path
+) -> None:
+    path = labelled(tmp_path / "a.tfrecord", [4, 3, 5])
+    assert frames_of(path) == [4, 3, 5]
+    state = path.stat()
+    other = labelled(tmp_path / "b.tfrecord", counts)
+    path.write_bytes(other.read_bytes())
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert path.stat().st_size == state.st_size
+    assert frames_of(path) == counts
+
+
+@pytest.mark.parametrize("wholly", [0, 1 << 20])
+@pytest.mark.parametrize(
+    "lengths",
+    [lambda n: n[::-1], lambda n: [n[0] + n[1] + 16, *n[2:]], lambda n: [n[1], n[0], *n[2:]]],
+)
+def test_a_poisoned_index_is_found_out(
+    lengths: object, wholly: int, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WHOLLY_CHECKED", wholly)
+    path = labelled(tmp_path / "a.tfrecord", [4, 3, 5, 2])
+    assert frames_of(path) == [4, 3, 5, 2]
+    [file] = (cache / "youtube8m").iterdir()
+    head, _, body = file.read_bytes().partition(b"\n")
+    poisoned = np.array(lengths(np.frombuffer(body, "<u4").tolist()), "<u4")  # type: ignore[operator]
+    said = json.loads(head) | {
+        "records": len(poisoned),
+        "sha256": hashlib.sha256(poisoned.tobytes()).hexdigest(),
+    }
+    file.write_bytes(json.dumps(said).encode() + b"\n" + poisoned.tobytes())
+    with suppress(ChangedError):  # other numbers of videos: said once, and right from then on
+        assert frames_of(path) == [4, 3, 5, 2]
+    assert frames_of(path) == [4, 3, 5, 2]
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"size": ' + b"9" * 5000 + b"}", b"3", b""])
+def test_an_index_of_odd_content_is_made_anew(content: bytes, tmp_path: Path, cache: Path) -> None:
+    path = labelled(tmp_path / "a.tfrecord", [4, 3])
+    frames_of(path)
+    [file] = (cache / "youtube8m").iterdir()
+    file.write_bytes(content)
+    assert frames_of(path) == [4, 3]
+
+
+def test_a_remembered_number_of_records_of_a_pickle_is_compared(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = tmp_path / "a.pkl"
+    video = {"feature": np.zeros((2, 1), np.uint8), "label": [0]}
+    path.write_bytes(pickle.dumps([video] * 3, 2))
+    assert frames_of(path) == [2, 2, 2]
+    [file] = (cache / "youtube8m").iterdir()
+    head, _, body = file.read_bytes().partition(b"\n")
+    said = json.loads(head) | {"records": 2, "sha256": hashlib.sha256(body[:8]).hexdigest()}
+    file.write_bytes(json.dumps(said).encode() + b"\n" + body[:8])
+    with pytest.raises(ChangedError, match="give the command again"):
+        frames_of(path)
+    assert frames_of(path) == [2, 2, 2]
