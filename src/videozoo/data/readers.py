@@ -177,8 +177,8 @@ class Readers(Generic[Task, Answer]):
                 f"{MOST_DEATHS} reader processes in a row have ended before they had read anything;"
                 f" the last one {why}; try fewer num_workers, such as --set MODEL.num_workers=1"
             )
-        if again:
-            self._say(f"a reader process {why}; what it was reading is read again by a new one")
+        what = "what it was reading is read again by a new one" if again else "a new one goes on"
+        self._say(f"a reader process {why}; {what}")
 
 
 def _reason(code: int | None) -> str:
