@@ -64,7 +64,9 @@ def sync_file(path: Path) -> None:
 
 def is_temporary(file: Path, name: str) -> bool:
     """Says whether a file is what a killed `replacing` left of a file called `name`."""
-    return re.fullmatch(rf"\.{re.escape(name)}\.(?:[0-9a-f]{{8,16}}|\d+)\.tmp", file.name) is not None
+    return (
+        re.fullmatch(rf"\.{re.escape(name)}\.(?:[0-9a-f]{{8,16}}|\d+)\.tmp", file.name) is not None
+    )
 
 
 def link_or_copy(source: Path, target: Path) -> None:

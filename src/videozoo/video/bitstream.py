@@ -73,8 +73,8 @@ def packet_facts(
         if units is None:
             return None
         return (_h264_facts if codec == "h264" else _hevc_facts)(data, units, is_key)
-    if codec == "vp8":
-        return _vp8_facts(data, is_key)
+    if codec == "vp8":  # RFC 6386, section 9.1: not a key, version (3 bits), shown
+        return PacketFacts(bool(data[0] & 0x10), is_key and not data[0] & 1)
     if codec == "vp9":
         return _vp9_facts(data, is_key)
     if codec == "av1":  # a temporal unit shows exactly one frame
@@ -155,15 +155,6 @@ def _hevc_facts(data: bytes, units: list[tuple[int, int]], is_key: bool) -> Pack
     if not slices:
         return None
     return PacketFacts(True, access, needed or bool(parameters), layer, parameters)
-
-
-def _vp8_facts(data: bytes, is_key: bool) -> PacketFacts | None:
-    """RFC 6386, section 9.1: not a key, version (3 bits), shown, size of the first part (19)."""
-    inter, shown, first_part = data[0] & 1, data[0] & 0x10, int.from_bytes(data[:3], "little") >> 5
-    head = 3 if inter else 10
-    if len(data) < head + first_part or not (inter or data[3:6] == b"\x9d\x01\x2a"):
-        return None
-    return PacketFacts(bool(shown), is_key and not inter)
 
 
 def _vp9_facts(data: bytes, is_key: bool) -> PacketFacts | None:

@@ -120,7 +120,7 @@ class WrittenClip:
     frames: int
     size: tuple[int, int]
     new_size: tuple[int, int]
-    damage: Damage | None
+    damage: Damage | None = None
 
 
 def write_clip(
