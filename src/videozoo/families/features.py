@@ -142,7 +142,8 @@ class FeatureFamily(Family):
                 f"{what}: holds videos, but this {settings.NAME} takes records of features"
                 f" ({', '.join(settings.feature_names)}) made elsewhere, such as YouTube-8M's own;"
                 " give --weights a checkpoint that takes videos, such as"
-                " checkpoints/LINEAR_best.safetensors, or train one: videozoo train FOLDER"
+                " checkpoints/LINEAR_best.safetensors, or train a model that takes"
+                " videos: videozoo train FOLDER"
             )
         sampling = Sampling(
             settings.rows_per_second,
