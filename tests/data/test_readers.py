@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -42,7 +43,11 @@ class Read:
 
 
 def dies(by: int) -> Callable[[], None]:
-    return lambda: os.kill(os.getpid(), by)
+    def die() -> None:
+        faulthandler.disable()  # else pytest's would print where
+        os.kill(os.getpid(), by)
+
+    return die
 
 
 def once(path: Path, act: Callable[[], None]) -> Callable[[], None]:

@@ -7,13 +7,15 @@ of objects without content. Its steps are counted, as a small pickle can say "th
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-MOST_STEPS = 2_000_000  # some 60,000 tensors
+from videozoo.pickling.counting import BoundedFile, CountingUnpickler, counted
+from videozoo.pickling.types import Admitted, check_keys
+
 MOST_DIMS = 64
 _STORAGES = {
     "FloatStorage": torch.float32,
@@ -48,7 +50,6 @@ _OPCODES = (
     *(pickle.REDUCE, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.BUILD),
     *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.BINGET, pickle.LONG_BINGET),
 )
-_Readable: Any = pickle._Unpickler  # its methods and its stack are not in the type stubs
 GetStorage = Callable[[str, int], Tensor]
 
 
@@ -84,29 +85,12 @@ class _Dict(dict[Any, Any]):
     def __init__(self, items: Any = (), *_: Any) -> None:
         super().__init__()
         pairs = [pair for pair in items if len(pair) == 2] if isinstance(items, list) else []
-        _check_keys([key for key, _ in pairs])
+        check_keys([key for key, _ in pairs])
         self.update(pairs)
 
 
-class _Function(NamedTuple):
-    """A function that a pickle may call and cannot change."""
-
-    call: Callable[..., Any]
-
-    def __call__(self, *args: Any) -> Any:
-        return self.call(*args)
-
-
-def _counted(load: Callable[[Any], None]) -> Callable[[Any], None]:
-    def step(self: Any) -> None:
-        self.spend(1)
-        load(self)
-
-    return step
-
-
-class TorchUnpickler(_Readable):  # type: ignore[misc]
-    """Reads one pickle.
+class TorchUnpickler(CountingUnpickler):
+    """Reads one pickle; 2,000,000 steps are some 60,000 tensors.
 
     Args:
         file: at the pickle's beginning; it is left behind its end.
@@ -117,16 +101,12 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
         unread: the names that stand for nothing here.
     """
 
-    def __init__(self, file: BinaryIO, size: int, storage: GetStorage | None = None) -> None:
-        super().__init__(_Bounded(file, size), encoding="bytes")  # Python 2 had text in bytes
-        self.unread: dict[str, None] = {}
-        self._storage, self._steps, self._left = storage, MOST_STEPS, size
+    MOST_NUMBERS = 1_000_000  # an optimizer's parameters have numbers
 
-    def spend(self, steps: int) -> None:
-        """Counts steps."""
-        self._steps -= steps
-        if self._steps < 0:
-            raise pickle.UnpicklingError(f"more than {MOST_STEPS:,} steps")
+    def __init__(self, file: BinaryIO, size: int, storage: GetStorage | None = None) -> None:
+        super().__init__(BoundedFile(file, size), size)
+        self.unread: dict[str, None] = {}
+        self._storage = storage
 
     def find_class(self, module: str, name: str) -> Any:
         """Returns what stands for a name."""
@@ -134,22 +114,20 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
             return StorageType(_STORAGES[name])
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        if module == "collections" and name in _DICTS:
-            return _Dict
-        rebuild = {
-            "_rebuild_tensor": self._tensor,
-            "_rebuild_tensor_v2": self._tensor,
-            "_rebuild_tensor_v3": self._typed_tensor,
-            "_rebuild_parameter": lambda tensor, *_: tensor,
-            "_rebuild_parameter_with_state": lambda tensor, *_: tensor,
-        }
         if (module, name) == ("_codecs", "encode"):
-            return _Function(self._bytes)
-        if module == "torch._utils" and name in rebuild:
-            return _Function(rebuild[name])
-        if len(self.unread) < 1000:
+            return super().find_class(module, name)
+        makers: dict[tuple[str, str], Callable[..., Any]] = {
+            **{("collections", kind): _Dict for kind in _DICTS},
+            ("torch._utils", "_rebuild_tensor"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v3"): self._typed_tensor,
+            ("torch._utils", "_rebuild_parameter"): _first,
+            ("torch._utils", "_rebuild_parameter_with_state"): _first,
+        }
+        make = makers.get((module, name))
+        if make is None and len(self.unread) < 1000:
             self.unread[f"{module}.{name}"[:200]] = None
-        return Unread
+        return Admitted(make or Unread, self._spend)
 
     def persistent_load(self, saved: Any) -> Any:
         """Returns a storage."""
@@ -163,11 +141,6 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
             _, start, length = saved[5]
             flat = flat[start : start + length]
         return Storage(flat)
-
-    def _bytes(self, text: Any, *_: Any) -> bytes:
-        """Returns bytes, which protocol 2 has as text."""
-        self.spend(len(text))
-        return str(text).encode("latin1")
 
     def _typed_tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Any:
         return self._tensor(Storage(numbers(storage.flat, rest[2])), offset, size, stride)
@@ -188,12 +161,6 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
                 raise pickle.UnpicklingError("the same numbers again and again")
         return torch.as_strided(storage.flat, size, stride, offset)  # within the storage
 
-    def load_reduce(self) -> None:
-        """Calls a function."""
-        arguments = self.stack[-1]
-        self.spend(len(arguments) + sum(len(a) for a in arguments if isinstance(a, list)))
-        super().load_reduce()
-
     def load_newobj(self) -> None:
         """Makes an object of a class that is not read."""
         del self.stack[-1]
@@ -208,15 +175,10 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
         """Leaves a state away: those of tensors and dicts are their hooks and versions."""
         del self.stack[-1]
 
-    def load_setitem(self) -> None:
-        """Sets an item of a dict."""
-        _check_items(self.stack[-3], self.stack[-2:-1])
-        super().load_setitem()
-
-    def load_setitems(self) -> None:
-        """Sets items of a dict."""
-        _check_items(self.metastack[-1][-1], self.stack[::2])
-        super().load_setitems()
+    def check_target(self, value: Any, kind: type) -> None:
+        """Checks what takes items: what is not read takes them too."""
+        if not isinstance(value, (kind, Unread)):
+            super().check_target(value, kind)
 
     def load_additems(self) -> None:
         """Leaves out what a set holds."""
@@ -227,36 +189,18 @@ class TorchUnpickler(_Readable):  # type: ignore[misc]
         self.pop_mark()
         self.append(frozenset())
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {}
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **{opcode[0]: CountingUnpickler.dispatch[opcode[0]] for opcode in _OPCODES},
+        pickle.NEWOBJ[0]: counted(load_newobj),
+        pickle.NEWOBJ_EX[0]: counted(load_newobj_ex),
+        pickle.BUILD[0]: counted(load_build),
+        pickle.ADDITEMS[0]: counted(load_additems),
+        pickle.FROZENSET[0]: counted(load_frozenset),
+    }
 
 
-class _Bounded:
-    """A file that is asked for no more bytes than it has: Python takes the memory first."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
-        self.readline = file.readline
-
-    def read(self, count: int) -> bytes:
-        if count > 4096 and count > self._size - self._file.tell():
-            raise EOFError("it says that more follows than it has")
-        return self._file.read(count)
-
-
-def _check_items(target: Any, keys: Sequence[Any]) -> None:
-    if not isinstance(target, (dict, Unread)):
-        raise pickle.UnpicklingError("items of something else than a dict")
-    _check_keys(keys)
-
-
-def _check_keys(keys: Sequence[Any]) -> None:
-    # Tuples in tuples may be the same ones again and again, and hashing them take for ever.
-    if not all(
-        isinstance(key, (str, bytes, float, type(None)))
-        or (isinstance(key, int) and key.bit_length() <= 64)
-        for key in keys
-    ):
-        raise pickle.UnpicklingError("a key that is not plain")
+def _first(value: Any, *_: Any) -> Any:
+    return value
 
 
 def text_of(value: Any) -> str:
@@ -270,20 +214,3 @@ def numbers(flat: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns bytes as numbers, without what is too short for one."""
     flat = flat.view(torch.uint8)
     return flat[: len(flat) // dtype.itemsize * dtype.itemsize].view(dtype)
-
-
-TorchUnpickler.dispatch = {
-    opcode[0]: _counted(_Readable.dispatch[opcode[0]]) for opcode in _OPCODES
-} | {
-    opcode[0]: _counted(load)
-    for opcode, load in (
-        (pickle.REDUCE, TorchUnpickler.load_reduce),
-        (pickle.NEWOBJ, TorchUnpickler.load_newobj),
-        (pickle.NEWOBJ_EX, TorchUnpickler.load_newobj_ex),
-        (pickle.BUILD, TorchUnpickler.load_build),
-        (pickle.SETITEM, TorchUnpickler.load_setitem),
-        (pickle.SETITEMS, TorchUnpickler.load_setitems),
-        (pickle.ADDITEMS, TorchUnpickler.load_additems),
-        (pickle.FROZENSET, TorchUnpickler.load_frozenset),
-    )
-}

@@ -26,7 +26,7 @@ from videozoo.reading import parse_json, read_bytes, read_text
 SOUND, MOVES = "audio", "motion"  # the modalities that no encoder gives
 KEYS = ("encoder", "rows_per_second", "max_rows", "spread_rows", "sound", "motion")  # of configs
 CARRIED = "recipe."  # begins the names of its tensors among a checkpoint's
-VERSION = 2  # of how rows are made: another number's rows are other rows
+VERSION = 3  # of how rows are made: another number's rows are other rows
 
 
 @dataclass(frozen=True)

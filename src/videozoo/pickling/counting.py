@@ -70,6 +70,7 @@ class CountingUnpickler(_Readable):  # type: ignore[misc]
         self._steps, self._numbers = self.MOST_STEPS, self.MOST_NUMBERS
 
     def _spend(self, values: tuple[Any, ...]) -> None:
+        self._steps -= len(values)
         for value in values:
             if isinstance(value, (str, bytes, bytearray)):
                 self._left -= len(value)
@@ -106,6 +107,15 @@ class CountingUnpickler(_Readable):  # type: ignore[misc]
             raise ForbiddenNameError(brief(f"{module}.{name}", 200).strip("'"))
         return Admitted(make, self._spend)
 
+    def check_target(self, value: Any, kind: type) -> None:
+        """Checks what takes items: an array does so too, all of it at once.
+
+        Raises:
+            UnpicklingError: it is no `kind`.
+        """
+        if type(value) is not kind:
+            raise pickle.UnpicklingError(f"items of something else than a {kind.__name__}")
+
     def load_build(self) -> None:
         """Gives a description its state; the bytes of an array are in it."""
         state = self.stack[-1]
@@ -121,13 +131,13 @@ class CountingUnpickler(_Readable):  # type: ignore[misc]
 
     def load_setitem(self) -> None:
         """Sets an item of a dict whose key is plain."""
-        _check_type(self.stack[-3], dict)
+        self.check_target(self.stack[-3], dict)
         self._check_keys(self.stack[-2:-1])
         super().load_setitem()
 
     def load_setitems(self) -> None:
         """Sets items of a dict whose keys are plain."""
-        _check_type(self.metastack[-1][-1], dict)
+        self.check_target(self.metastack[-1][-1], dict)
         self._check_keys(self.stack[::2])
         super().load_setitems()
 
@@ -138,7 +148,7 @@ class CountingUnpickler(_Readable):  # type: ignore[misc]
 
     def load_additems(self) -> None:
         """Adds to a set what is plain."""
-        _check_type(self.metastack[-1][-1], set)
+        self.check_target(self.metastack[-1][-1], set)
         self._check_keys(self.stack)
         super().load_additems()
 
@@ -162,9 +172,3 @@ class CountingUnpickler(_Readable):  # type: ignore[misc]
             }
         ).items()
     }
-
-
-def _check_type(value: Any, kind: type) -> None:
-    # An array takes items too, all of it at once.
-    if type(value) is not kind:
-        raise pickle.UnpicklingError(f"items of something else than a {kind.__name__}")
