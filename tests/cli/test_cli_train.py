@@ -48,10 +48,10 @@ def test_validation_and_test_give_the_same_metrics(feature_data: World) -> None:
     assert videozoo.load(trained.last, use_gpu=False).labels is None  # there were no names
     experiment = experiment_of(trained.last)
     assert (
-        experiment.modes
+        experiment.as_dict()
         == resolve(
             find_spec("AttentionCluster").keys, feature_data.experiment.as_dict(), source="x"
-        ).modes
+        ).as_dict()
     )
     found = videozoo.test(str(trained.last), experiment=experiment, save_dir=".", log_interval=1)
     assert found.metrics == trained.evaluation.metrics
