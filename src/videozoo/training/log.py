@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -89,7 +90,7 @@ def _rows_of(path: Path) -> Iterator[list[str]]:
     """Yields the rows of a csv of curves; a kill or a bad disk may have left some that are none."""
     with path.open(newline="", encoding="utf-8", errors="replace") as file, suppress(csv.Error):
         for row in csv.reader(line.replace("\0", "") for line in file):
-            if len(row) == len(CURVE_COLUMNS) and row[0].isascii() and row[0].isdecimal():
+            if len(row) == len(CURVE_COLUMNS) and re.fullmatch("[0-9]{1,18}", row[0]):
                 yield row
 
 

@@ -180,7 +180,7 @@ def load_state(weights: Path, model: str) -> TrainingState:
 def _position(saved: Mapping[str, Any]) -> Position:
     position = Position(**saved)
     counts = (position.epoch, position.step, position.steps_done, position.worse, position.videos)
-    if any(type(n) is not int or n < 0 for n in (*counts, position.skipped)):
+    if any(type(n) is not int or not 0 <= n < 2**53 for n in (*counts, position.skipped)):
         raise ValueError("a number of its position is none")
     if any(type(n) not in (int, float, NoneType) for n in (position.best, position.best_loss)):
         raise ValueError("its best score is no number")
