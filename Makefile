@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-gpu fuzz lint format clean
+.PHONY: demo test test-all test-slow test-gpu fuzz lint format clean
 
 # Made anew when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -18,8 +18,10 @@ test: lint
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 # The slow ones too: trainings in several processes, killed ones, the notebook and the like.
-test-all: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto
+test-all: test test-slow
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -n auto -m slow
 
 # Needs a GPU and a PyTorch with CUDA, which is what pip installs on Linux. GPU_PYTHON=python3 runs
 # on a Python that has all of it already; nothing is installed then.
