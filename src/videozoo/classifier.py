@@ -233,12 +233,6 @@ def _stored_eigenvalues(checkpoint: NativeCheckpoint, experiment: Experiment) ->
     needed = checkpoint.config.get("INFER", {}).get("eigen_file") is not None
     if not needed or "eigenvalues" in checkpoint.extra:
         return checkpoint.extra.get("eigenvalues")
-    origin = experiment.origins["INFER"]["eigen_file"]
-    if experiment.source.endswith(".safetensors") and not origin.typed:
-        raise VideozooError(
-            f"{experiment.source}: was saved without the eigenvalues that it needs; give"
-            " --set MODEL.eigen_file=eigenvals.npy"
-        )
     return family_of(experiment["INFER"]).eigenvalues()
 
 

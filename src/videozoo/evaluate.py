@@ -218,6 +218,8 @@ def evaluate(
         total.add(counts)
     unreadable = sorted(total.unreadable, key=lambda u: u.index)
     if total.evaluated == 0:
+        if parts is not None:
+            parts.discard()
         first = f"; the first: {unreadable[0].reason}" if unreadable else ""
         raise VideozooError(
             f"none of the {len(dataset)} samples could be evaluated: {len(unreadable)}"

@@ -86,6 +86,11 @@ class Parts:
         write_bytes(self.folder / name, data)
         self.steps_done, self._last = steps_done, time.monotonic()
 
+    def discard(self) -> None:
+        """Removes the parts of this process: they come to nothing."""
+        for path in self.own:
+            path.unlink()
+
     def collect(self) -> None:
         """Brings the parts of all processes into the first one's folder, where it lacks any."""
         rank, world = process_place()

@@ -120,7 +120,7 @@ def test_use_gpu_false_means_false(
         wanted.append(use_gpu)
         return torch.device("cpu")
 
-    monkeypatch.setattr("videozoo.api.choose_device", spy)
+    monkeypatch.setattr("videozoo.inference.choose_device", spy)
     for words in (["--use-gpu", "False"], ["--use_gpu=True"], []):
         done = command("infer", feature_data.files[1], "--weights", feature_data.weights, *words)
         assert done.code == 0

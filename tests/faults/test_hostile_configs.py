@@ -171,6 +171,7 @@ def described(world: World, **changed: Any) -> Path:
 
     with safe_open(world.weights, "pt") as file:
         description = json.loads(file.metadata()["videozoo"])
+    del description["crc32c"]  # of what it was before
     for key, value in changed.items():
         description[key] = value(description[key]) if callable(value) else value
     path = Path("odd.safetensors")

@@ -91,7 +91,7 @@ def test_weights_that_are_not_numbers_are_an_error(
         videozoo.load(weights).predict(world.files[:1])
 
 
-class StoppedError(Exception):
+class StoppedError(BaseException):
     """As a kill: nothing is cleaned up behind it that is not cleaned up in any case."""
 
 

@@ -11,9 +11,11 @@ import pytest
 import torch
 from small_training import run_quietly
 
+from videozoo.checkpoints.native import read_native_header
 from videozoo.classifier import load_weights
 from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
+from videozoo.specs import stored_experiment
 from videozoo.training.state import load_state
 
 DATA = Path(__file__).parents[1] / "checkpoints" / "data"
@@ -33,7 +35,8 @@ def test_a_state_of_0_1_0_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("labels.txt").write_text("cat\ndog\nrain\n")
     for suffix in (".safetensors", ".state"):
         shutil.copyfile(OLD.with_suffix(suffix), f"old{suffix}")
-    experiment = load_weights(OLD).experiment
+    lists = {(mode, "filelist"): "features.list" for mode in ("TRAIN", "VALID", "TEST")}
+    experiment = stored_experiment(read_native_header(OLD), source=str(OLD), overrides=lists)
     trained, said = run_quietly(experiment, tmp_path / "save", resume="old.safetensors")
     assert "resuming old.safetensors at epoch 2, step 0" in said
     assert "warning" not in said  # nothing has changed since
