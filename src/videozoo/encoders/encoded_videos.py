@@ -179,10 +179,31 @@ class EncodedVideos(VideoDataset):
         Raises:
             SampleError: it could not be decoded.
         """
-        stored, entry = self.stored(index), self._entries[index]
+        entry = self._entries[index]
+        return self.sample(self.stored(index), entry.video, labels=entry.labels, rng=rng)
+
+    def sample(
+        self,
+        stored: Rows,
+        video: str,
+        *,
+        labels: Sequence[int] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> FeatureSample:
+        """Makes a sample of rows.
+
+        Args:
+            stored: as the encoder gave them, float16 [n, D] by modality.
+            video: what it is called.
+            labels: its classes; None: not known.
+            rng: given to `rows`.
+
+        Raises:
+            VideozooError: their scale is not known.
+        """
         if not self.recipe.scale:
             raise VideozooError(
-                f"{entry.video}: the weights were not trained on rows of videos, so the scale of"
+                f"{video}: the weights were not trained on rows of videos, so the scale of"
                 " its rows is not known; give records of features, or train on videos"
             )
         features = [
@@ -191,8 +212,8 @@ class EncodedVideos(VideoDataset):
         if self._rows is not None:
             chosen = self._rows(len(features[0]), rng)
             features = [feature[chosen] for feature in features]
-        labels = None if entry.labels is None else np.array(entry.labels, dtype=np.int64)
-        return FeatureSample(video=entry.video, features=tuple(features), labels=labels)
+        classes = None if labels is None else np.array(labels, dtype=np.int64)
+        return FeatureSample(video=video, features=tuple(features), labels=classes)
 
     def placeholder(self) -> FeatureSample:
         """Returns a video of one row of zeros, for a process that has none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av import library_versions
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from videozoo.errors import SampleError
@@ -148,11 +149,7 @@ def read_timed_clip(
         chosen = ChosenFrames(stream, choose)
         for frame, places in chosen:
             with stream.faults(_CONVERTED):
-                planes: Planes
-                if resize_with == "pillow":
-                    planes = resized(rgb_planes(frame), resize, resample=resample)
-                else:
-                    planes = rgb_planes(frame, resize, resample=resample)
+                planes = resized_planes(frame, resize, resize_with, resample)
                 if clip is None or len(clip) != chosen.count:
                     extent = crop.extent(*planes[0].shape)
                     clip = np.empty((chosen.count, 3, *extent), dtype=np.uint8)
@@ -161,6 +158,15 @@ def read_timed_clip(
     assert clip is not None  # iterating raises where there is no frame
     assert chosen.times is not None
     return clip, chosen.times
+
+
+def resized_planes(
+    frame: VideoFrame, resize: ResizeRule, resize_with: str = "swscale", resample: str = "bilinear"
+) -> Planes:
+    """Returns a decoded frame's red, green and blue, upright and resized; see `read_timed_clip`."""
+    if resize_with == "pillow":
+        return resized(rgb_planes(frame), resize, resample=resample)
+    return rgb_planes(frame, resize, resample=resample)
 
 
 def resized(planes: Planes, resize: ResizeRule, *, resample: str = "bilinear") -> Planes:

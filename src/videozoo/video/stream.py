@@ -59,6 +59,23 @@ def clock_may_jump(container: InputContainer) -> bool:
     return bool(container.format.flags & cast("int", Flags.ts_discont.value))
 
 
+def best_video(container: InputContainer, path: Path | str) -> AvVideoStream:
+    """Returns the video stream of a container that is meant: its best one, no cover picture.
+
+    Raises:
+        DecodingError: there is none, or no decoder for it is built in.
+    """
+    pictures = [s for s in container.streams.video if s.disposition & Disposition.attached_pic]
+    videos = [s for s in container.streams.video if s not in pictures]
+    if not videos:
+        raise DecodingError("has no video stream", path=path)
+    best = container.streams.best("video")
+    stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+    if stream.codec_context is None:
+        raise DecodingError("no decoder for its video is built in", path=path)
+    return stream
+
+
 def reason_of(error: BaseException) -> str:
     """Returns what FFmpeg or the system says of a fault."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -97,7 +114,7 @@ class VideoStream:
         with self.faults("cannot be opened as a video"):
             self._container = open_media(self.path, trying=trying)
         try:
-            self._stream = self._best_stream()
+            self._stream = best_video(self._container, self.path)
             with self.faults("no decoder for it is built in"):
                 self._stream.codec_context.thread_count = 1
                 self._stream.codec_context.thread_type = "NONE"
@@ -117,19 +134,6 @@ class VideoStream:
         self._container.close()
         self._kept = None
         self._open(trying=True)
-
-    def _best_stream(self) -> AvVideoStream:
-        pictures = [
-            s for s in self._container.streams.video if s.disposition & Disposition.attached_pic
-        ]
-        videos = [s for s in self._container.streams.video if s not in pictures]
-        if not videos:
-            raise DecodingError("has no video stream", path=self.path)
-        best = self._container.streams.best("video")
-        stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
-        if stream.codec_context is None:
-            raise DecodingError("no decoder for its video is built in", path=self.path)
-        return stream
 
     def __enter__(self) -> Self:
         return self

@@ -115,9 +115,7 @@ class ClipDataset(VideoDataset):
             listed, video = entry.labels, entry.video
             read = partial(read_clip, entry.path, resize_with=self.resize_with)
         labels = self._checked(listed, entry) if self.labelled else None
-        crop: Cut = Crop(self.target_size) if self.views is None else self.views
-        if draw is not None:
-            crop = self.draw_crop(draw)
+        crop = self.crop if draw is None else self.draw_crop(draw)
         try:
             frames = read(
                 partial(self.choose_frames, rng=draw),
@@ -146,6 +144,11 @@ class ClipDataset(VideoDataset):
         if fault := label_fault(labels or (), self.num_classes):
             raise VideozooError(f"{entry.video}: {fault}")
         return labels or None
+
+    @property
+    def crop(self) -> Cut:
+        """What is kept of each frame where nothing is augmented."""
+        return Crop(self.target_size) if self.views is None else self.views
 
     def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
         """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""
