@@ -23,6 +23,7 @@ from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.models.layers import autocast, full_precision, mean_logits
+from videozoo.timelines import TimelinePredictor
 
 Say = Callable[[str], None]
 """Prints a line."""
@@ -153,7 +154,7 @@ def path_list(paths: Paths) -> list[str]:
     return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
-class Predictor:
+class Predictor(TimelinePredictor):
     """Preprocessing, model and label names in one object.
 
     The weights are laid out for scoring when it is made; after they have changed, call `refresh`.
@@ -260,6 +261,11 @@ class Predictor:
                 )
                 answer = None if chosen is None else self._predictions(chosen, of_video)
                 yield index, Result(video, self._predictions(classes, of_video), answer=answer)
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Returns the scores of a batch's videos, float [B, K] on the CPU."""
+        scorer = _Scorer(self._scoring, self.device, self.settings.precision, print)
+        return self.classifier.scores(scorer.logits(batch)).cpu()
 
     def _predictions(self, classes: list[int], scores: Tensor) -> list[Prediction]:
         values = scores[classes].tolist()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from videozoo.config.clip_keys import ClipSettings
@@ -20,7 +21,10 @@ from videozoo.families.videos import open_videos
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+    from videozoo.data.clips.clip_list import ClipEntry
+    from videozoo.data.clips.dataset import ClipDataset
     from videozoo.encoders.recipe import Recipe
+    from videozoo.timeline.windows import WindowSamples
 
 
 class ClipInputs(nn.Module):
@@ -60,15 +64,21 @@ class ClipFamily(Family):
         progress: Callable[[int, int], None] | None = None,
     ) -> Samples:
         """Opens videos and Kinetics pickles; see Family.open."""
-        # FFmpeg comes with what is read, not with a model that is loaded.
-        from videozoo.data.clips.dataset import ClipDataset
-
         settings = self.settings
         folder = Path(settings.video_folder) if settings.video_folder else None
         entries, names = open_videos(
             source, settings, labelled=labelled, class_names=class_names, video_folder=folder
         )
-        dataset = ClipDataset(
+        return Samples(self._dataset(entries, augment=augment, labelled=labelled), names)
+
+    def _dataset(
+        self, entries: Sequence[ClipEntry], *, augment: bool = False, labelled: bool = False
+    ) -> ClipDataset:
+        # FFmpeg comes with what is read, not with a model that is loaded.
+        from videozoo.data.clips.dataset import ClipDataset
+
+        settings = self.settings
+        return ClipDataset(
             entries,
             num_classes=settings.num_classes,
             seg_num=settings.seg_num,
@@ -86,7 +96,12 @@ class ClipFamily(Family):
             multi_label=settings.multi_label,
             views=None if augment else self.views(),
         )
-        return Samples(dataset, names)
+
+    def windows(self, video: str, recipe: Recipe | None, device: torch.device) -> WindowSamples:
+        """Returns what makes clips of windows of a video; see Family.windows."""
+        from videozoo.timeline.clips import ClipWindows
+
+        return ClipWindows(self._dataset([]))
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float clips of a batch."""
