@@ -71,7 +71,9 @@ def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | No
 
 
 @contextmanager
-def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]:
+def progress(
+    console: Console, what: str, log_interval: int, unit: str = "videos"
+) -> Iterator[Report]:
     """Gives a report function that shows progress: a bar, or lines where there is no terminal."""
     start = time.perf_counter()
     if not is_first_process():
@@ -85,7 +87,7 @@ def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]
             calls += 1
             if calls % log_interval == 0 or done == total:
                 speed = done / (time.perf_counter() - start)
-                console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
+                console.print(f"{what} {done}/{total}  {speed:.3g} {unit}/s", highlight=False)
 
         yield line
         return
@@ -102,7 +104,7 @@ def progress(console: Console, what: str, log_interval: int) -> Iterator[Report]
 
     def move(done: int, total: int) -> None:
         speed = done / (time.perf_counter() - start)
-        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
+        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} {unit}/s")
 
     with bar:
         yield move
