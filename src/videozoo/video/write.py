@@ -35,6 +35,7 @@ _INTERPOLATION = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
+_FRAME_DURATION = 1 << 8  # FFmpeg's AV_CODEC_FLAG_FRAME_DURATION
 _FINEST = 1_000_000  # an MP4 file counts the units between two frames in 32 bits
 
 
@@ -153,16 +154,16 @@ def write_clip(
                 part = "" if start is end is None else f" between {start} s and {end} s"
                 raise SampleError(f"{source}: no frame of it{part} can be decoded")
             size = upright_size(first)
-            converter = _Converter(first, time_base, encoding.size(*size))
+            converter = Converter(first, time_base, encoding.size(*size))
             written = 0
             with _faults(source, target):
                 with av.open(f"file:{os.fspath(temporary)}", "w", format="mp4") as file:
-                    video = _add_stream(file, converter, encoding)
+                    video = add_stream(file, converter, encoding)
                     for frame in chain([first], frames):
                         with stream.faults("a frame cannot be converted"):
                             picture = converter.convert(frame)
-                        written += _write(file, video, picture)
-                    written += _write(file, video, None)
+                        written += write_picture(file, video, picture)
+                    written += write_picture(file, video, None)
                 if written != converter.count:
                     given = converter.count
                     raise SampleError(f"{source}: the encoder took {given} frames, gave {written}")
@@ -187,7 +188,7 @@ def _frames_between(
             yield frame
 
 
-class _Converter:
+class Converter:
     """Makes decoded frames upright yuv420p pictures of one size, with times that ascend.
 
     Args:
@@ -223,7 +224,7 @@ class _Converter:
             interpolation=_INTERPOLATION,
             threads=1,
         )
-        matrix = display_matrix(frame)
+        matrix = display_matrix(picture)
         if matrix is not None:
             picture = _upright_picture(picture, matrix)
         picture.pts, picture.duration = self._time(frame)
@@ -255,17 +256,19 @@ def _upright_picture(picture: VideoFrame, matrix: bytes) -> VideoFrame:
     return turned
 
 
-def _add_stream(file: OutputContainer, converter: _Converter, encoding: Encoding) -> AvVideoStream:
+def add_stream(file: OutputContainer, converter: Converter, encoding: Encoding) -> AvVideoStream:
+    """Adds the stream of a converter's pictures to a file."""
     stream = cast("AvVideoStream", file.add_stream(ENCODER, options=encoding.options()))
     stream.width, stream.height = converter.size
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = converter.unit
     context.thread_count = 1  # clips are written side by side
+    context.flags |= _FRAME_DURATION  # or the last one is taken to last 1/24 s
     return stream
 
 
-def _write(file: OutputContainer, video: AvVideoStream, picture: VideoFrame | None) -> int:
+def write_picture(file: OutputContainer, video: AvVideoStream, picture: VideoFrame | None) -> int:
     """Encodes a picture, None after the last one; returns how many were written to the file."""
     context = video.codec_context
     if picture is not None and not context.is_open:
