@@ -19,7 +19,8 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.sampler import MicroBatch
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
-from videozoo.scoring import check_scores, score_batches
+from videozoo.scoring import Scorer, check_scores, score_batches
+from videozoo.timelines import TimelinePredictor
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -29,7 +30,7 @@ def path_list(paths: Paths) -> list[str]:
     return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
-class Predictor:
+class Predictor(TimelinePredictor):
     """Preprocessing, model and label names in one object.
 
     The weights are laid out for scoring when it is made; after they have changed, call `refresh`.
@@ -157,6 +158,11 @@ class Predictor:
             answer = None if chosen is None else self._predictions(chosen, of_video)
             named = self._predictions(classes, of_video)
             yield index, Result(video, named, answer=answer, damage=damage.get(index))
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Returns the scores of a batch's videos, float [B, K] on the CPU."""
+        scorer = Scorer(self._scoring, self.device, self.settings.precision, print)
+        return self.classifier.scores(scorer.logits(batch)).cpu()
 
     def _predictions(self, classes: list[int], scores: Tensor) -> list[Prediction]:
         values = scores[classes].tolist()

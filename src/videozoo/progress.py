@@ -71,13 +71,16 @@ def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | No
 
 
 @contextmanager
-def progress(console: Console, what: str, log_interval: int, *, done: int = 0) -> Iterator[Report]:
+def progress(
+    console: Console, what: str, log_interval: int, unit: str = "videos", *, done: int = 0
+) -> Iterator[Report]:
     """Gives a report function that shows progress: a bar, or lines where there is no terminal.
 
     Args:
         console: where to show it.
         what: is done.
         log_interval: calls between two lines.
+        unit: of what is counted.
         done: before; speed and time left are those of what is done now.
     """
     before = done
@@ -93,7 +96,7 @@ def progress(console: Console, what: str, log_interval: int, *, done: int = 0) -
             calls += 1
             if calls % log_interval == 0 or done == total:
                 speed = (done - before) / (time.perf_counter() - start)
-                console.print(f"{what} {done}/{total}  {speed:.3g} videos/s", highlight=False)
+                console.print(f"{what} {done}/{total}  {speed:.3g} {unit}/s", highlight=False)
 
         yield line
         return
@@ -110,7 +113,7 @@ def progress(console: Console, what: str, log_interval: int, *, done: int = 0) -
 
     def move(done: int, total: int) -> None:
         speed = (done - before) / (time.perf_counter() - start)
-        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} videos/s")
+        bar.update(task, completed=done, total=total, speed=f"{speed:.3g} {unit}/s")
 
     with bar:
         yield move

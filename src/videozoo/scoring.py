@@ -70,7 +70,7 @@ def score_batches(
         reader_timeout=settings.reader_timeout,
         say=say,
     )
-    scorer = _Scorer(classifier, device, settings.precision, say)
+    scorer = Scorer(classifier, device, settings.precision, say)
     done = min(first_step * sampler.batch_size, len(dataset))
     for batch in map(raise_if_fatal, loader):
         yield batch, scorer.logits(batch)
@@ -99,7 +99,7 @@ def check_scores(scores: Tensor, classifier: Classifier) -> None:
     )
 
 
-class _Scorer:
+class Scorer:
     """Takes batches through a model in parts that fit its device.
 
     Args:

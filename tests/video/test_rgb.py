@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from videos import pattern, set_display_matrix, write_video
 from videozoo.data.framing import Crop
 from videozoo.video.reader import probe_video, read_clip, read_frames
-from videozoo.video.rgb import upright
+from videozoo.video.rgb import rgb_planes, upright, upright_size
 
 BILINEAR = Image.Resampling.BILINEAR
 
@@ -149,3 +150,18 @@ def test_colours_follow_the_streams_own_matrix_and_range(
     g = (y - red * r - blue * b) / (1 - red - blue)
     (frame,) = read_frames(path, np.arange)
     assert np.abs(frame[:, 8, 8] - np.array([r, g, b])).max() <= 1
+
+
+def test_frames_that_were_converted_are_freed_at_once(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", 20, size=(128, 96))
+    gc.disable()
+    try:
+        with av.open(str(path)) as file:
+            for frame in file.decode(video=0):
+                rgb_planes(frame, lambda width, height: (width // 4, height // 4))
+                upright_size(frame)
+            del frame
+        left = [o for o in gc.get_objects() if type(o) is av.VideoFrame and o.width == 128]
+        assert len(left) <= 1
+    finally:
+        gc.enable()

@@ -12,6 +12,7 @@ from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
+from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.terminal import Terminal
@@ -38,17 +39,25 @@ def infer(
     infer_topk: Annotated[
         int, typer.Option("--infer-topk", min=1, help="Predictions a video.")
     ] = 20,
-    reject: Annotated[
-        float | None,
-        typer.Option(
-            "--reject",
-            help="Answer 'none of these' where the best score is below this, 0 to 1.",
-        ),
-    ] = None,
+    reject: args.Reject = None,
     save_dir: Annotated[str, typer.Option("--save-dir", help="Folder of the result files.")] = ".",
     format_: Annotated[
-        Literal["json", "csv"], typer.Option("--format", help="Form of the result file.")
+        Literal["json", "csv", "srt"],
+        typer.Option("--format", help="Form of the result file; srt: of a timeline, subtitles."),
     ] = "json",
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            help="Score windows over time and find segments; a stream (- or an address) is read"
+            " as it comes, a JSON line a window.",
+        ),
+    ] = False,
+    window: args.Window = 8.0,
+    stride: args.Stride = 2.0,
+    onset: args.Onset = None,
+    offset: args.Offset = None,
+    min_duration: args.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
@@ -80,6 +89,15 @@ def infer(
             use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
         ),
     )
+    if timeline:
+        return run_timeline(
+            paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
+            min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=Path(save_dir),
+            form=format_, log_interval=log_interval,
+        )  # fmt: skip
+    args.refuse_given(context, TIMELINE_OPTIONS, "is for --timeline, which is not given")
+    if format_ == "srt":
+        raise VideozooError("--format srt: is for --timeline; give json or csv")
     settings = experiment["INFER"]
     from videozoo.inference import open_inference
 

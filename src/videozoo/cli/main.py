@@ -17,6 +17,7 @@ from typer.main import get_command
 from videozoo.cli import (
     config,
     convert,
+    cut,
     doctor,
     infer,
     prepare,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
+app.command("cut")(cut.cut)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)

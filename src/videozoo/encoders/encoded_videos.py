@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -191,20 +192,41 @@ class EncodedVideos(VideoDataset):
             SampleError: it could not be decoded.
         """
         kept, entry = self._kept(index), self._entries[index]
+        sample = self.sample(kept.rows, entry.video, labels=entry.labels, rng=rng)
+        return replace(sample, damage=kept.damage)
+
+    def sample(
+        self,
+        stored: Rows,
+        video: str,
+        *,
+        labels: Sequence[int] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> FeatureSample:
+        """Makes a sample of rows.
+
+        Args:
+            stored: as the encoder gave them, float16 [n, D] by modality.
+            video: what it is called.
+            labels: its classes; None: not known.
+            rng: given to `rows`.
+
+        Raises:
+            VideozooError: their scale is not known.
+        """
         if not self.recipe.scale:
             raise VideozooError(
-                f"{entry.video}: the weights were not trained on rows of videos, so the scale of"
+                f"{video}: the weights were not trained on rows of videos, so the scale of"
                 " its rows is not known; give records of features, or train on videos"
             )
         features = [
-            self.recipe.scale[name](kept.rows[name].astype(np.float32))
-            for name in self.feature_names
+            self.recipe.scale[name](stored[name].astype(np.float32)) for name in self.feature_names
         ]
         if self._rows is not None:
             chosen = self._rows(len(features[0]), rng)
             features = [feature[chosen] for feature in features]
-        labels = None if entry.labels is None else np.array(entry.labels, dtype=np.int64)
-        return FeatureSample(entry.video, tuple(features), labels, kept.damage)
+        classes = None if labels is None else np.array(labels, dtype=np.int64)
+        return FeatureSample(video=video, features=tuple(features), labels=classes)
 
     def placeholder(self) -> FeatureSample:
         """Returns a video of one row of zeros, for a process that has none."""

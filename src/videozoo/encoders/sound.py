@@ -35,7 +35,7 @@ def sound_rows(path: Path, clock: RowClock, *, bands: int = BANDS) -> tuple[Floa
     Raises:
         ValueError: a row is shorter than a window.
     """
-    rows = _Rows(clock, bands)
+    rows = SoundRows(clock.span, bands, clock.count)
     track = SoundTrack(path, clock.start)
     for place, samples in track:
         rows.hear(place, samples)
@@ -68,68 +68,78 @@ def log_mel(sound: Float, *, rate: float = 5.0, bands: int = BANDS) -> Float:
         ValueError: a row is shorter than a window.
     """
     count = max(1, round(len(sound) / RATE * rate))
-    rows = _Rows(RowClock(0.0, 1 / rate, count), bands)
+    rows = SoundRows(1 / rate, bands, count)
     rows.hear(0, sound)
     return rows.finished()
 
 
-class _Rows:
+class SoundRows:
     """Rows of sound that comes in pieces.
 
     Args:
-        clock: the rows.
+        span: seconds of a row.
         bands: see `log_mel`.
+        count: rows that are wanted; None: as many as come.
+
+    Attributes:
+        rows: float32 [bands] each, those that are complete; they may be taken out.
 
     Raises:
         ValueError: a row is shorter than a window.
     """
 
-    def __init__(self, clock: RowClock, bands: int) -> None:
-        self._step = clock.span * RATE  # samples from one row to the next
+    def __init__(self, span: float, bands: int = BANDS, count: int | None = None) -> None:
+        self.rows: list[Float] = []
+        self._step = span * RATE  # samples from one row to the next
         self._row = np.zeros(round(self._step), np.float32)  # what is heard of the row so far
         if len(self._row) < _WIDTH:
-            raise ValueError(f"rate must be at most {RATE / _WIDTH} a second: {1 / clock.span:g}")
+            raise ValueError(f"rate must be at most {RATE / _WIDTH} a second: {1 / span:g}")
         self._windows = _windows(self._row)
         self._heard = False  # anything of it
         self._number = 0  # of the row
         self._end = 0  # of all that was heard
         self._bands = bands
-        self._rows = np.full((clock.count, bands), np.log(1e-6), np.float32)
+        self._count = count
 
     @property
     def done(self) -> bool:
         """Whether nothing that comes later is heard in any row."""
-        return self._number >= len(self._rows)
+        return self._count is not None and self._number >= self._count
 
     def hear(self, place: int, samples: Float) -> None:
-        """Takes the sound from sample `place` on; what overlaps older sound is left out."""
+        """Takes the sound from sample `place` on; what overlaps older sound is left out.
+
+        Rows that end before it are complete, though `samples` be empty.
+        """
         samples = samples[max(0, self._end - place) :]
         place = max(place, self._end)
         self._end = place + len(samples)
-        while len(samples) and not self.done:
+        while not self.done:
             at = place - round(self._number * self._step)
             if at >= len(self._row):
-                self._finish_row()
+                self.finish_row()
                 continue
+            if not len(samples):
+                break
             part = samples[max(0, -at) :][: len(self._row) - max(0, at)]
             self._row[max(0, at) : max(0, at) + len(part)] = part
             self._heard = True
             taken = max(0, -at) + len(part)
             samples, place = samples[taken:], place + taken
 
-    def finished(self) -> Float:
-        """Returns float32 [count, bands]; what was not heard is silence."""
-        if not self.done:
-            self._finish_row()
-        return self._rows
-
-    def _finish_row(self) -> None:
-        if self._heard:
-            energy = _energy(self._windows, self._bands)  # [bands]
-            self._rows[self._number] = np.log(energy + 1e-6)
-            self._row[:] = 0
-            self._heard = False
+    def finish_row(self) -> None:
+        """Completes a row; what was not heard of it is silence."""
+        energy = _energy(self._windows, self._bands) if self._heard else np.zeros(self._bands)
+        self.rows.append(np.log(energy + 1e-6).astype(np.float32))  # [bands]
+        self._row[:] = 0
+        self._heard = False
         self._number += 1
+
+    def finished(self) -> Float:
+        """Returns float32 [count, bands]."""
+        while not self.done:
+            self.finish_row()
+        return np.stack(self.rows)
 
 
 def _windows(row: Float) -> Float:

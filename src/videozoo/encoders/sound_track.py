@@ -29,65 +29,42 @@ _SLACK = 0.02
 _AT_ONCE = 32  # frames of sound in a piece: about a second
 
 
-class SoundTrack:
-    """The first sound track of a file, decoded while it is iterated over.
+class SoundDecoder:
+    """Decodes the packets of a sound track, each piece in its place on the file's clock.
 
-    Nothing of it is kept. Packets that cannot be decoded are left out: what follows them stays in
-    its place.
+    Packets that cannot be decoded are left out: what follows them stays in its place.
 
     Args:
-        path: any file that FFmpeg opens.
+        stream: with a decoder.
         origin: seconds of the file's clock from which samples are counted.
+        jumps: the file's clock may begin anew in the middle.
 
     Attributes:
-        fault: what could not be read so far, in words; None: nothing.
+        fault: what could not be decoded so far, in words; None: nothing.
     """
 
-    def __init__(self, path: Path, origin: float = 0.0) -> None:
-        self.path = path
-        self.origin = origin
+    def __init__(self, stream: AudioStream, origin: float, *, jumps: bool) -> None:
         self.fault: str | None = None
+        self._origin = origin
         self._damaged = 0
+        self._clock = _SoundClock(unit=float(stream.time_base or 0), jumps=jumps, start=origin)
+        self._resampling: _Resampling | None = None
 
-    def __iter__(self) -> Iterator[Piece]:
-        """Decodes.
+    def push(self, packet: Packet[AudioStream]) -> Iterator[Piece]:
+        """Decodes a packet; yields what has come so far, see SoundTrack."""
+        for frame in self._frames(packet):
+            start = self._clock.place(frame)
+            if self._resampling is None or self._clock.broke or not self._resampling.takes(frame):
+                yield from self.finish()
+                place = floor((start - self._origin) * RATE + 0.5)
+                self._resampling = _Resampling(frame, place)
+            yield from self._resampled(self._resampling, frame)
 
-        Yields:
-            Place of the first sample after `origin`, which may be negative, and float32
-            [samples], mono, RATE samples a second, within about [-1, 1]. Places rise but for
-            sound that overlaps.
-        """
-        self.fault, self._damaged = None, 0
-        try:
-            with _opened(self.path) as container:
-                stream = next(iter(container.streams.audio), None)
-                if stream is not None:
-                    yield from self._pieces(container, stream)
-        except FAULTS as error:
-            self.fault = f"its sound cannot be read to its end: {reason_of(error)}"
-
-    def _pieces(self, container: InputContainer, stream: AudioStream) -> Iterator[Piece]:
-        if stream.codec_context is None:
-            self.fault = "no decoder for its sound is built in"
-            return
-        stream.codec_context.thread_count = 1  # files are read side by side
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
-        clock = _SoundClock(
-            unit=float(stream.time_base or 0), jumps=clock_may_jump(container), start=self.origin
-        )
-        resampling: _Resampling | None = None
-        for packet in container.demux(stream):
-            for frame in self._frames(packet):
-                start = clock.place(frame)
-                if resampling is None or clock.broke or not resampling.takes(frame):
-                    if resampling is not None:
-                        yield from self._resampled(resampling, None)
-                    resampling = _Resampling(frame, floor((start - self.origin) * RATE + 0.5))
-                yield from self._resampled(resampling, frame)
-        if resampling is not None:
-            yield from self._resampled(resampling, None)
+    def finish(self) -> Iterator[Piece]:
+        """Yields what is held back; no packet follows, or one behind a gap."""
+        held, self._resampling = self._resampling, None
+        if held is not None:
+            yield from self._resampled(held, None)
 
     def _frames(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
         try:
@@ -109,6 +86,60 @@ class SoundTrack:
         self._damaged += 1
         what = f"{self._damaged} packets" if self._damaged > 1 else "a packet"
         self.fault = f"{what} of its sound cannot be decoded: {reason_of(error)}"
+
+
+class SoundTrack:
+    """The first sound track of a file, decoded while it is iterated over.
+
+    Nothing of it is kept. Packets that cannot be decoded are left out: what follows them stays in
+    its place.
+
+    Args:
+        path: any file that FFmpeg opens.
+        origin: seconds of the file's clock from which samples are counted.
+
+    Attributes:
+        fault: what could not be read so far, in words; None: nothing.
+    """
+
+    def __init__(self, path: Path, origin: float = 0.0) -> None:
+        self.path = path
+        self.origin = origin
+        self.fault: str | None = None
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Decodes.
+
+        Yields:
+            Place of the first sample after `origin`, which may be negative, and float32
+            [samples], mono, RATE samples a second, within about [-1, 1]. Places rise but for
+            sound that overlaps.
+        """
+        self.fault = None
+        try:
+            with _opened(self.path) as container:
+                stream = next(iter(container.streams.audio), None)
+                if stream is not None:
+                    yield from self._pieces(container, stream)
+        except FAULTS as error:
+            self.fault = f"its sound cannot be read to its end: {reason_of(error)}"
+
+    def _pieces(self, container: InputContainer, stream: AudioStream) -> Iterator[Piece]:
+        if stream.codec_context is None:
+            self.fault = "no decoder for its sound is built in"
+            return
+        stream.codec_context.thread_count = 1  # files are read side by side
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        decoder = SoundDecoder(stream, self.origin, jumps=clock_may_jump(container))
+        for packet in container.demux(stream):
+            for piece in decoder.push(packet):
+                self.fault = decoder.fault
+                yield piece
+            self.fault = decoder.fault
+        yield from decoder.finish()
+        self.fault = decoder.fault
 
 
 class _SoundClock:

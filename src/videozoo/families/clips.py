@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from videozoo.config.clip_keys import ClipSettings
@@ -20,7 +21,10 @@ from videozoo.families.videos import open_videos, refuse_records
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+    from videozoo.data.clips.clip_list import ClipEntry
+    from videozoo.data.clips.dataset import ClipDataset
     from videozoo.encoders.recipe import Recipe
+    from videozoo.timeline.windows import WindowSamples
 
 
 class ClipInputs(nn.Module):
@@ -64,9 +68,6 @@ class ClipFamily(Family):
         Raises:
             VideozooError: records of features are given.
         """
-        # FFmpeg comes with what is read, not with a model that is loaded.
-        from videozoo.data.clips.dataset import ClipDataset
-
         settings = self.settings
         folder = Path(settings.video_folder) if settings.video_folder else None
         refuse_records(map(Path, [source] if isinstance(source, str) else source), settings.NAME)
@@ -74,8 +75,18 @@ class ClipFamily(Family):
             source, settings, labelled=labelled, class_names=class_names, video_folder=folder
         )
         refuse_records((entry.path for entry in listing.entries), settings.NAME)
-        dataset = ClipDataset(
-            listing.entries,
+        dataset = self._dataset(listing.entries, augment=augment, labelled=labelled)
+        return Samples(dataset, listing.class_names, listing.notes)
+
+    def _dataset(
+        self, entries: Sequence[ClipEntry], *, augment: bool = False, labelled: bool = False
+    ) -> ClipDataset:
+        # FFmpeg comes with what is read, not with a model that is loaded.
+        from videozoo.data.clips.dataset import ClipDataset
+
+        settings = self.settings
+        return ClipDataset(
+            entries,
             num_classes=settings.num_classes,
             seg_num=settings.seg_num,
             seglen=settings.seglen,
@@ -92,7 +103,12 @@ class ClipFamily(Family):
             multi_label=settings.multi_label,
             views=None if augment else self.views(),
         )
-        return Samples(dataset, listing.class_names, listing.notes)
+
+    def windows(self, video: str, recipe: Recipe | None, device: torch.device) -> WindowSamples:
+        """Returns what makes clips of windows of a video; see Family.windows."""
+        from videozoo.timeline.clips import ClipWindows
+
+        return ClipWindows(self._dataset([]))
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float clips of a batch."""

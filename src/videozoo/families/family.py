@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from videozoo.config.ini import MODES
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from videozoo.encoders.recipe import Recipe
+    from videozoo.timeline.windows import WindowSamples
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,19 @@ class Family(ABC):
 
         Raises:
             VideozooError: something is missing, or does not fit num_classes.
+        """
+
+    @abstractmethod
+    def windows(self, video: str, recipe: Recipe | None, device: torch.device) -> WindowSamples:
+        """Returns what makes samples of windows of a video while it is decoded.
+
+        Args:
+            video: a file, or an address.
+            recipe: how videos become the model's rows, as its checkpoint says.
+            device: where what takes computing is computed.
+
+        Raises:
+            VideozooError: the model takes no videos.
         """
 
     @abstractmethod

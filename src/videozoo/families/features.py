@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from videozoo.data.clips.clip_list import ClipEntry
     from videozoo.encoders.encoded_videos import EncodedVideos
     from videozoo.encoders.recipe import Recipe
+    from videozoo.timeline.windows import WindowSamples
 
 
 _MOST_EIGENVALUES = 1 << 20  # bytes of their file
@@ -170,6 +171,13 @@ class FeatureFamily(Family):
             rows=self._frames(augment=augment),
             cached=settings.cache_rows,
         )
+
+    def windows(self, video: str, recipe: Recipe | None, device: torch.device) -> WindowSamples:
+        """Returns what makes rows of windows of a video; see Family.windows."""
+        from videozoo.timeline.rows import RowWindows
+
+        recipe = recipe or self._recipe(video)
+        return RowWindows(self._encoded([], recipe, augment=False), device)
 
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float features of a batch.

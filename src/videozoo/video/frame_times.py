@@ -17,7 +17,7 @@ Float64Array = npt.NDArray[np.float64]
 # A clock that may jump did so where something is told to begin more seconds before the end of what
 # came before it than rounding explains, or more seconds after it than a recording pauses.
 JUMP_BACK, JUMP_FORTH = 0.1, 10.0
-_USUAL_RATE = 25.0  # frames a second, where a file says nothing of the kind
+USUAL_RATE = 25.0  # frames a second, where a file says nothing of the kind
 _EXACT = 1e-6  # seconds by which times of a fine clock may differ for the computer's rounding
 _COARSE = 1e-3  # seconds: the unit to which Matroska and others round their times
 
@@ -93,7 +93,7 @@ def frame_times(stream: VideoStream, seen: Sequence[Seen]) -> FrameTimes:
         seen: the frames in the order of display, or their packets in that of decoding.
     """
     unit = float(stream.time_base or 0)
-    gap = 1 / (stream.fps or _USUAL_RATE)
+    gap = 1 / (stream.fps or USUAL_RATE)
     told = _one_clock(seen, unit, gap, jumps=stream.clock_jumps)
     starts = np.array(told or [0.0])
     last = int(starts.argmax())
@@ -103,7 +103,7 @@ def frame_times(stream: VideoStream, seen: Sequence[Seen]) -> FrameTimes:
         starts = starts[0] + gap * np.arange(n)
     duration = unit * (seen[last].duration or 0) if seen else 0.0
     end = float(starts[-1]) + (duration or _usual_gap(starts, gap))
-    return FrameTimes(starts, end, _rounding(unit))
+    return FrameTimes(starts, end, rounding_of(unit))
 
 
 def known_times(stream: VideoStream, times: Sequence[int], last_duration: int) -> FrameTimes:
@@ -116,11 +116,12 @@ def known_times(stream: VideoStream, times: Sequence[int], last_duration: int) -
     """
     unit = float(stream.time_base or 0)
     starts = np.array(times) * unit
-    duration = unit * last_duration or _usual_gap(starts, 1 / (stream.fps or _USUAL_RATE))
-    return FrameTimes(starts, float(starts[-1]) + duration, _rounding(unit))
+    duration = unit * last_duration or _usual_gap(starts, 1 / (stream.fps or USUAL_RATE))
+    return FrameTimes(starts, float(starts[-1]) + duration, rounding_of(unit))
 
 
-def _rounding(unit: float) -> float:
+def rounding_of(unit: float) -> float:
+    """Returns the seconds by which a file that counts in such units may have rounded its times."""
     # a coarser unit is the time of a frame, as in AVI: nothing is rounded to it
     return max(_EXACT, unit / 2) if unit <= _COARSE else _EXACT
 
@@ -135,18 +136,37 @@ def _one_clock(seen: Sequence[Seen], unit: float, gap: float, *, jumps: bool) ->
     """Returns seconds for all, in which no clock begins anew and none is missing."""
     known = next((k for k, one in enumerate(seen) if one.time is not None), len(seen))
     first = seen[known].time if known < len(seen) else None
-    result: list[float] = []
-    shift = 0.0
-    last = (0.0 if first is None else first * unit - known * gap) - gap  # of the clock
-    for time, clock, _ in seen:
+    start = 0.0 if first is None else first * unit - known * gap
+    clock = RunningClock(unit, gap, jumps=jumps, start=start)
+    return [clock.place(time, own) for time, own, _ in seen]
+
+
+class RunningClock:
+    """Tells when frames are shown, one after another: no clock begins anew and none is missing.
+
+    Args:
+        unit: seconds in which frames count their times.
+        gap: seconds from one frame to the next, where they do not tell.
+        jumps: the clock may begin anew in the middle of the file.
+        start: seconds, of a first frame that does not tell its time.
+    """
+
+    def __init__(self, unit: float, gap: float, *, jumps: bool, start: float = 0.0) -> None:
+        self._unit, self._gap, self._jumps = unit, gap, jumps
+        self._last = start - gap  # of the clock
+        self._shift = 0.0
+        self._begun = False
+
+    def place(self, time: int | None, clock: int | None) -> float:
+        """Returns the seconds at which the next frame is shown; see Seen."""
+        begun, self._begun = self._begun, True
         if time is None:
-            last += gap
-            result.append(last)
-            continue
-        now = (time if clock is None else clock) * unit + shift
-        if jumps and result and not last - JUMP_BACK <= now <= last + gap + JUMP_FORTH:
-            shift += last + gap - now
-            now = last + gap
-        result.append(time * unit + shift)
-        last = now
-    return result
+            self._last += self._gap
+            return self._last
+        now = (time if clock is None else clock) * self._unit + self._shift
+        follows = self._last - JUMP_BACK <= now <= self._last + self._gap + JUMP_FORTH
+        if self._jumps and begun and not follows:
+            self._shift += self._last + self._gap - now
+            now = self._last + self._gap
+        self._last = now
+        return time * self._unit + self._shift

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 import numpy as np
 from av import library_versions
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from videozoo.errors import SampleError
@@ -169,13 +171,8 @@ def read_timed_clip(
         chosen = ChosenFrames(stream, choose)
         for frame, places in chosen:
             with stream.faults(_CONVERTED):
-                planes: Planes
                 pixels = stream.pixel_aspect if square_pixels else SQUARE
-                if resize_with == "pillow":
-                    size = resize(*upright_size(frame, pixels))
-                    planes = resized(rgb_planes(frame), size, resample=resample)
-                else:
-                    planes = rgb_planes(frame, resize, resample=resample, pixel_aspect=pixels)
+                planes = resized_planes(frame, resize, resize_with, resample, pixels)
                 if clip is None or len(clip) != chosen.count:
                     extent = crop.extent(*planes[0].shape)
                     clip = np.empty((chosen.count, 3, *extent), dtype=np.uint8)
@@ -184,6 +181,20 @@ def read_timed_clip(
     assert clip is not None  # iterating raises where there is no frame
     assert chosen.times is not None
     return TimedClip(clip, chosen.times, chosen.damage)
+
+
+def resized_planes(
+    frame: VideoFrame,
+    resize: ResizeRule,
+    resize_with: str = "swscale",
+    resample: str = "bilinear",
+    pixel_aspect: Fraction = SQUARE,
+) -> Planes:
+    """Returns a decoded frame's red, green and blue, upright and resized; see `read_timed_clip`."""
+    if resize_with == "pillow":
+        size = resize(*upright_size(frame, pixel_aspect))
+        return resized(rgb_planes(frame), size, resample=resample)
+    return rgb_planes(frame, resize, resample=resample, pixel_aspect=pixel_aspect)
 
 
 def resized(planes: Planes, size: tuple[int, int], *, resample: str = "bilinear") -> Planes:

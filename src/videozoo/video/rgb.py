@@ -62,23 +62,23 @@ def rgb_planes(
     Raises:
         av.FFmpegError, ValueError: the pixel format cannot be converted.
     """
-    matrix = display_matrix(frame)
     width, height = frame.width, frame.height
     if resize is not None:
         width, height = resize(*upright_size(frame, pixel_aspect))
         if is_turned(frame):
             width, height = height, width
     # planes, not interleaved pixels: swscale's fast accurate path, and the order networks want
-    converted = _scaler.reformatter.reformat(
+    picture = _scaler.reformatter.reformat(
         frame,
         width=width,
         height=height,
         format="gbrp",
         interpolation=_RESAMPLING[resample],
         threads=1,
-    ).planes
+    )
+    matrix = display_matrix(picture)
     planes = []
-    for shown in (plane_array(converted[i]) for i in _RGB_IN_GBRP):
+    for shown in (plane_array(picture.planes[i]) for i in _RGB_IN_GBRP):
         planes.append(shown if matrix is None else upright(shown, matrix))
     return planes
 
@@ -90,7 +90,11 @@ def plane_array(plane: VideoPlane) -> UInt8Array:
 
 
 def display_matrix(frame: VideoFrame) -> bytes | None:
-    """Returns the display matrix that rides with a frame: see `upright`."""
+    """Returns the display matrix that rides with a frame: see `upright`.
+
+    A frame that was asked is freed by the garbage collector alone, which does not know how large it
+    is: best ask the one that it was made into, where that is smaller.
+    """
     for side in cast("Iterable[SideData]", frame.side_data):
         if side.type == Type.DISPLAYMATRIX:
             return bytes(side)
@@ -98,9 +102,8 @@ def display_matrix(frame: VideoFrame) -> bytes | None:
 
 
 def is_turned(frame: VideoFrame) -> bool:
-    """Whether a frame's width is the height of its upright picture."""
-    matrix = display_matrix(frame)
-    return matrix is not None and _is_quarter_turn(matrix)
+    """Whether a frame's width is the height of its upright picture; asking does not hold it."""
+    return 45 < frame.rotation % 180 < 135
 
 
 def upright_size(frame: VideoFrame, pixel_aspect: Fraction = SQUARE) -> tuple[int, int]:

@@ -57,9 +57,37 @@ def open_media(path: Path, *, trying: bool) -> InputContainer:
     return av.open(name, metadata_errors="ignore", options=options)
 
 
+def pixel_aspect_of(video: AvVideoStream) -> Fraction:
+    """Returns a stored pixel's width over its height: what the file says, else the codec's headers.
+
+    1 where neither says it, or what they say makes no sense.
+    """
+    for told in (video.sample_aspect_ratio, video.codec_context.sample_aspect_ratio):
+        if told and 1 / _OBLONG <= told <= _OBLONG:
+            return Fraction(told)
+    return Fraction(1)
+
+
 def clock_may_jump(container: InputContainer) -> bool:
     """Whether times of the file's format may begin anew in the middle of a file."""
     return bool(container.format.flags & cast("int", Flags.ts_discont.value))
+
+
+def best_video(container: InputContainer, path: Path | str) -> AvVideoStream:
+    """Returns the video stream of a container that is meant: its best one, no cover picture.
+
+    Raises:
+        DecodingError: there is none, or no decoder for it is built in.
+    """
+    pictures = [s for s in container.streams.video if s.disposition & Disposition.attached_pic]
+    videos = [s for s in container.streams.video if s not in pictures]
+    if not videos:
+        raise DecodingError("has no video stream", path=path)
+    best = container.streams.best("video")
+    stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+    if stream.codec_context is None:
+        raise DecodingError("no decoder for its video is built in", path=path)
+    return stream
 
 
 def reason_of(error: BaseException) -> str:
@@ -103,7 +131,7 @@ class VideoStream:
         with self.faults("cannot be opened as a video"):
             self._container = open_media(self.path, trying=trying)
         try:
-            self._stream = self._best_stream()
+            self._stream = best_video(self._container, self.path)
             with self.faults("no decoder for it is built in"):
                 self._stream.codec_context.thread_count = 1
                 self._stream.codec_context.thread_type = "NONE"
@@ -123,19 +151,6 @@ class VideoStream:
         self._container.close()
         self._kept = None
         self._open(trying=True)
-
-    def _best_stream(self) -> AvVideoStream:
-        pictures = [
-            s for s in self._container.streams.video if s.disposition & Disposition.attached_pic
-        ]
-        videos = [s for s in self._container.streams.video if s not in pictures]
-        if not videos:
-            raise DecodingError("has no video stream", path=self.path)
-        best = self._container.streams.best("video")
-        stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
-        if stream.codec_context is None:
-            raise DecodingError("no decoder for its video is built in", path=self.path)
-        return stream
 
     def __enter__(self) -> Self:
         return self
@@ -202,17 +217,8 @@ class VideoStream:
 
     @property
     def pixel_aspect(self) -> Fraction:
-        """Width of a stored pixel over its height: what the file says, else the codec's headers.
-
-        1 where neither says it, or what they say makes no sense.
-        """
-        for told in (
-            self._stream.sample_aspect_ratio,
-            self._stream.codec_context.sample_aspect_ratio,
-        ):
-            if told and 1 / _OBLONG <= told <= _OBLONG:
-                return Fraction(told)
-        return Fraction(1)
+        """See `pixel_aspect_of`."""
+        return pixel_aspect_of(self._stream)
 
     @property
     def clock_jumps(self) -> bool:

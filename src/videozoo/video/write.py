@@ -38,6 +38,7 @@ _INTERPOLATION = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
+_FRAME_DURATION = 1 << 8  # FFmpeg's AV_CODEC_FLAG_FRAME_DURATION
 _FINEST = 1_000_000  # an MP4 file counts the units between two frames in 32 bits
 
 
@@ -150,6 +151,7 @@ def write_clip(
     """
     # short, for names may be as long as they can; nobody can guess it and lay a link there
     temporary = target.with_name(f".{secrets.token_hex(8)}.mp4.part")
+    whole = start is end is None
     try:
         with VideoStream(source) as stream:
             time_base = stream.time_base or Fraction(1, 25)
@@ -158,26 +160,23 @@ def write_clip(
             frames = _frames_between(all_frames(stream, faults), time_base, start, end)
             first = next(frames, None)
             if first is None:
-                part = "" if start is end is None else f" between {start} s and {end} s"
+                part = "" if whole else f" between {start} s and {end} s"
                 raise SampleError(f"{source}: no frame of it{part} can be decoded")
             size = upright_size(first)
-            converter = _Converter(first, time_base, encoding.size(*size))
-            pixels = stream.pixel_aspect
-            written = 0
+            converter = Converter(first, time_base, encoding.size(*size))
+            pixels, written = stream.pixel_aspect, 0
             with _faults(source, target):
                 with av.open(f"file:{os.fspath(temporary)}", "w", format="mp4") as file:
-                    video = _add_stream(file, converter, encoding)
+                    video = add_stream(file, converter, encoding)
                     video.sample_aspect_ratio = 1 / pixels if is_turned(first) else pixels
                     for frame in chain([first], frames):
                         with stream.faults("a frame cannot be converted"):
                             picture = converter.convert(frame)
-                        written += _write(file, video, picture)
-                    written += _write(file, video, None)
-                if written != converter.count:
-                    given = converter.count
+                        written += write_picture(file, video, picture)
+                    written += write_picture(file, video, None)
+                if written != (given := converter.count):
                     raise SampleError(f"{source}: the encoder took {given} frames, gave {written}")
                 os.replace(temporary, target)
-            whole = start is end is None
             damage = promise.broken(written, faults=bool(faults)) if whole else None
         return WrittenClip(written, size, converter.size, damage)
     finally:
@@ -199,7 +198,7 @@ def _frames_between(
             yield frame
 
 
-class _Converter:
+class Converter:
     """Makes decoded frames upright yuv420p pictures of one size, with times that ascend.
 
     Args:
@@ -234,7 +233,7 @@ class _Converter:
             interpolation=_INTERPOLATION,
             threads=1,
         )
-        matrix = display_matrix(frame)
+        matrix = display_matrix(picture)
         if matrix is not None:
             picture = _upright_picture(picture, matrix)
         picture.pts, picture.duration = self._time(frame)
@@ -266,17 +265,19 @@ def _upright_picture(picture: VideoFrame, matrix: bytes) -> VideoFrame:
     return turned
 
 
-def _add_stream(file: OutputContainer, converter: _Converter, encoding: Encoding) -> AvVideoStream:
+def add_stream(file: OutputContainer, converter: Converter, encoding: Encoding) -> AvVideoStream:
+    """Adds the stream of a converter's pictures to a file."""
     stream = cast("AvVideoStream", file.add_stream(ENCODER, options=encoding.options()))
     stream.width, stream.height = converter.size
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = converter.unit
     context.thread_count = 1  # clips are written side by side
+    context.flags |= _FRAME_DURATION  # or the last one is taken to last 1/24 s
     return stream
 
 
-def _write(file: OutputContainer, video: AvVideoStream, picture: VideoFrame | None) -> int:
+def write_picture(file: OutputContainer, video: AvVideoStream, picture: VideoFrame | None) -> int:
     """Encodes a picture, None after the last one; returns how many were written to the file."""
     context = video.codec_context
     if picture is not None and not context.is_open:

@@ -117,9 +117,7 @@ class ClipDataset(VideoDataset):
         labels = self._checked(listed, entry) if self.labelled else None
         choose = partial(self.choose_frames, rng=draw)
         resize = partial(resized_size, short_size=self.short_size, rule=self.resize)
-        crop: Cut = Crop(self.target_size) if self.views is None else self.views
-        if draw is not None:
-            crop = self.draw_crop(draw)
+        crop = self.crop if draw is None else self.draw_crop(draw)
         damage = None
         try:
             if pickled is not None:
@@ -171,6 +169,11 @@ class ClipDataset(VideoDataset):
         if fault := label_fault(labels or (), self.num_classes):
             raise VideozooError(f"{entry.video}: {fault}")
         return labels
+
+    @property
+    def crop(self) -> Cut:
+        """What is kept of each frame where nothing is augmented."""
+        return Crop(self.target_size) if self.views is None else self.views
 
     def choose_frames(self, n: int, rng: np.random.Generator | None) -> Int64Array:
         """Returns which of n frames a clip is made of, [T, seglen], see `segment_frames`."""

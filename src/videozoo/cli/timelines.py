@@ -1,0 +1,76 @@
+"""How timelines are printed: segments of files, a JSON line a window of streams."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from videozoo.cli.tables import print_unreadable
+from videozoo.distributed import is_first_process
+from videozoo.errors import VideozooError
+
+if TYPE_CHECKING:
+    from videozoo.config import Experiment
+    from videozoo.experiments import Weights
+    from videozoo.timeline.writing import VideoTimeline
+
+TIMELINE_OPTIONS = ("window", "stride", "onset", "offset", "min_duration")
+_MOST = 20  # segments that are printed of a video
+
+
+def run_timeline(
+    videos: Sequence[str] | None, weights: Weights, experiment: Experiment, **how: Any
+) -> None:
+    """Scores videos over time, in one process; see infer_timelines.
+
+    Raises:
+        VideozooError: lists every fault found.
+        typer.Exit: 2 where videos could not be read.
+    """
+    from videozoo.infer_timelines import infer_timelines
+    from videozoo.timeline.source import is_stream
+
+    if not is_first_process():
+        return
+    if not videos:
+        raise VideozooError("--timeline: name the videos, or - for the standard input")
+    live = any(map(is_stream, videos))
+    console = Console(markup=False, highlight=False, soft_wrap=True, quiet=live)
+    found = infer_timelines(
+        videos, weights, experiment, each=_print_line if live else None, console=console, **how
+    )
+    for one in found:
+        print_segments(one, console)
+    faults = [(one.video, one.fault) for one in found if one.fault is not None]
+    if live:
+        for video, fault in faults:
+            print(f"{video}: {fault}", file=sys.stderr)
+        return
+    print_unreadable(faults, console, heading="unreadable, or in part: {}")
+    stem = Path(how["save_dir"]) / f"{experiment.model}_infer_timeline"
+    console.print(f"written to {stem}.json, with the picture of the strip beside it")
+    if not all(one.windows for one in found):
+        raise typer.Exit(2)
+
+
+def print_segments(found: VideoTimeline, console: Console) -> None:
+    """Prints the first segments of a video."""
+    if found.windows:
+        count = len(found.segments)
+        console.print(f"{found.video}: {count} segments in {found.end:.1f} s")
+    for segment in found.segments[:_MOST]:
+        console.print(
+            f"  {segment.start:9.2f} - {segment.end:9.2f} s  {segment.label}  {segment.score:.3f}"
+        )
+    if len(found.segments) > _MOST:
+        console.print(f"  ... and {len(found.segments) - _MOST} more")
+
+
+def _print_line(window: dict[str, Any]) -> None:
+    print(json.dumps(window, ensure_ascii=False), flush=True)

@@ -1,0 +1,143 @@
+"""What `videozoo infer --timeline` does: windows and segments of videos, written to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from videozoo.config import Experiment
+from videozoo.data.clips.clip_files import expand_path
+from videozoo.data.labels import check_class_names, read_label_file
+from videozoo.distributed import choose_device
+from videozoo.errors import SampleError, VideozooError
+from videozoo.experiments import Weights
+from videozoo.families.family import each_once
+from videozoo.files import make_folder
+from videozoo.inputs import open_weights, protocol
+from videozoo.predict import Predictor
+from videozoo.progress import progress
+from videozoo.timeline.segments import Segmenter
+from videozoo.timeline.source import is_stream
+from videozoo.timeline.windows import Window, check_window
+from videozoo.timeline.writing import FORMS, VideoTimeline, write_timelines
+
+Each = Callable[[dict[str, Any]], None]
+"""Told of each window as it comes: {"start", "end", "predictions"}."""
+
+
+def infer_timelines(
+    videos: Sequence[str],
+    weights: Weights,
+    experiment: Experiment,
+    *,
+    window: float = 8.0,
+    stride: float = 2.0,
+    onset: float | None = None,
+    offset: float | None = None,
+    min_duration: float = 0.0,
+    reject: float | None = None,
+    top_k: int = 20,
+    save_dir: Path | None = None,
+    form: str = "json",
+    log_interval: int = 10,
+    each: Each | None = None,
+    console: Console | None = None,
+) -> list[VideoTimeline]:
+    """Says what is in long videos, and when.
+
+    Args:
+        videos: files, folders or globs; or one stream, "-" or an address: what is found in it goes
+            to `each` alone, and is not kept.
+        weights: which.
+        experiment: their config.
+        window: seconds of a window.
+        stride: seconds from one window to the next.
+        onset: see Predictor.segments, as the next three.
+        offset: score.
+        min_duration: seconds.
+        reject: score.
+        top_k: predictions a window.
+        save_dir: folder of MODEL_infer_timeline.json and others; None: nothing is written.
+        form: "json", or "csv" or "srt" for such a file beside it.
+        log_interval: of progress.
+        each: see `videos`.
+        console: where to show progress; None: nowhere.
+
+    Returns:
+        What was found in each; of those that cannot be read, why.
+
+    Raises:
+        VideozooError: a path does not exist, a number is none, or the stream cannot be read.
+    """
+    check_window(window, stride)
+    if form not in FORMS:
+        raise VideozooError(f"form '{form}': timelines are written as {', '.join(FORMS)}")
+    console = console or Console(quiet=True)
+    live = any(map(is_stream, videos))
+    if live and len(videos) > 1:
+        raise VideozooError(f"{' '.join(videos)}: a stream is read alone; give no other video")
+    names = list(videos) if live else [str(path) for path in each_once(videos, expand_path)]
+    predictor, how = _opened(weights, experiment, console)
+    thresholds = {"onset": onset, "offset": offset, "min_duration": min_duration, "reject": reject}
+    hysteresis = predictor.hysteresis(**thresholds)  # type: ignore[arg-type]
+    if save_dir is not None and not live:
+        make_folder(save_dir)
+    found = []
+    for name in names:
+        one = VideoTimeline(name)
+        segmenter = Segmenter(hysteresis, predictor.name)
+        with progress(console, "timeline", 10 * log_interval, "s of video") as report:
+            windows = predictor.timeline(
+                name, window=window, stride=stride, say=one.note,
+                report=lambda done, total: report(round(done), round(max(done, total or 0))),
+            )  # fmt: skip
+            try:
+                for made in windows:
+                    value = _value(made, predictor, top_k)
+                    if each is not None:
+                        each(value)
+                    if not live:
+                        segmenter.add(made)
+                        one.windows.append(value)
+                one.segments = segmenter.finish()
+            except SampleError as error:
+                if live:
+                    raise
+                one.windows, one.fault = [], error.reason
+        found.append(one)
+    if save_dir is not None and not live:
+        how |= {"window": window, "stride": stride, **thresholds}
+        stem = save_dir / f"{experiment.model}_infer_timeline"
+        write_timelines(stem, found, form, protocol=how)
+    return found
+
+
+def _opened(
+    weights: Weights, experiment: Experiment, console: Console
+) -> tuple[Predictor, dict[str, Any]]:
+    """Returns the model, and how its scores are made."""
+    loaded, settings = open_weights(weights, experiment), experiment["INFER"]
+    labels = loaded.labels
+    if settings.labels is not None:
+        labels = read_label_file(settings.labels)
+        check_class_names(labels, settings.num_classes, settings.labels)
+    device = choose_device(settings.use_gpu, console.print)
+    predictor = Predictor(
+        classifier=loaded.classifier, settings=settings, labels=labels, device=device
+    )
+    return predictor, protocol(loaded, experiment, "INFER")
+
+
+def _value(window: Window, predictor: Predictor, top_k: int) -> dict[str, Any]:
+    best = np.argsort(-window.scores, kind="stable")[:top_k].tolist()
+    return {
+        "start": round(window.start, 3),
+        "end": round(window.end, 3),
+        "predictions": [
+            {"label": predictor.name(index), "score": float(window.scores[index])} for index in best
+        ],
+    }
