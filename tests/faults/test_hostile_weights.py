@@ -18,12 +18,15 @@ import pytest
 import torch
 from hostile import NESTED_TUPLE
 
+from toy_encoder import toy_recipe
 from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.fluid import load_fluid_weights, read_fluid, write_fluid
 from videozoo.checkpoints.names import FluidName
+from videozoo.checkpoints.native import NativeCheckpoint
 from videozoo.checkpoints.torch_files import load_torch
 from videozoo.checkpoints.variables import pack_variable
+from videozoo.encoders.recipe import carried_recipe
 from videozoo.errors import VideozooError
 from videozoo.training.log import Curves
 from videozoo.training.state import load_state, state_path
@@ -235,3 +238,25 @@ def test_a_bad_row_of_curves_is_passed_over(row: bytes, tmp_path: Path) -> None:
     curves.add({"loss": 0.25}, step=4, epoch=0, split="train")
     lines = path.read_text().splitlines()
     assert (lines[1], lines[-1]) == ("1,1,train,loss,0.5", "4,1,train,loss,0.25")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("framing", "width", 10**9, "frames of 1000000000 pixels: an encoder takes 1 to 4096"),
+        ("framing", "short_side", -1, "frames of -1 pixels"),
+        ("sampling", "most", 10**12, "a video has 1 to 100,000 rows"),
+        (None, "window", 10**9, "a row is made of 1 to 1024 frames"),
+    ],
+)
+def test_numbers_of_a_recipe_that_decide_memory_are_bounded(
+    part: str | None, key: str, value: int, said: str, tmp_path: Path
+) -> None:
+    values = toy_recipe().as_dict()
+    (values if part is None else values[part])[key] = value
+    checkpoint = NativeCheckpoint(
+        model="LINEAR", config={}, preprocessing={}, state_dict={}, recipe=values
+    )
+    with pytest.raises(VideozooError, match=said) as caught:
+        carried_recipe(checkpoint, tmp_path / "weights.safetensors")
+    assert "weights.safetensors: its recipe of rows asks for too much" in str(caught.value)

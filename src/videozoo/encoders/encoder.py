@@ -11,9 +11,11 @@ from torch import Tensor
 
 from videozoo.data.framing import resized_size
 from videozoo.data.sample import UInt8Array
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 from videozoo.models import onednn
 from videozoo.video.geometry import Planes
+
+MOST_PIXELS = 4096  # of a side
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,13 @@ class Framing:
     rule: str = "aspect"
     resample: str = "bilinear"
     resize_with: str = "swscale"
+
+    def __post_init__(self) -> None:
+        for pixels in (self.width, self.height, self.short_side or 1):
+            if not 1 <= pixels <= MOST_PIXELS:
+                raise VideozooError(
+                    f"frames of {pixels} pixels: an encoder takes 1 to {MOST_PIXELS}"
+                )
 
     def resize(self, width: int, height: int) -> tuple[int, int]:
         """Returns the size that a frame of this size is resized to."""

@@ -6,7 +6,6 @@ transformers' image and video processors (huggingface.co/docs/transformers, "Ima
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from videozoo.encoders.encoder import Framing
 from videozoo.errors import FileError
+from videozoo.reading import parse_json, read_text
 
 _HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 _IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -119,8 +119,8 @@ def read_json(path: Path) -> dict[str, Any]:
         VideozooError: there is none.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(read_text(path))
+    except (OSError, ValueError) as error:
         raise FileError(path, f"cannot be read ({error})") from None
     if not isinstance(value, dict):
         raise FileError(path, "holds no JSON object")

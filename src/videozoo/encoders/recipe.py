@@ -26,6 +26,7 @@ from videozoo.reading import parse_json, read_bytes, read_text
 SOUND, MOVES = "audio", "motion"  # the modalities that no encoder gives
 KEYS = ("encoder", "rows_per_second", "max_rows", "spread_rows", "sound", "motion")  # of configs
 CARRIED = "recipe."  # begins the names of its tensors among a checkpoint's
+MOST_ROWS, MOST_FRAMES = 100_000, 1024  # of a video, of a row: what a stranger's recipe may ask for
 VERSION = 3  # of how rows are made: another number's rows are other rows
 
 
@@ -51,8 +52,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 < self.rate <= 30:
             raise VideozooError(f"rate {self.rate:g}: rows a second must be above 0 and at most 30")
-        if self.most < 1:
-            raise VideozooError(f"most {self.most}: a video has at least one row")
+        if not 1 <= self.most <= MOST_ROWS:
+            raise VideozooError(f"most {self.most}: a video has 1 to {MOST_ROWS:,} rows")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Recipe:
     version: int = VERSION
     scale: dict[str, Quantiser] = field(default_factory=dict)
     packed: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.window <= MOST_FRAMES:
+            raise VideozooError(f"window {self.window}: a row is made of 1 to {MOST_FRAMES} frames")
 
     def key(self, computed_by: str) -> str:
         """Returns what names such rows in a cache: other numbers, other rows."""
@@ -207,6 +212,8 @@ def carried_recipe(checkpoint: NativeCheckpoint, path: Path) -> Recipe | None:
         return Recipe.from_parts(checkpoint.recipe, tensors)
     except (KeyError, TypeError, AttributeError) as error:
         raise VideozooError(f"{path}: its recipe of rows is damaged ({error})") from None
+    except VideozooError as error:
+        raise VideozooError(f"{path}: its recipe of rows asks for too much: {error}") from None
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

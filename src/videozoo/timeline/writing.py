@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
@@ -11,6 +10,7 @@ from typing import Any
 
 from videozoo.errors import FileError
 from videozoo.files import write_bytes, write_csv, write_json, write_text
+from videozoo.reading import parse_json, read_text
 from videozoo.timeline.segments import Segment
 
 FORMS = ("json", "csv", "srt")
@@ -145,7 +145,7 @@ def read_segments(path: Path) -> list[VideoTimeline]:
         VideozooError: it is none.
     """
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(read_text(path))["videos"]
         return [
             VideoTimeline(v["video"], segments=[Segment(**s) for s in v["segments"]])
             for v in videos

@@ -7,7 +7,6 @@ beside them, under the name it was published with.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import HOME_VARIABLE, cache_home, sha256_of, write_json
+from videozoo.reading import parse_json, read_text
 from videozoo.zoo.archives import ImageResNet, Published, VideoWeights, addresses
 from videozoo.zoo.transfer import AddressError, Report, UnreachableError, fetch
 
@@ -62,7 +62,7 @@ def read_record(published: Published) -> Record | None:
     """
     path = record_path(published)
     try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
+        return Record(**parse_json(read_text(path)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError):

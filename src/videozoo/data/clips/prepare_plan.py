@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from videozoo.data.clips.clip_list import ClipEntry, read_listing
 from videozoo.data.clips.clip_rows import csv_columns, list_line, list_rows, quoted, read_list_text
 from videozoo.errors import VideozooError
 from videozoo.files import write_json
-from videozoo.reading import csv_lines, lines_of
+from videozoo.reading import csv_lines, lines_of, parse_json, read_text
 from videozoo.video.write import ENCODER, Encoding
 
 REPORT_FILE, SETTINGS_FILE = "prepare.csv", "prepare.json"
@@ -140,7 +139,7 @@ def claim_folder(out: Path, encoding: Encoding) -> None:
                 )
             about = {"made_by": _MADE_BY, "videozoo": __version__, "settings": wanted}
             write_json(file, about)
-        found = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        found = parse_json(read_text(file))["settings"]
         other = [key for key in wanted if found.get(key) != wanted[key]]
     except OSError as error:
         raise VideozooError(f"{out}: cannot be used: {error.strerror}") from None

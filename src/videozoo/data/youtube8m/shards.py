@@ -9,7 +9,7 @@ from typing import Literal
 
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
 from videozoo.errors import FileError, SampleError, VideozooError
-from videozoo.reading import open_regular, read_text
+from videozoo.reading import lines_of, open_regular, read_text
 
 Kind = Literal["tfrecord", "pickle"]
 
@@ -136,7 +136,7 @@ def _not_empty(paths: Iterable[Path], message: str) -> list[Path]:
 
 def _read_list(path: Path) -> list[Path]:
     try:
-        lines = read_text(path).splitlines()
+        lines = lines_of(read_text(path))
     except UnicodeDecodeError as error:
         raise VideozooError(
             f"{path}: is neither a text file with one shard a line nor a shard"
