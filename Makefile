@@ -27,7 +27,7 @@ test-slow: $(VENV)/.installed
 # on a Python that has all of it already; nothing is installed then.
 ifdef GPU_PYTHON
 test-gpu:
-	PYTHONPATH=src $(GPU_PYTHON) -m pytest tests/gpu -rs
+	PYTHONPATH="src:$$PYTHONPATH" $(GPU_PYTHON) -m pytest tests/gpu -rs
 else
 test-gpu: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/gpu -rs

@@ -137,3 +137,13 @@ def test_the_peak_is_what_was_taken_since() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True)
     taken = ast.literal_eval(done.stdout.decode())
     assert taken is None or 250 * 2**20 < taken < 400 * 2**20
+
+
+def test_what_a_gpu_is_measured_by_runs_on_a_stand_in(
+    script: Callable[..., str], tmp_path: Path
+) -> None:
+    said = script("gpu.py", "--device", "cpu", "--seconds", 0.01, "--json", tmp_path / "gpu.json")
+    assert "cores that decode what the encoder takes:" in said
+    figures = json.loads((tmp_path / "gpu.json").read_text())["figures"]
+    assert len(figures) == 5
+    assert all(value > 0 for value in figures.values())
