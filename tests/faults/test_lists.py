@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Command
 
+from cli.commands import Command
 from tiny import World
 from videos import write_video
 from videozoo.data.clips.clip_list import read_listing
