@@ -7,7 +7,7 @@ import ipaddress
 import secrets
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -19,11 +19,12 @@ from rich.console import Console
 
 from videozoo.errors import VideozooError
 from videozoo.labelling.label_file import UNCLEAR, one_labelling
-from videozoo.labelling.label_session import LabelSession, open_session
+from videozoo.labelling.label_session import LabelSession
 from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.middleware.base import RequestResponseEndpoint
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -31,11 +32,10 @@ PORT = 8020
 _GUARD = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
 _POLICY = (
-    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; media-src 'self';"
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; media-src blob:;"
     " connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
 )
 
@@ -53,10 +53,10 @@ def label_folder(
     """Serves the page on which a person labels the videos of a folder, until Ctrl-C.
 
     Args:
-        folder: of the videos.
-        out: the csv of the labels, saved after each answer.
-        weights: what says whose label helps most; None: nothing, so the order is random.
-        classes: none: the folder's, the weights' and the csv's.
+        folder: of the videos; this and out, weights, classes and console are LabelSession's.
+        out: the csv.
+        weights: a checkpoint.
+        classes: their names.
         host: the address of this machine to listen at.
         port: None: 8020, or a free one where that is taken.
         console: where to print.
@@ -68,33 +68,23 @@ def label_folder(
     try:
         import uvicorn
     except ImportError:
-        raise VideozooError(
-            'videozoo label needs starlette and uvicorn: pip install "videozoo[app]" installs them'
-        ) from None
-    with one_labelling(out), closing(_listening(host, port)) as listening:
-        opened = open_session(folder, out=out, weights=weights, classes=classes, console=console)
-        with closing(opened) as session:
-            opened.tell()
-            shown = f"[{host}]" if ":" in host else host
-            console.print(
-                f"open http://{shown}:{listening.getsockname()[1]} in a browser; each answer is"
-                " saved at once; Ctrl-C ends",
-                highlight=False,
-                soft_wrap=True,
-            )
-            config = uvicorn.Config(
-                build_app(session, host=host),
-                log_level="error",
-                lifespan="off",
-                timeout_graceful_shutdown=1,
-            )
-            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-            try:
-                with suppress(KeyboardInterrupt):
-                    uvicorn.Server(config).run(sockets=[listening])
-            finally:
-                signal.signal(signal.SIGTERM, before)
+        told = 'needs starlette and uvicorn: pip install "videozoo[app]" installs them'
+        raise VideozooError(f"videozoo label: {told}") from None
+    with one_labelling(out), _listening(host, port) as listening:
+        session = LabelSession(folder, out=out, weights=weights, classes=classes, console=console)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with closing(session.clips), suppress(KeyboardInterrupt):
             session.tell()
+            at = f"{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+            told = f"open http://{at} in a browser; each answer is saved at once; Ctrl-C ends"
+            console.print(told, highlight=False, soft_wrap=True)
+            app = build_app(session, host=host)
+            how = uvicorn.Config(
+                app, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+            )
+            uvicorn.Server(how).run(sockets=[listening])
+        signal.signal(signal.SIGTERM, before)
+        session.tell()
 
 
 def _listening(host: str, port: int | None) -> socket.socket:
@@ -103,15 +93,14 @@ def _listening(host: str, port: int | None) -> socket.socket:
     Raises:
         VideozooError: there is no such address of this machine, or the port is taken.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in (PORT, 0) if port is None else (port,):
         try:
-            return socket.create_server(
-                (host, number), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-            )
+            return socket.create_server((host, number), family=family)
         except OSError as error:
-            fault = error
-    where = f"--host {host}" if port is None else f"--host {host} --port {port}"
-    raise VideozooError(f"{where}: cannot be listened at: {fault.strerror or fault}")
+            fault = error.strerror or str(error)
+    told = "" if port is None else f" --port {port}"
+    raise VideozooError(f"--host {host}{told}: cannot be listened at: {fault}")
 
 
 def build_app(session: LabelSession, *, host: str) -> Starlette:
@@ -126,7 +115,7 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+    from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse
     from starlette.routing import Route
 
@@ -136,14 +125,12 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
 
     async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
         if not is_own(request.headers.get("host", ""), names):
-            fault = "this name is not one of this machine's; give it as --host"
-            return JSONResponse({"error": fault}, 421)
-        sent = request.headers.get("x-token", "")
-        if request.method == "POST" and not secrets.compare_digest(sent.encode(), token.encode()):
-            fault = "this page is of an earlier videozoo label; reload it"
-            return JSONResponse({"error": fault}, 403)
+            return JSONResponse({"error": "this machine has another name; see --host"}, 421)
+        sent = request.headers.get("x-token", "").encode()
+        if request.method == "POST" and not secrets.compare_digest(sent, token.encode()):
+            return JSONResponse({"error": "this page is an old one; reload it"}, 403)
         response = await call_next(request)
-        response.headers.update({**_GUARD, **response.headers})
+        response.headers.update(_GUARD)
         return response
 
     async def page(request: Request) -> Response:
@@ -152,32 +139,24 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
         return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY.format(nonce)})
 
     async def state(request: Request) -> Response:
-        at = request.query_params.get("at")
-        number = session.next_after(-1) if at is None else int(at)
-        return JSONResponse(session.state(number))
+        asked = request.query_params
+        after = session.next_after(int(asked.get("after", -1)))
+        return JSONResponse(session.state(int(asked["at"]) if "at" in asked else after))
 
     async def answer(request: Request) -> Response:
         sent = await request.json()
-        label, new = sent["label"], bool(sent.get("new"))
-        if label is None:
-            return JSONResponse(session.answer(int(sent["number"]), UNCLEAR))
-        return JSONResponse(session.answer(int(sent["number"]), str(label), new=new))
-
-    async def skip(request: Request) -> Response:
-        return JSONResponse(session.state(session.next_after(int(request.query_params["at"]))))
+        label = UNCLEAR if sent["label"] is None else str(sent["label"])
+        return JSONResponse(session.answer(int(sent["number"]), label, new=bool(sent.get("new"))))
 
     async def undo(request: Request) -> Response:
         return JSONResponse(session.undo())
 
     async def clip(request: Request) -> Response:
-        made = await asyncio.wrap_future(session.clip(request.path_params["number"]))
-        return JSONResponse({"plays": made.path is not None, "note": made.note})
-
-    async def film(request: Request) -> Response:
-        made = await asyncio.wrap_future(session.clip(request.path_params["number"]))
-        if made.path is None:
-            return JSONResponse({"error": made.note}, 404)
-        return FileResponse(made.path, media_type="video/mp4")
+        number = session.checked(request.path_params["number"])
+        path, note = await asyncio.wrap_future(session.clips.ask(number))
+        if path is None:
+            return JSONResponse({"error": escaped(note)})
+        return FileResponse(path, media_type="video/mp4", headers={"X-Note": note})
 
     async def fault(request: Request, error: Exception) -> Response:
         said = str(error) if isinstance(error, VideozooError) else "this is no request of the page"
@@ -187,23 +166,23 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
         routes=[
             Route("/", page),
             Route("/state", state),
-            Route("/skip", skip),
             Route("/answer", answer, methods=["POST"]),
             Route("/undo", undo, methods=["POST"]),
             Route("/clip/{number:int}", clip),
-            Route("/clip/{number:int}.mp4", film),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)],
-        exception_handlers=dict.fromkeys((VideozooError, ValueError, KeyError, TypeError), fault),
+        exception_handlers=dict.fromkeys(
+            (VideozooError, ValueError, LookupError, TypeError), fault
+        ),
     )
 
 
-def is_own(header: str, names: set[str]) -> bool:
+def is_own(header: str, names: Collection[str]) -> bool:
     """Whether a Host header names this machine, not a name that a foreign site lets lead here.
 
     Args:
         header: what the browser has asked for, with a port or without.
-        names: of this machine. An address is its own in any case: names alone can be led astray.
+        names: of this machine; addresses are its own in any case, as they cannot be led astray.
     """
     try:
         name = urlsplit(f"//{header}").hostname or ""

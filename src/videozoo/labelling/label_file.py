@@ -19,11 +19,11 @@ from videozoo.text import class_name, csv_value
 
 COLUMNS = ("path", "label", "time")
 UNCLEAR = ""
-"""The label of a video that shows none of the classes, or that nobody can tell."""
+"""The label of a video that shows none of the classes, or of which nobody can tell."""
 
 
 class Answer(NamedTuple):
-    """What a person said of a video: a class or UNCLEAR; and when, as ISO 8601 in UTC."""
+    """What a person said of a video, and when: ISO 8601 in UTC."""
 
     label: str
     time: str
@@ -32,9 +32,8 @@ class Answer(NamedTuple):
 class LabelFile:
     """What is known of videos; each change is on the disk before the next one.
 
-    Labels stand in one csv, which train takes as it is. Unclear videos would be videos without a
-    label to it, so they stand in a csv of their own beside it. Rows of other videos than those of
-    this labelling stay as they are.
+    Unclear videos have a csv of their own, since train takes no video without a label. Rows of
+    other videos than those of this labelling stay as they are.
 
     Args:
         path: of the csv; it need not exist.
@@ -42,51 +41,42 @@ class LabelFile:
 
     Attributes:
         answers: by absolute path, in the order in which they were given.
-        unclear: the csv of unclear videos.
 
     Raises:
         VideozooError: a csv is there that this class did not write, or it has a bad line.
     """
 
     def __init__(self, path: Path, videos: Sequence[Path]) -> None:
-        self.path = path
-        self.unclear = path.with_name(f"{path.stem}_unclear{path.suffix}")
-        self._folder = os.path.abspath(path.parent)
-        found = [*self._read(self.path, "path,label"), *self._read(self.unclear, "path")]
+        self.path, self._folder = path, os.path.abspath(path.parent)
+        self.unclear = path.with_name(f"{path.stem}_unclear.csv")
+        found = [*self._read(path), *self._read(self.unclear)]
         self.answers = dict(sorted(found, key=lambda pair: pair[1].time))
         own = {os.path.abspath(video) for video in videos}
         self._undo: list[tuple[str, Answer | None]] = [(k, None) for k in self.answers if k in own]
 
-    def _read(self, path: Path, needed: str) -> Iterator[tuple[str, Answer]]:
+    def _read(self, path: Path) -> Iterator[tuple[str, Answer]]:
         if not path.exists():
             return
-        (_, header), *lines = csv_lines(read_plain_text(path), path) or [(1, [])]
-        columns = [cell.strip().lower() for cell in header]
-        if set(needed.split(",")) - {*columns} or {*columns} - {*COLUMNS}:
-            raise FileError(
-                path,
-                f"has the columns {', '.join(columns) or 'of an empty file'}, not"
-                f" {','.join(COLUMNS)}; give --out another file",
-            )
+        (_, header), *lines = [*csv_lines(read_plain_text(path), path)] or [(1, [])]
+        if not {"path", "label"} <= {*header} <= {*COLUMNS}:
+            told = f"its columns are not {','.join(COLUMNS)}; give --out another file"
+            raise FileError(path, told)
         seen = set()
         for number, cells in lines:
-            row = dict(zip(columns, map(csv_value, cells), strict=False))
-            label = class_name(row.get("label", ""))
-            key = self._located(unquoted(row["path"]))
-            if key in seen or (path == self.path and not label):
-                what = f"lists {row['path']} twice" if key in seen else "has no label"
-                raise VideozooError(
-                    f"{path}, line {number}: {what}; mend it, or give another --out"
-                )
+            row = dict(zip(header, map(csv_value, cells), strict=False))
+            key, label = self._located(unquoted(row["path"])), class_name(row.get("label", ""))
+            if key in seen or bool(label) != (path == self.path):
+                told = "is listed twice" if key in seen else label or "has no label"
+                raise FileError(path, f"line {number}: {row['path']}: {told}; mend it")
             seen.add(key)
-            yield key, Answer(label if path == self.path else UNCLEAR, row.get("time", ""))
+            yield key, Answer(label, row.get("time", ""))
 
     def _located(self, text: str) -> str:
         own = os.path.abspath(os.path.join(self._folder, text))
         return own if os.path.exists(own) else os.path.abspath(text)
 
     def _cell(self, key: str) -> str:
-        """Returns a path as the csv has it: below its own folder relative, so that both can move."""
+        """Returns a path as the csv has it; below its own folder relative: both can be moved."""
         inside = key.startswith(os.path.join(self._folder, ""))
         return quoted(os.path.relpath(key, self._folder) if inside else key)
 
@@ -96,14 +86,10 @@ class LabelFile:
         return None if answer is None else answer.label
 
     def give(self, video: Path, label: str) -> None:
-        """Labels a video, or labels it anew.
-
-        Raises:
-            VideozooError: the csv cannot be written; nothing has changed then.
-        """
-        key = os.path.abspath(video)
+        """Labels a video; where the csv cannot be written (VideozooError) nothing has changed."""
+        key, now = os.path.abspath(video), datetime.now(UTC)
         before = self.answers.get(key)
-        self._change(key, Answer(label, datetime.now(UTC).isoformat(timespec="milliseconds")))
+        self._change(key, Answer(label, now.isoformat(timespec="milliseconds")))
         self._undo.append((key, before))
 
     @property
@@ -112,11 +98,7 @@ class LabelFile:
         return bool(self._undo)
 
     def undo(self) -> str:
-        """Takes the last answer back that is not taken back yet; returns the video's path.
-
-        Raises:
-            VideozooError: there is none, or the csv cannot be written.
-        """
+        """Takes the newest answer back that there still is; returns the video's absolute path."""
         if not self._undo:
             raise VideozooError("there is nothing to undo")
         key, before = self._undo[-1]
@@ -126,12 +108,10 @@ class LabelFile:
 
     def _change(self, key: str, answer: Answer | None) -> None:
         answers = {k: a for k, a in self.answers.items() if k != key}
-        if answer is not None:
-            answers[key] = answer
-        changed = {a.label == UNCLEAR for a in (answer, self.answers.get(key)) if a is not None}
-        for unclear in sorted(changed):
-            own = ((k, a) for k, a in answers.items() if (a.label == UNCLEAR) == unclear)
-            rows = [(self._cell(k), *a) for k, a in own]
+        answers |= {} if answer is None else {key: answer}
+        changed = {not a.label for a in (answer, self.answers.get(key)) if a is not None}
+        for unclear in changed:
+            rows = [(self._cell(k), *a) for k, a in answers.items() if (not a.label) == unclear]
             write_csv(self.unclear if unclear else self.path, COLUMNS, rows)
         self.answers = answers
 
@@ -148,14 +128,12 @@ def one_labelling(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise VideozooError(
-            f"{path}: another videozoo label is at work on it; end that one, or give --out another"
-            " file"
-        ) from None
+        told = "another videozoo label writes it; end that one, or give --out another file"
+        raise FileError(path, told) from None
     except NotImplementedError:
         pass  # a file system without locks: nobody can be kept out
     except OSError as error:
-        raise VideozooError(f"{path}: cannot be written: {error.strerror}") from None
+        raise FileError(path, f"cannot be written: {error.strerror}") from None
     try:
         yield
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +19,7 @@ from videozoo.inference import open_inference
 from videozoo.text import class_name
 
 SURE = 0.8
-"""The score from which a class other than the given one says that the given one may be wrong."""
+"""The score from which another class than the given one says that the given one may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,17 @@ class VideoToLabel:
     Attributes:
         path: the file.
         given: the class that its folder says; None: folders say nothing.
-        best: the two best classes of the weights; none: there are no weights.
-        fault: why the weights could not score it; None: they could.
+        best: the two best classes of the weights; none: it was not scored.
     """
 
     path: Path
-    given: str | None = None
-    best: tuple[Prediction, ...] = ()
-    fault: str | None = None
+    given: str | None
+    best: Sequence[Prediction] = ()
 
     @property
-    def contradicted(self) -> bool:
+    def is_doubtful(self) -> bool:
         """Whether the weights are sure of another class than the given one."""
-        best = self.best[0] if self.best else None
-        differs = best is not None and self.given not in (None, best.label)
-        return differs and best is not None and best.score >= SURE
-
-    @property
-    def margin(self) -> float:
-        """How much the best score is above the second best; small: the weights are not sure."""
-        scores = [prediction.score for prediction in self.best]
-        return scores[0] - sum(scores[1:2]) if scores else 0.0
+        return any(p.score >= SURE and self.given not in (None, p.label) for p in self.best[:1])
 
 
 def find_videos(folder: Path) -> list[Path]:
@@ -69,7 +59,7 @@ def find_videos(folder: Path) -> list[Path]:
 
 
 def folder_classes(folder: Path, videos: Sequence[Path]) -> list[str | None]:
-    """Returns the class that the sub-folder of each video says: below train/ and val/, the next.
+    """Returns the class that the sub-folder of each video says; below train/ and val/, the next.
 
     Sub-folders are classes where each video lies in one and there are two at the least.
     """
@@ -80,55 +70,41 @@ def folder_classes(folder: Path, videos: Sequence[Path]) -> list[str | None]:
     found: list[str | None] = []
     for video in videos:
         above = video.relative_to(folder).parts[:-1]
-        inside = above[1:] if above and above[0] in sides else above
-        found.append(class_name(inside[0]) if inside else None)
+        above = above[1:] if above and above[0] in sides else above
+        found.append(class_name(above[0]) if above else None)
     return found if None not in found and len({*found}) > 1 else [None] * len(videos)
 
 
 def score_videos(
-    videos: Sequence[VideoToLabel], weights: str, console: Console
-) -> tuple[list[VideoToLabel], list[str]]:
-    """Scores videos with weights, as infer does.
-
-    Args:
-        videos: all of them.
-        weights: a path or a name of the zoo.
-        console: where to show progress.
+    videos: Sequence[Path], weights: str, console: Console
+) -> tuple[list[Sequence[Prediction]], list[str]]:
+    """Scores videos as infer does, and keeps the rows of an encoder as it does.
 
     Returns:
-        The videos with their predictions, and the classes of the weights.
+        The two best classes of each video, none where it cannot be read; and all class names.
 
     Raises:
         VideozooError: the weights cannot be used, or do not take videos.
     """
     named = Weights.named(weights)
+    experiment = open_experiment(None, None, weights=named)
+    paths = [str(video) for video in videos]
     inference = open_inference(
-        [str(video.path) for video in videos],
-        named,
-        open_experiment(None, None, weights=named),
-        top_k=2,
-        reject=None,
-        save_dir=None,
-        form="json",
-        log_interval=10,
+        paths, named, experiment, top_k=2, reject=None, save_dir=None, form="json", log_interval=10,
         console=console,
-    )
-    results = {result.video: result for result in inference.results()}
+    )  # fmt: skip
+    best = {result.video: result.predictions for result in inference.results()}
     predictor = inference.predictor
     names = [predictor.name(index) for index in range(predictor.settings.num_classes)]
-    scored = []
-    for video in videos:
-        found = results[str(video.path)]
-        scored.append(replace(video, best=(*found.predictions,), fault=found.unreadable))
-    return scored, names
+    return [best[path] for path in paths], names
 
 
-def helpful_order(videos: Sequence[VideoToLabel], known: Collection[str]) -> list[VideoToLabel]:
+def helpful_order(videos: Iterable[VideoToLabel], known: Collection[str]) -> list[VideoToLabel]:
     """Puts those first whose label helps most.
 
-    First those whose given class is contradicted, the surest contradiction first; then by margin,
-    the least sure first; what cannot be read comes last. Without scores the order is random, and
-    the same each time: neighbours of a folder are often alike.
+    First those whose given class is contradicted, the surest contradiction first; then by how far
+    the best score is above the second one, the least sure first. What was not scored is last, in an
+    order that is random and the same each time, as neighbours of a folder are often alike.
 
     Args:
         videos: all of them.
@@ -137,10 +113,9 @@ def helpful_order(videos: Sequence[VideoToLabel], known: Collection[str]) -> lis
 
     def rank(video: VideoToLabel) -> tuple[int, float, bytes]:
         random = hashlib.sha256(os.fsencode("/".join(video.path.parts[-2:]))).digest()
-        if video.fault is not None:
-            return 2, 0.0, random
-        if video.contradicted and video.given in known:
-            return 0, -video.best[0].score, random
-        return 1, video.margin, random
+        scores = [prediction.score for prediction in video.best]
+        if video.is_doubtful and video.given in known:
+            return 0, -scores[0], random
+        return 2 - bool(scores), sum(scores[:1]) - sum(scores[1:]), random
 
     return sorted(videos, key=rank)

@@ -1,4 +1,4 @@
-"""What the page shows and what a key does, without the web."""
+"""What the page shows and what its keys do, without the web."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from videozoo.answers import Prediction
 from videozoo.errors import VideozooError
 from videozoo.labelling.label_file import UNCLEAR, LabelFile
 from videozoo.labelling.label_order import (
@@ -22,91 +21,99 @@ from videozoo.labelling.label_order import (
     helpful_order,
     score_videos,
 )
-from videozoo.labelling.shown_clips import ShownClip, ShownClips
+from videozoo.labelling.shown_clips import ShownClips
 from videozoo.text import class_name, counted, escaped, harmless
 
 KEYS = "123456789abcdefghijklmopqrtvwxyz"  # of classes, in their order; n, s and u do other things
-ENOUGH = 20
-"""Labels that are worth a training."""
+ENOUGH = 20  # labels that are worth a training
 OUT = "labels.csv"
-WEIGHTS = "checkpoints/LINEAR_best.safetensors"  # which a training on labels writes, mostly
+WEIGHTS = "checkpoints/LINEAR_best.safetensors"  # which a training on labels mostly writes
 _AHEAD = 3  # copies that are made before they are looked at
 _LONGEST = 100  # letters of a class's name
 
 
 class LabelSession:
-    """One labelling of a folder: the videos in their order, and where it stands.
+    """One labelling of a folder. A video's number is its place in the order.
 
     Args:
-        folder: that holds them.
-        videos: in the order in which they are shown; a video's number is its place there.
-        classes: their names, in the order of their keys; others that the csv has come behind them.
-        file: where answers go.
-        commands: what to type at the end: to train, and to go on.
-        trained: on the labels that there are, so that they do not count for the next training.
-        console: where the commands are printed as soon as they are worth their while.
+        folder: of the videos.
+        out: the csv of the labels.
+        weights: what says whose label helps most; None: nothing, so the order is random.
+        classes: in the order of their keys; none: the folder's and the weights'. What the csv has
+            beside them follows.
+        console: where to print.
+
+    Attributes:
+        folder: of the videos.
+        clips: copies to look at, by number.
+
+    Raises:
+        VideozooError: folder, csv, weights or classes have faults.
     """
 
     def __init__(
         self,
         folder: Path,
-        videos: Sequence[VideoToLabel],
         *,
-        classes: Sequence[str],
-        file: LabelFile,
-        commands: Sequence[str],
-        trained: bool,
+        out: Path,
+        weights: str | None = None,
+        classes: Sequence[str] = (),
         console: Console,
     ) -> None:
-        self.folder, self._videos, self._file = folder, videos, file
-        self._clips = ShownClips([video.path for video in videos])
-        self._console = console
-        self._numbers = {os.path.abspath(v.path): i for i, v in enumerate(videos)}
-        others = [answer.label for answer in file.answers.values() if answer.label != UNCLEAR]
-        self.classes = [*dict.fromkeys([*classes, *others])]
-        self.commands = commands
-        self._before = self.counts().total() if trained else 0
-        self._told = self.is_enough
-
-    def counts(self) -> Counter[str]:
-        """Returns how many videos of the folder have each class."""
-        labels = (self._file.label(video.path) for video in self._videos)
-        return Counter(label for label in labels if label)
-
-    def summary(self) -> str:
-        """Says in a line how far the labelling is."""
-        found = self.counts()
-        classes = ", ".join(f"{name} {found[name]}" for name in self.classes if found[name])
-        return (
-            f"{found.total()} of {counted(len(self._videos), 'video')} labelled, in"
-            f" {self._file.path}{': ' if classes else ''}{classes}"
-        )
+        typed = [class_name(name) for name in classes]
+        if not all(typed) or len({*typed}) < len(typed):
+            raise VideozooError(f"--classes {','.join(classes)}: give each name once: cat,dog")
+        paths = find_videos(folder)
+        self._file = LabelFile(out, paths)
+        best: list[Sequence[Prediction]] = [()] * len(paths)
+        names: list[str] = []
+        if weights is not None:
+            best, names = score_videos(paths, weights, console)
+        given, csv = folder_classes(folder, paths), [a.label for a in self._file.answers.values()]
+        known = {*(typed or names or csv)} - {UNCLEAR}
+        if typed or (known and not known & {*given}):  # folders may be days, or people
+            given = [name if name in known else None for name in given]
+        found = typed or sorted({*filter(None, given), *names})
+        self.folder, self._console = folder, console
+        self._classes = [name for name in dict.fromkeys([*found, *csv]) if name]
+        self._videos = helpful_order(map(VideoToLabel, paths, given, best), names)
+        self._numbers = {os.path.abspath(v.path): i for i, v in enumerate(self._videos)}
+        self.clips = ShownClips([video.path for video in self._videos])
+        more = ["--classes", ",".join(typed)] if typed else []
+        more += ["--out", str(out)] if str(out) != OUT else []
+        label = ["videozoo", "label", str(folder), "--weights", WEIGHTS, *more]
+        self._commands = [shlex.join(["videozoo", "train", str(out)]), shlex.join(label)]
+        self._before = self._counts().total() if weights is not None else 0  # trained on already
+        self._told = False
 
     def tell(self) -> None:
         """Prints how far the labelling is, and what to type where that is worth a training."""
-        commands = [f"  {command}" for command in self.commands] if self.is_enough else []
-        lines = [self.summary(), *(["now, or after some more:"] if commands else []), *commands]
+        found, total = self._counts(), counted(len(self._videos), "video")
+        lines = [f"{found.total()} of {total} labelled, in {self._file.path}"]
+        lines += [f"  {name}: {found[name]}" for name in self._classes if found[name]]
+        if self._told or self._is_enough(found):
+            lines += ["to train, and then to label what that is least sure of:", *self._commands]
         self._console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
-    def close(self) -> None:
-        """Removes the copies that were looked at."""
-        self._clips.close()
+    def _counts(self) -> Counter[str]:
+        """Counts the videos of each class."""
+        labels = (self._file.label(video.path) for video in self._videos)
+        return Counter(label for label in labels if label)
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether a training is worth its while: 20 labels or all, two classes of two videos."""
-        found = self.counts()
-        most = min(ENOUGH, len(self._videos))
+    def _is_enough(self, found: Counter[str]) -> bool:
+        """Whether a training is worth its while: 20 new labels or all, two classes of two."""
         several = sum(number > 1 for number in found.values()) > 1
-        return several and found.total() - self._before >= most
+        return several and found.total() - self._before >= min(ENOUGH, len(self._videos))
 
-    def clip(self, number: int) -> Future[ShownClip]:
-        """Returns the copy of a video to look at.
+    def checked(self, number: int) -> int:
+        """Returns the number of a video.
 
         Raises:
             VideozooError: there is no such video.
         """
-        return self._clips.ask(self._checked(number))
+        if not 0 <= number < len(self._videos):
+            raise VideozooError(f"there is no video {number}; reload the page")
+        return number
 
     def next_after(self, number: int) -> int | None:
         """Returns the next video without an answer, from the first on behind the last; or None."""
@@ -115,51 +122,36 @@ class LabelSession:
         return next((i for i in around if self._file.label(self._videos[i].path) is None), None)
 
     def answer(self, number: int, label: str, *, new: bool = False) -> dict[str, Any]:
-        """Saves a label and goes to the next video.
+        """Saves a label and goes to the next video; see `state`.
 
         Args:
             number: of the video.
             label: a class, or UNCLEAR.
             new: it was typed, so it may be a class that there is not yet.
 
-        Returns:
-            See `state`.
-
         Raises:
             VideozooError: there is no such video or class, or the csv cannot be written.
         """
-        video = self._videos[self._checked(number)]
-        name = self._typed(label) if new else label
-        if name != UNCLEAR and name not in self.classes:
+        video, name = self._videos[self.checked(number)], self._typed(label) if new else label
+        if not new and name not in (UNCLEAR, *self._classes):
             raise VideozooError(f"'{name:.100}' is none of the classes; reload the page")
         self._file.give(video.path, name)
-        if self.is_enough and not self._told:
+        self._classes += [name] if name not in (UNCLEAR, *self._classes) else []
+        if not self._told and self._is_enough(self._counts()):
             self._told = True
             self.tell()
         return self.state(self.next_after(number), f"{name or 'unclear'}: {self._name(number)}")
 
     def _typed(self, text: str) -> str:
-        """Returns the class that somebody has typed, and makes it one where it is new.
-
-        Raises:
-            VideozooError: it can be no name.
-        """
+        """Returns the class that was typed, as it is written already where it is known."""
         name = class_name(text)
         if not name or len(name) > _LONGEST or "," in name:
-            raise VideozooError(
-                f"'{name:.100}': a class has a name of 1 to {_LONGEST} letters, without commas"
-            )
-        known = {one.lower(): one for one in self.classes}
-        if name.lower() not in known:
-            self.classes.append(name)
-        return known.get(name.lower(), name)
+            told = f"a class has a name of 1 to {_LONGEST} letters, without commas"
+            raise VideozooError(f"'{name:.100}': {told}")
+        return next((one for one in self._classes if one.lower() == name.lower()), name)
 
     def undo(self) -> dict[str, Any]:
-        """Takes the last answer back and goes to its video; see `state`.
-
-        Raises:
-            VideozooError: there is none, or the csv cannot be written.
-        """
+        """Takes the newest answer back and goes to its video; see `state`."""
         number = self._numbers[self._file.undo()]
         return self.state(number, f"taken back: {self._name(number)}")
 
@@ -173,99 +165,29 @@ class LabelSession:
         Raises:
             VideozooError: there is no such video.
         """
-        found = self.counts()
-        unclear = [v for v in self._videos if self._file.label(v.path) == UNCLEAR]
-        keys = KEYS.ljust(len(self.classes))
+        found, keys = self._counts(), [*KEYS, *[""] * len(self._classes)]
         return {
-            "video": None if number is None else self._video(self._checked(number)),
+            "video": None if number is None else self._video(self.checked(number)),
             "total": len(self._videos),
             "labelled": found.total(),
-            "unclear": len(unclear),
-            "classes": [
-                {"name": name, "key": key.strip(), "count": found[name]}
-                for name, key in zip(self.classes, keys, strict=False)
-            ],
+            "unclear": sum(self._file.label(v.path) == UNCLEAR for v in self._videos),
+            "classes": [(n, k, found[n]) for n, k in zip(self._classes, keys, strict=False)],
             "undo": self._file.can_undo,
-            "commands": list(map(harmless, self.commands)) if self.is_enough else [],
+            "commands": [harmless(c) for c in self._commands if self._told],
             "said": said,
         }
 
     def _video(self, number: int) -> dict[str, Any]:
-        video = self._videos[number]
         ahead: int | None = number
         for _ in range(_AHEAD):
             if ahead is not None:
-                self._clips.ask(ahead)
+                self.clips.ask(ahead)
                 ahead = self.next_after(ahead)
-        best = video.best[0] if video.best and video.best[0].label in self.classes else None
-        return {
-            "number": number,
-            "name": self._name(number),
-            "given": video.given,
-            "guess": best and {"label": best.label, "score": best.score},
-            "contradicted": video.contradicted,
-            "label": self._file.label(video.path),
-        }
+        video = self._videos[number]
+        guess = next(((p.label, p.score) for p in video.best[:1] if p.label in self._classes), None)
+        about = {"given": video.given, "guess": guess, "doubtful": video.is_doubtful}
+        label = self._file.label(video.path)
+        return {"number": number, "name": self._name(number), "label": label, **about}
 
     def _name(self, number: int) -> str:
         return escaped(str(self._videos[number].path.relative_to(self.folder)))
-
-    def _checked(self, number: int) -> int:
-        if not 0 <= number < len(self._videos):
-            raise VideozooError(f"there is no video {number}; reload the page")
-        return number
-
-
-def open_session(
-    folder: Path,
-    *,
-    out: Path,
-    weights: str | None = None,
-    classes: Sequence[str] = (),
-    console: Console,
-) -> LabelSession:
-    """Finds videos, scores them and puts them into order.
-
-    Args:
-        folder: of the videos.
-        out: the csv of the labels.
-        weights: what says whose label helps most; None: nothing, so the order is random.
-        classes: none: the folder's, the weights' and the csv's.
-        console: where to show progress.
-
-    Raises:
-        VideozooError: folder, csv, weights or classes have faults.
-    """
-    typed = [class_name(name) for name in classes]
-    if not all(typed) or len({*typed}) < len(typed):
-        raise VideozooError(f"--classes {','.join(classes)}: give each name once: cat,dog")
-    paths = find_videos(folder)
-    file = LabelFile(out, paths)
-    videos = [VideoToLabel(path) for path in paths]
-    names: list[str] = []
-    if weights is not None:
-        videos, names = score_videos(videos, weights, console)
-    given = folder_classes(folder, paths)
-    known = {*(typed or names or [answer.label for answer in file.answers.values()])} - {UNCLEAR}
-    if typed or (known and not known & {*given}):  # folders that say something else: days, people
-        given = [name if name in known else None for name in given]
-    pairs = zip(videos, given, strict=True)
-    order = helpful_order([replace(video, given=name) for video, name in pairs], names)
-    found = typed or sorted({name for name in given if name is not None} | {*names})
-    return LabelSession(
-        folder,
-        order,
-        classes=found,
-        file=file,
-        commands=_commands(folder, out, typed),
-        trained=weights is not None,
-        console=console,
-    )
-
-
-def _commands(folder: Path, out: Path, classes: Sequence[str]) -> list[str]:
-    """Returns what trains on the labels, and what goes on with the labelling then."""
-    again = ["videozoo", "label", str(folder), "--weights", WEIGHTS]
-    again += ["--classes", ",".join(classes)] if classes else []
-    again += ["--out", str(out)] if out != Path(OUT) else []
-    return [shlex.join(["videozoo", "train", str(out)]), shlex.join(again)]

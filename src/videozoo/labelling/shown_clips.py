@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,21 +13,8 @@ from videozoo.video.stream import VideoStream
 from videozoo.video.write import Encoding, write_clip
 
 MOST_SECONDS = 30.0
-_KEPT = 40  # copies; somebody who goes back sees them at once
+_KEPT = 40  # copies: who looks back sees them at once
 _ENCODING = Encoding(short_side=480, gop=48, crf=23, preset="veryfast")
-
-
-@dataclass(frozen=True)
-class ShownClip:
-    """A copy to look at.
-
-    Attributes:
-        path: of the copy; None: the video cannot be read.
-        note: why not; or what of the video is shown, where it is not all.
-    """
-
-    path: Path | None
-    note: str = ""
 
 
 class ShownClips:
@@ -42,11 +28,11 @@ class ShownClips:
         self._videos = videos
         self._folder = TemporaryDirectory(prefix="videozoo-label-", ignore_cleanup_errors=True)
         self._pool = ThreadPoolExecutor(usable_cores())
-        self._asked: dict[int, Future[ShownClip]] = {}
+        self._asked: dict[int, Future[tuple[Path | None, str]]] = {}
 
-    def ask(self, number: int) -> Future[ShownClip]:
-        """Returns the copy of a video, which is made where it is not there."""
-        found = self._asked.pop(number, None) or self._pool.submit(self._make, number)
+    def ask(self, number: int) -> Future[tuple[Path | None, str]]:
+        """Returns the copy of a video, and what is not all of it; or None, and why not."""
+        found = self._asked.pop(number, None) or self._pool.submit(self._made, number)
         self._asked[number] = found  # the newest stand last
         if len(self._asked) > _KEPT:
             old = next(iter(self._asked))
@@ -57,7 +43,7 @@ class ShownClips:
     def _target(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number}.mp4"
 
-    def _make(self, number: int) -> ShownClip:
+    def _made(self, number: int) -> tuple[Path | None, str]:
         video, target = self._videos[number], self._target(number)
         try:
             with VideoStream(video) as stream:
@@ -65,9 +51,9 @@ class ShownClips:
             end = MOST_SECONDS if seconds > MOST_SECONDS else None
             written = write_clip(video, target, end=end, encoding=_ENCODING)
         except SampleError as error:
-            return ShownClip(None, f"cannot be read: {error.reason.removeprefix(f'{video}: ')}")
-        shown = f"the first {MOST_SECONDS:.0f} s of {seconds:.0f} s" if end else ""
-        return ShownClip(target, shown or f"{written.damage or ''}")
+            return None, f"it cannot be read: {error.reason.removeprefix(f'{video}: ')}"
+        part = f"the first {MOST_SECONDS:.0f} s of {seconds:.0f} s" if end else ""
+        return target, part or str(written.damage or "")
 
     def close(self) -> None:
         """Removes all copies; one that is being made is finished first."""
