@@ -9,17 +9,13 @@ import typer
 
 
 def label(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="Folder of videos; sub-folders that are classes are confirmed."),
-    ],
+    folder: Annotated[Path, typer.Argument(help="Folder of videos, or of class folders.")],
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
             help="Checkpoint that suggests classes: what it contradicts or is least sure of comes"
-            " first. (default: none, in random order)",
-            show_default=False,
+            " first. (default: none, random order)",
         ),
     ] = None,
     classes: Annotated[
@@ -27,27 +23,17 @@ def label(
         typer.Option(
             "--classes",
             metavar="A,B,C",
-            help="Class names, in the order of their keys. (default: the folder's, the weights' and"
-            " the csv's)",
-            show_default=False,
+            help="In the order of their keys. (default: those of the folder, weights and csv)",
         ),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="The csv to write, or to go on with; train takes it.")
     ] = Path("labels.csv"),
     host: Annotated[
-        str,
-        typer.Option("--host", help="Address to listen at; beyond 127.0.0.1 others can label too."),
+        str, typer.Option("--host", help="Address to listen at; others may reach 0.0.0.0.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=1,
-            max=65535,
-            help="Port to listen at. (default: 8020, or a free one)",
-            show_default=False,
-        ),
+        int | None, typer.Option("--port", help="(default: 8020, or a free one)", max=65535)
     ] = None,
 ) -> None:
     """Label videos on a page in the browser, one key a class; each answer is saved at once.
@@ -57,12 +43,7 @@ def label(
     from videozoo.labelling.label_app import label_folder
     from videozoo.terminal import Terminal
 
+    names = [] if classes is None else classes.split(",")
     label_folder(
-        folder,
-        out=out,
-        weights=weights,
-        classes=[] if classes is None else classes.split(","),
-        host=host,
-        port=port,
-        console=Terminal(),
+        folder, out=out, weights=weights, classes=names, host=host, port=port, console=Terminal()
     )

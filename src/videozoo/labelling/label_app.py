@@ -70,24 +70,24 @@ def label_folder(
     except ImportError:
         told = 'needs starlette and uvicorn: pip install "videozoo[app]" installs them'
         raise VideozooError(f"videozoo label: {told}") from None
-    with one_labelling(out), _listening(host, port) as listening:
+    with one_labelling(out), listening(host, port) as waiting:
         session = LabelSession(folder, out=out, weights=weights, classes=classes, console=console)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         with closing(session.clips), suppress(KeyboardInterrupt):
             session.tell()
-            at = f"{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+            at = f"{f'[{host}]' if ':' in host else host}:{waiting.getsockname()[1]}"
             told = f"open http://{at} in a browser; each answer is saved at once; Ctrl-C ends"
             console.print(told, highlight=False, soft_wrap=True)
             app = build_app(session, host=host)
             how = uvicorn.Config(
                 app, log_level="error", lifespan="off", timeout_graceful_shutdown=1
             )
-            uvicorn.Server(how).run(sockets=[listening])
+            uvicorn.Server(how).run(sockets=[waiting])
         signal.signal(signal.SIGTERM, before)
         session.tell()
 
 
-def _listening(host: str, port: int | None) -> socket.socket:
+def listening(host: str, port: int | None) -> socket.socket:
     """Returns a socket that waits for browsers.
 
     Raises:

@@ -5,28 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from videozoo.data.clips.clip_rows import quoted, unquoted
+from videozoo.data.clips.clip_list import read_listing
+from videozoo.data.clips.clip_rows import csv_columns, quoted, read_list_text
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import write_csv
-from videozoo.reading import csv_lines, read_plain_text
-from videozoo.text import class_name, csv_value
 
-COLUMNS = ("path", "label", "time")
+COLUMNS = ["path", "label"]
 UNCLEAR = ""
 """The label of a video that shows none of the classes, or of which nobody can tell."""
-
-
-class Answer(NamedTuple):
-    """What a person said of a video, and when: ISO 8601 in UTC."""
-
-    label: str
-    time: str
 
 
 class LabelFile:
@@ -40,65 +30,48 @@ class LabelFile:
         videos: those that are to be labelled.
 
     Attributes:
-        answers: by absolute path, in the order in which they were given.
+        labels: by absolute path.
 
     Raises:
-        VideozooError: a csv is there that this class did not write, or it has a bad line.
+        VideozooError: a csv is there that has other columns, or a bad line.
     """
 
     def __init__(self, path: Path, videos: Sequence[Path]) -> None:
         self.path, self._folder = path, os.path.abspath(path.parent)
         self.unclear = path.with_name(f"{path.stem}_unclear.csv")
-        found = [*self._read(path), *self._read(self.unclear)]
-        self.answers = dict(sorted(found, key=lambda pair: pair[1].time))
+        self.labels = dict(self._read())
         own = {os.path.abspath(video) for video in videos}
-        self._undo: list[tuple[str, Answer | None]] = [(k, None) for k in self.answers if k in own]
+        self._undo: list[tuple[str, str | None]] = [(k, None) for k in self.labels if k in own]
 
-    def _read(self, path: Path) -> Iterator[tuple[str, Answer]]:
-        if not path.exists():
-            return
-        (_, header), *lines = [*csv_lines(read_plain_text(path), path)] or [(1, [])]
-        if not {"path", "label"} <= {*header} <= {*COLUMNS}:
-            told = f"its columns are not {','.join(COLUMNS)}; give --out another file"
-            raise FileError(path, told)
-        seen = set()
-        for number, cells in lines:
-            row = dict(zip(header, map(csv_value, cells), strict=False))
-            key, label = self._located(unquoted(row["path"])), class_name(row.get("label", ""))
-            if key in seen or bool(label) != (path == self.path):
-                told = "is listed twice" if key in seen else label or "has no label"
-                raise FileError(path, f"line {number}: {row['path']}: {told}; mend it")
-            seen.add(key)
-            yield key, Answer(label, row.get("time", ""))
-
-    def _located(self, text: str) -> str:
-        own = os.path.abspath(os.path.join(self._folder, text))
-        return own if os.path.exists(own) else os.path.abspath(text)
-
-    def _cell(self, key: str) -> str:
-        """Returns a path as the csv has it; below its own folder relative: both can be moved."""
-        inside = key.startswith(os.path.join(self._folder, ""))
-        return quoted(os.path.relpath(key, self._folder) if inside else key)
+    def _read(self) -> Iterator[tuple[str, str]]:
+        for path in (path for path in (self.unclear, self.path) if path.exists()):
+            if csv_columns(read_list_text(path), path) != COLUMNS:
+                told = f"its columns are not {','.join(COLUMNS)} alone; give --out another file"
+                raise FileError(path, told)
+            listing = read_listing(path, labelled=path == self.path)
+            for entry in listing.entries:
+                names = [listing.class_names[n] if listing.class_names else str(n)
+                         for n in entry.labels or ()]  # fmt: skip
+                yield os.path.abspath(entry.path), names[0] if names else UNCLEAR
 
     def label(self, video: Path) -> str | None:
         """Returns the label of a video, UNCLEAR among them; None: it has none yet."""
-        answer = self.answers.get(os.path.abspath(video))
-        return None if answer is None else answer.label
+        return self.labels.get(os.path.abspath(video))
 
     def give(self, video: Path, label: str) -> None:
         """Labels a video; where the csv cannot be written (VideozooError) nothing has changed."""
-        key, now = os.path.abspath(video), datetime.now(UTC)
-        before = self.answers.get(key)
-        self._change(key, Answer(label, now.isoformat(timespec="milliseconds")))
+        key = os.path.abspath(video)
+        before = self.labels.get(key)
+        self._change(key, label)
         self._undo.append((key, before))
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an answer to take back; those of earlier labellings count."""
+        """Whether there is a label to take back; those of earlier labellings count."""
         return bool(self._undo)
 
     def undo(self) -> str:
-        """Takes the newest answer back that there still is; returns the video's absolute path."""
+        """Takes the newest label back that there still is; returns the video's absolute path."""
         if not self._undo:
             raise VideozooError("there is nothing to undo")
         key, before = self._undo[-1]
@@ -106,14 +79,22 @@ class LabelFile:
         self._undo.pop()
         return key
 
-    def _change(self, key: str, answer: Answer | None) -> None:
-        answers = {k: a for k, a in self.answers.items() if k != key}
-        answers |= {} if answer is None else {key: answer}
-        changed = {not a.label for a in (answer, self.answers.get(key)) if a is not None}
-        for unclear in changed:
-            rows = [(self._cell(k), *a) for k, a in answers.items() if (not a.label) == unclear]
-            write_csv(self.unclear if unclear else self.path, COLUMNS, rows)
-        self.answers = answers
+    def _change(self, key: str, label: str | None) -> None:
+        labels = {k: known for k, known in self.labels.items() if k != key}
+        labels |= {} if label is None else {key: label}
+        for unclear in {k == UNCLEAR for k in (label, self.labels.get(key)) if k is not None}:
+            path = self.unclear if unclear else self.path
+            rows = [(self._cell(k), a) for k, a in labels.items() if (a == UNCLEAR) == unclear]
+            if rows:
+                write_csv(path, COLUMNS, rows)
+            else:
+                path.unlink(missing_ok=True)
+        self.labels = labels
+
+    def _cell(self, key: str) -> str:
+        """Returns a path as the csv has it; below its own folder relative: both can be moved."""
+        inside = key.startswith(os.path.join(self._folder, ""))
+        return quoted(os.path.relpath(key, self._folder) if inside else key)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,22 +99,18 @@ def score_videos(
     return [best[path] for path in paths], names
 
 
-def helpful_order(videos: Iterable[VideoToLabel], known: Collection[str]) -> list[VideoToLabel]:
+def helpful_order(videos: Iterable[VideoToLabel]) -> list[VideoToLabel]:
     """Puts those first whose label helps most.
 
-    First those whose given class is contradicted, the surest contradiction first; then by how far
-    the best score is above the second one, the least sure first. What was not scored is last, in an
-    order that is random and the same each time, as neighbours of a folder are often alike.
-
-    Args:
-        videos: all of them.
-        known: classes of the weights; another given class cannot be contradicted.
+    First those whose given class is contradicted, the surest first; then by how far the best score
+    is above the second one, the least first. What was not scored is last, in an order that is
+    random and the same each time, as neighbours of a folder are often alike.
     """
 
     def rank(video: VideoToLabel) -> tuple[int, float, bytes]:
         random = hashlib.sha256(os.fsencode("/".join(video.path.parts[-2:]))).digest()
         scores = [prediction.score for prediction in video.best]
-        if video.is_doubtful and video.given in known:
+        if video.is_doubtful:
             return 0, -scores[0], random
         return 2 - bool(scores), sum(scores[:1]) - sum(scores[1:]), random
 

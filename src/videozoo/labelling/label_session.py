@@ -69,14 +69,14 @@ class LabelSession:
         names: list[str] = []
         if weights is not None:
             best, names = score_videos(paths, weights, console)
-        given, csv = folder_classes(folder, paths), [a.label for a in self._file.answers.values()]
+        given, csv = folder_classes(folder, paths), [*self._file.labels.values()]
         known = {*(typed or names or csv)} - {UNCLEAR}
         if typed or (known and not known & {*given}):  # folders may be days, or people
             given = [name if name in known else None for name in given]
         found = typed or sorted({*filter(None, given), *names})
         self.folder, self._console = folder, console
         self._classes = [name for name in dict.fromkeys([*found, *csv]) if name]
-        self._videos = helpful_order(map(VideoToLabel, paths, given, best), names)
+        self._videos = helpful_order(map(VideoToLabel, paths, given, best))
         self._numbers = {os.path.abspath(v.path): i for i, v in enumerate(self._videos)}
         self.clips = ShownClips([video.path for video in self._videos])
         more = ["--classes", ",".join(typed)] if typed else []
