@@ -254,8 +254,8 @@ def test_a_csv_has_one_labelling_and_keeps_what_is_not_its_own(tmp_path: Path) -
     with one_labelling(path):
         with pytest.raises(VideozooError, match=r"another videozoo label writes it"):
             one_labelling(path).__enter__()
-        file = LabelFile(path, videos[:1])
-        file.give(videos[0], "dog")
+        file = LabelFile(path, {str(videos[0])})
+        file.give(str(videos[0]), "dog")
         assert path.read_text().splitlines() == ["path,label", "in/b.mp4,dog", "in/a.mp4,dog"]
         for _ in range(2):
             file.undo()
@@ -264,7 +264,7 @@ def test_a_csv_has_one_labelling_and_keeps_what_is_not_its_own(tmp_path: Path) -
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "labels.csv"]
     path.write_text("path,label,camera\nin/a.mp4,cat,3\n")
     with pytest.raises(VideozooError, match=r"labels.csv: its columns are not path,label alone"):
-        LabelFile(path, videos)
+        LabelFile(path, ())
 
 
 def test_a_label_that_cannot_be_written_is_not_taken_for_saved(

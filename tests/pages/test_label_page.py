@@ -157,6 +157,6 @@ def test_an_answer_that_reaches_no_server_is_said_to_be_lost(
     page.evaluate("void (window.fetch = () => Promise.reject(new TypeError('gone')))")
     name = page.locator("#name").text_content()
     page.keyboard.press("1")
-    wait(page, "find('#said').classList.contains('fault')")
+    wait(page, "find('#said').classList.contains('warn')")
     assert page.locator("#said").text_content().startswith("Not saved: ")
     assert page.locator("#name").text_content() == name

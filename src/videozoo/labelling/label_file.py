@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,20 +27,19 @@ class LabelFile:
 
     Args:
         path: of the csv; it need not exist.
-        videos: those that are to be labelled.
+        own: the absolute paths of the videos that are to be labelled.
 
     Attributes:
-        labels: by absolute path.
+        labels: by absolute path, UNCLEAR among them.
 
     Raises:
         VideozooError: a csv is there that has other columns, or a bad line.
     """
 
-    def __init__(self, path: Path, videos: Sequence[Path]) -> None:
+    def __init__(self, path: Path, own: Collection[str]) -> None:
         self.path, self._folder = path, os.path.abspath(path.parent)
         self.unclear = path.with_name(f"{path.stem}_unclear.csv")
         self.labels = dict(self._read())
-        own = {os.path.abspath(video) for video in videos}
         self._undo: list[tuple[str, str | None]] = [(k, None) for k in self.labels if k in own]
 
     def _read(self) -> Iterator[tuple[str, str]]:
@@ -54,16 +53,11 @@ class LabelFile:
                          for n in entry.labels or ()]  # fmt: skip
                 yield os.path.abspath(entry.path), names[0] if names else UNCLEAR
 
-    def label(self, video: Path) -> str | None:
-        """Returns the label of a video, UNCLEAR among them; None: it has none yet."""
-        return self.labels.get(os.path.abspath(video))
-
-    def give(self, video: Path, label: str) -> None:
+    def give(self, video: str, label: str) -> None:
         """Labels a video; where the csv cannot be written (VideozooError) nothing has changed."""
-        key = os.path.abspath(video)
-        before = self.labels.get(key)
-        self._change(key, label)
-        self._undo.append((key, before))
+        before = self.labels.get(video)
+        self._change(video, label)
+        self._undo.append((video, before))
 
     @property
     def can_undo(self) -> bool:
@@ -79,22 +73,24 @@ class LabelFile:
         self._undo.pop()
         return key
 
-    def _change(self, key: str, label: str | None) -> None:
-        labels = {k: known for k, known in self.labels.items() if k != key}
-        labels |= {} if label is None else {key: label}
-        for unclear in {k == UNCLEAR for k in (label, self.labels.get(key)) if k is not None}:
+    def _change(self, video: str, label: str | None) -> None:
+        labels = {key: known for key, known in self.labels.items() if key != video}
+        labels |= {} if label is None else {video: label}
+        changed = [known for known in (label, self.labels.get(video)) if known is not None]
+        for unclear in {known == UNCLEAR for known in changed}:
             path = self.unclear if unclear else self.path
-            rows = [(self._cell(k), a) for k, a in labels.items() if (a == UNCLEAR) == unclear]
+            rows = [
+                (self._cell(k), own) for k, own in labels.items() if (own == UNCLEAR) == unclear
+            ]
             if rows:
                 write_csv(path, COLUMNS, rows)
             else:
                 path.unlink(missing_ok=True)
         self.labels = labels
 
-    def _cell(self, key: str) -> str:
+    def _cell(self, video: str) -> str:
         """Returns a path as the csv has it; below its own folder relative: both can be moved."""
-        inside = key.startswith(os.path.join(self._folder, ""))
-        return quoted(os.path.relpath(key, self._folder) if inside else key)
+        return quoted(video.removeprefix(os.path.join(self._folder, "")))
 
 
 @contextmanager

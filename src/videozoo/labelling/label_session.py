@@ -64,7 +64,7 @@ class LabelSession:
         if not all(typed) or len({*typed}) < len(typed):
             raise VideozooError(f"--classes {','.join(classes)}: give each name once: cat,dog")
         paths = find_videos(folder)
-        self._file = LabelFile(out, paths)
+        self._file = LabelFile(out, {os.path.abspath(path) for path in paths})
         best: list[Sequence[Prediction]] = [()] * len(paths)
         names: list[str] = []
         if weights is not None:
@@ -77,49 +77,44 @@ class LabelSession:
         self.folder, self._console = folder, console
         self._classes = [name for name in dict.fromkeys([*found, *csv]) if name]
         self._videos = helpful_order(map(VideoToLabel, paths, given, best))
-        self._numbers = {os.path.abspath(v.path): i for i, v in enumerate(self._videos)}
+        self._keys = [os.path.abspath(video.path) for video in self._videos]
         self.clips = ShownClips([video.path for video in self._videos])
         more = ["--classes", ",".join(typed)] if typed else []
         more += ["--out", str(out)] if str(out) != OUT else []
         label = ["videozoo", "label", str(folder), "--weights", WEIGHTS, *more]
         self._commands = [shlex.join(["videozoo", "train", str(out)]), shlex.join(label)]
         self._before = self._counts().total() if weights is not None else 0  # trained on already
-        self._told = False
+        self._enough = self._is_enough()
 
     def tell(self) -> None:
         """Prints how far the labelling is, and what to type where that is worth a training."""
-        found, total = self._counts(), counted(len(self._videos), "video")
+        found, total = self._counts(), counted(len(self._keys), "video")
         lines = [f"{found.total()} of {total} labelled, in {self._file.path}"]
         lines += [f"  {name}: {found[name]}" for name in self._classes if found[name]]
-        if self._told or self._is_enough(found):
+        if self._enough:
             lines += ["to train, and then to label what that is least sure of:", *self._commands]
         self._console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
     def _counts(self) -> Counter[str]:
         """Counts the videos of each class."""
-        labels = (self._file.label(video.path) for video in self._videos)
-        return Counter(label for label in labels if label)
+        return Counter(filter(None, map(self._file.labels.get, self._keys)))
 
-    def _is_enough(self, found: Counter[str]) -> bool:
+    def _is_enough(self) -> bool:
         """Whether a training is worth its while: 20 new labels or all, two classes of two."""
+        found = self._counts()
         several = sum(number > 1 for number in found.values()) > 1
-        return several and found.total() - self._before >= min(ENOUGH, len(self._videos))
+        return several and found.total() - self._before >= min(ENOUGH, len(self._keys))
 
     def checked(self, number: int) -> int:
-        """Returns the number of a video.
-
-        Raises:
-            VideozooError: there is no such video.
-        """
+        """Returns the number of a video; raises VideozooError where there is none of it."""
         if not 0 <= number < len(self._videos):
             raise VideozooError(f"there is no video {number}; reload the page")
         return number
 
     def next_after(self, number: int) -> int | None:
         """Returns the next video without an answer, from the first on behind the last; or None."""
-        total = len(self._videos)
-        around = ((number + 1 + i) % total for i in range(total))
-        return next((i for i in around if self._file.label(self._videos[i].path) is None), None)
+        around = [*range(number + 1, len(self._keys)), *range(number + 1)]
+        return next((i for i in around if self._keys[i] not in self._file.labels), None)
 
     def answer(self, number: int, label: str, *, new: bool = False) -> dict[str, Any]:
         """Saves a label and goes to the next video; see `state`.
@@ -132,13 +127,13 @@ class LabelSession:
         Raises:
             VideozooError: there is no such video or class, or the csv cannot be written.
         """
-        video, name = self._videos[self.checked(number)], self._typed(label) if new else label
+        video, name = self._keys[self.checked(number)], self._typed(label) if new else label
         if not new and name not in (UNCLEAR, *self._classes):
             raise VideozooError(f"'{name:.100}' is none of the classes; reload the page")
-        self._file.give(video.path, name)
+        self._file.give(video, name)
         self._classes += [name] if name not in (UNCLEAR, *self._classes) else []
-        if not self._told and self._is_enough(self._counts()):
-            self._told = True
+        if not self._enough and self._is_enough():
+            self._enough = True
             self.tell()
         return self.state(self.next_after(number), f"{name or 'unclear'}: {self._name(number)}")
 
@@ -152,7 +147,7 @@ class LabelSession:
 
     def undo(self) -> dict[str, Any]:
         """Takes the newest answer back and goes to its video; see `state`."""
-        number = self._numbers[self._file.undo()]
+        number = self._keys.index(self._file.undo())
         return self.state(number, f"taken back: {self._name(number)}")
 
     def state(self, number: int | None, said: str = "") -> dict[str, Any]:
@@ -170,10 +165,10 @@ class LabelSession:
             "video": None if number is None else self._video(self.checked(number)),
             "total": len(self._videos),
             "labelled": found.total(),
-            "unclear": sum(self._file.label(v.path) == UNCLEAR for v in self._videos),
+            "unclear": sum(self._file.labels.get(key) == UNCLEAR for key in self._keys),
             "classes": [(n, k, found[n]) for n, k in zip(self._classes, keys, strict=False)],
             "undo": self._file.can_undo,
-            "commands": [harmless(c) for c in self._commands if self._told],
+            "commands": [harmless(c) for c in self._commands if self._enough],
             "said": said,
         }
 
@@ -186,7 +181,7 @@ class LabelSession:
         video = self._videos[number]
         guess = next(((p.label, p.score) for p in video.best[:1] if p.label in self._classes), None)
         about = {"given": video.given, "guess": guess, "doubtful": video.is_doubtful}
-        label = self._file.label(video.path)
+        label = self._file.labels.get(self._keys[number])
         return {"number": number, "name": self._name(number), "label": label, **about}
 
     def _name(self, number: int) -> str:
