@@ -6,6 +6,7 @@ import csv
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from shades import is_bright, write_shade, write_shades
+from starlette.testclient import TestClient
 
 import videozoo
 from cli.commands import Command, command
@@ -30,14 +32,13 @@ from videozoo.training import folder_encoder
 __all__ = ["command"]
 
 WEIGHTS = "checkpoints/LINEAR_best.safetensors"
-testclient = pytest.importorskip("starlette.testclient", reason="videozoo[app] is not installed")
 
 
 class Labeller:
     """A browser that knows the page's token."""
 
     def __init__(self, session: LabelSession) -> None:
-        self.client = testclient.TestClient(
+        self.client = TestClient(
             build_app(session, host="127.0.0.1"), base_url="http://127.0.0.1:8020"
         )
         self.page = self.client.get("/").text
@@ -375,6 +376,16 @@ def test_faults_end_in_one_sentence(
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert error in done.err
     assert not [*tmp_path.glob(".*.lock")]
+
+
+def test_where_the_extra_is_missing_that_is_said(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "videozoo.labelling.label_app")
+    done = command("label", "videos")
+    assert done.code == 2
+    assert 'pip install "videozoo[app]" installs them' in done.err
 
 
 def test_a_taken_port_is_said_and_another_is_found_by_itself() -> None:

@@ -14,8 +14,6 @@ from rich.console import Console
 
 from conftest import PHONE, Page
 from videos import write_video
-from videozoo.labelling.label_app import build_app, listening
-from videozoo.labelling.label_session import LabelSession
 
 uvicorn = pytest.importorskip("uvicorn", reason="videozoo[app] is not installed")
 OpenPage = Callable[..., Page]
@@ -29,6 +27,9 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         path = Path("videos", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, 25, codec="mpeg2video" if path.suffix == ".avi" else "libx264")
+    from videozoo.labelling.label_app import build_app, listening
+    from videozoo.labelling.label_session import LabelSession
+
     session = LabelSession(Path("videos"), out=Path("labels.csv"), console=Console(quiet=True))
     app = build_app(session, host="127.0.0.1")
     server = uvicorn.Server(

@@ -33,7 +33,7 @@ def label(
         str, typer.Option("--host", help="Address to listen at; others may reach 0.0.0.0.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option("--port", help="(default: 8020, or a free one)", max=65535)
+        int | None, typer.Option("--port", help="(default: 8020, or a free one)", min=1, max=65535)
     ] = None,
 ) -> None:
     """Label videos on a page in the browser, one key a class; each answer is saved at once.

@@ -11,7 +11,6 @@ from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from jinja2 import Environment
@@ -22,11 +21,18 @@ from videozoo.labelling.label_file import UNCLEAR, one_labelling
 from videozoo.labelling.label_session import LabelSession
 from videozoo.text import escaped
 
-if TYPE_CHECKING:
+try:
+    import uvicorn
     from starlette.applications import Starlette
-    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+    from starlette.routing import Route
+except ImportError:
+    raise VideozooError(
+        'videozoo label needs starlette and uvicorn: pip install "videozoo[app]" installs them'
+    ) from None
 
 PORT = 8020
 _GUARD = {
@@ -65,11 +71,6 @@ def label_folder(
         VideozooError: something that was given has faults, another labelling writes the csv, or
             the port is taken.
     """
-    try:
-        import uvicorn
-    except ImportError:
-        told = 'needs starlette and uvicorn: pip install "videozoo[app]" installs them'
-        raise VideozooError(f"videozoo label: {told}") from None
     with one_labelling(out), listening(host, port) as waiting:
         session = LabelSession(folder, out=out, weights=weights, classes=classes, console=console)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -113,13 +114,10 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
         session: what is labelled.
         host: what it listens at: a name that may be asked for, beside addresses and localhost.
     """
-    from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.middleware.base import BaseHTTPMiddleware
-    from starlette.responses import FileResponse, HTMLResponse, JSONResponse
-    from starlette.routing import Route
-
-    token, names = secrets.token_urlsafe(24), {"localhost", host, socket.gethostname().lower()}
+    token, names = (
+        secrets.token_urlsafe(24),
+        {"localhost", host.lower(), socket.gethostname().lower()},
+    )
     source = files("videozoo.labelling").joinpath("label_page.html").read_text("utf-8")
     template = Environment(autoescape=True).from_string(source)
 

@@ -39,8 +39,8 @@ class LabelSession:
         folder: of the videos.
         out: the csv of the labels.
         weights: what says whose label helps most; None: nothing, so the order is random.
-        classes: in the order of their keys; none: the folder's and the weights'. What the csv has
-            beside them follows.
+        classes: in the order of their keys, those that the csv has beside them behind; none: the
+            folder's, the weights' and the csv's, sorted.
         console: where to print.
 
     Attributes:
@@ -73,7 +73,7 @@ class LabelSession:
         known = {*(typed or names or csv)} - {UNCLEAR}
         if typed or (known and not known & {*given}):  # folders may be days, or people
             given = [name if name in known else None for name in given]
-        found = typed or sorted({*filter(None, given), *names})
+        found = typed or sorted({*filter(None, given), *names, *csv})
         self.folder, self._console = folder, console
         self._classes = [name for name in dict.fromkeys([*found, *csv]) if name]
         self._videos = helpful_order(map(VideoToLabel, paths, given, best))
@@ -92,7 +92,7 @@ class LabelSession:
         lines = [f"{found.total()} of {total} labelled, in {self._file.path}"]
         lines += [f"  {name}: {found[name]}" for name in self._classes if found[name]]
         if self._enough:
-            lines += ["to train, and then to label what that is least sure of:", *self._commands]
+            lines += ["to train, then to label what the model is least sure of:", *self._commands]
         self._console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
     def _counts(self) -> Counter[str]:
