@@ -23,7 +23,7 @@ from toy_encoder import ToyEncoder
 from videozoo.answers import Prediction
 from videozoo.encoders import find
 from videozoo.errors import VideozooError
-from videozoo.labelling.label_app import build_app, is_own, listening
+from videozoo.labelling.label_app import LabelPage, is_own, listening
 from videozoo.labelling.label_file import LabelFile, one_labelling
 from videozoo.labelling.label_order import VideoToLabel, helpful_order
 from videozoo.labelling.label_session import LabelSession
@@ -39,7 +39,7 @@ class Labeller:
 
     def __init__(self, session: LabelSession) -> None:
         self.client = TestClient(
-            build_app(session, host="127.0.0.1"), base_url="http://127.0.0.1:8020"
+            LabelPage(session, host="127.0.0.1").app, base_url="http://127.0.0.1:8020"
         )
         self.page = self.client.get("/").text
         token = re.search('data-token="([^"]+)"', self.page)
@@ -284,21 +284,33 @@ def test_a_label_that_cannot_be_written_is_not_taken_for_saved(
     assert (state["labelled"], state["undo"]) == (0, False)
 
 
+def test_at_twenty_labels_page_and_terminal_say_how_to_train(
+    open_labeller: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty(*(f"videos/{i:02}.mp4" for i in range(25)))
+    one = open_labeller(classes=["bright", "dark"], console=Console(width=200))
+    for number in range(20):
+        assert one.state["commands"] == []
+        one.label("dark" if number % 2 else "bright")
+    train = "videozoo train labels.csv"
+    label = f"videozoo label videos --weights {WEIGHTS} --classes bright,dark"
+    assert one.state["commands"] == [train, label]
+    said = capsys.readouterr().out
+    assert "20 of 25 videos labelled, in labels.csv\n  bright: 10\n  dark: 10\n" in said
+    assert f"{train}\n{label}\n" in said
+
+
+@pytest.mark.slow
 def test_from_twenty_labels_to_a_classifier_that_orders_the_rest(
-    open_labeller: Open, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    open_labeller: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = ToyEncoder()
     for module in (find, folder_encoder):
         monkeypatch.setattr(module, "open_encoder", lambda name, device: toy)
     write_shades(Path("videos"), 30)
-    one = open_labeller(classes=["bright", "dark"], console=Console(width=200))
-    for number in range(20):
-        assert (one.state["commands"] == []) == (number < 20)
+    one = open_labeller(classes=["bright", "dark"])
+    for _ in range(20):
         one.label("bright" if is_bright(one.video["name"]) else "dark")
-    train = "videozoo train labels.csv"
-    label = f"videozoo label videos --weights {WEIGHTS} --classes bright,dark"
-    assert one.state["commands"] == [train, label]
-    assert f"{train}\n{label}\n" in capsys.readouterr().out
     trained = videozoo.train(
         "labels.csv", head="LINEAR", overrides=["MODEL.use_gpu=False"], save_dir="checkpoints"
     )

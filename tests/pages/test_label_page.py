@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from conftest import PHONE, Page
 from videos import write_video
 
-uvicorn = pytest.importorskip("uvicorn", reason="videozoo[app] is not installed")
+pytest.importorskip("uvicorn", reason="videozoo[app] is not installed")
+Page = Any
 OpenPage = Callable[..., Page]
+PHONE = {"width": 375, "height": 740}
 
 
 @pytest.fixture
@@ -27,14 +29,11 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         path = Path("videos", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, 25, codec="mpeg2video" if path.suffix == ".avi" else "libx264")
-    from videozoo.labelling.label_app import build_app, listening
+    from videozoo.labelling.label_app import LabelPage, listening, server_of
     from videozoo.labelling.label_session import LabelSession
 
     session = LabelSession(Path("videos"), out=Path("labels.csv"), console=Console(quiet=True))
-    app = build_app(session, host="127.0.0.1")
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    )
+    server = server_of(LabelPage(session, host="127.0.0.1").app)
     with closing(session.clips), listening("127.0.0.1", None) as waiting:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [waiting]})
         thread.start()

@@ -79,13 +79,16 @@ def label_folder(
             at = f"{f'[{host}]' if ':' in host else host}:{waiting.getsockname()[1]}"
             told = f"open http://{at} in a browser; each answer is saved at once; Ctrl-C ends"
             console.print(told, highlight=False, soft_wrap=True)
-            app = build_app(session, host=host)
-            how = uvicorn.Config(
-                app, log_level="error", lifespan="off", timeout_graceful_shutdown=1
-            )
-            uvicorn.Server(how).run(sockets=[waiting])
+            server_of(LabelPage(session, host=host).app).run(sockets=[waiting])
         signal.signal(signal.SIGTERM, before)
         session.tell()
+
+
+def server_of(app: Starlette) -> uvicorn.Server:
+    """Returns what serves a page: without a log, and ended within a second."""
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    )
 
 
 def listening(host: str, port: int | None) -> socket.socket:
@@ -104,8 +107,8 @@ def listening(host: str, port: int | None) -> socket.socket:
     raise VideozooError(f"--host {host}{told}: cannot be listened at: {fault}")
 
 
-def build_app(session: LabelSession, *, host: str) -> Starlette:
-    """Returns the page and what its keys call, as a web application.
+class LabelPage:
+    """The page and what its keys call.
 
     Videos have numbers, so that no path is ever asked for. Answers carry a token that stands in the
     page, which no other site can read; requests under a foreign name of this machine are refused.
@@ -113,66 +116,67 @@ def build_app(session: LabelSession, *, host: str) -> Starlette:
     Args:
         session: what is labelled.
         host: what it listens at: a name that may be asked for, beside addresses and localhost.
-    """
-    token, names = (
-        secrets.token_urlsafe(24),
-        {"localhost", host.lower(), socket.gethostname().lower()},
-    )
-    source = files("videozoo.labelling").joinpath("label_page.html").read_text("utf-8")
-    template = Environment(autoescape=True).from_string(source)
 
-    async def guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        if not is_own(request.headers.get("host", ""), names):
+    Attributes:
+        app: the web application.
+    """
+
+    def __init__(self, session: LabelSession, *, host: str) -> None:
+        self._session, self._token = session, secrets.token_urlsafe(24)
+        self._names = {name.lower() for name in ("localhost", host, socket.gethostname())}
+        source = files("videozoo.labelling").joinpath("label_page.html").read_text("utf-8")
+        self._template = Environment(autoescape=True).from_string(source)
+        routes = [
+            Route("/", self._page),
+            Route("/state", self._state),
+            Route("/answer", self._answer, methods=["POST"]),
+            Route("/undo", self._undo, methods=["POST"]),
+            Route("/clip/{number:int}", self._clip),
+        ]
+        bad = (VideozooError, ValueError, LookupError, TypeError)
+        guard = Middleware(BaseHTTPMiddleware, dispatch=self._guard)
+        told = dict.fromkeys(bad, self._fault)
+        self.app = Starlette(routes=routes, middleware=[guard], exception_handlers=told)
+
+    async def _guard(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if not is_own(request.headers.get("host", ""), self._names):
             return JSONResponse({"error": "this machine has another name; see --host"}, 421)
         sent = request.headers.get("x-token", "").encode()
-        if request.method == "POST" and not secrets.compare_digest(sent, token.encode()):
+        if request.method == "POST" and not secrets.compare_digest(sent, self._token.encode()):
             return JSONResponse({"error": "this page is an old one; reload it"}, 403)
         response = await call_next(request)
         response.headers.update(_GUARD)
         return response
 
-    async def page(request: Request) -> Response:
-        nonce = secrets.token_urlsafe(16)
-        text = template.render(token=token, nonce=nonce, folder=escaped(str(session.folder)))
+    async def _page(self, request: Request) -> Response:
+        nonce, folder = secrets.token_urlsafe(16), escaped(str(self._session.folder))
+        text = self._template.render(token=self._token, nonce=nonce, folder=folder)
         return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY.format(nonce)})
 
-    async def state(request: Request) -> Response:
+    async def _state(self, request: Request) -> Response:
         asked = request.query_params
-        after = session.next_after(int(asked.get("after", -1)))
-        return JSONResponse(session.state(int(asked["at"]) if "at" in asked else after))
+        after = self._session.next_after(int(asked.get("after", -1)))
+        return JSONResponse(self._session.state(int(asked["at"]) if "at" in asked else after))
 
-    async def answer(request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         sent = await request.json()
         label = UNCLEAR if sent["label"] is None else str(sent["label"])
-        return JSONResponse(session.answer(int(sent["number"]), label, new=bool(sent.get("new"))))
+        number, new = int(sent["number"]), bool(sent.get("new"))
+        return JSONResponse(self._session.answer(number, label, new=new))
 
-    async def undo(request: Request) -> Response:
-        return JSONResponse(session.undo())
+    async def _undo(self, request: Request) -> Response:
+        return JSONResponse(self._session.undo())
 
-    async def clip(request: Request) -> Response:
-        number = session.checked(request.path_params["number"])
-        path, note = await asyncio.wrap_future(session.clips.ask(number))
+    async def _clip(self, request: Request) -> Response:
+        number = self._session.checked(request.path_params["number"])
+        path, note = await asyncio.wrap_future(self._session.clips.ask(number))
         if path is None:
             return JSONResponse({"error": escaped(note)})
         return FileResponse(path, media_type="video/mp4", headers={"X-Note": note})
 
-    async def fault(request: Request, error: Exception) -> Response:
+    async def _fault(self, request: Request, error: Exception) -> Response:
         said = str(error) if isinstance(error, VideozooError) else "this is no request of the page"
         return JSONResponse({"error": escaped(said)}, 400)
-
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/state", state),
-            Route("/answer", answer, methods=["POST"]),
-            Route("/undo", undo, methods=["POST"]),
-            Route("/clip/{number:int}", clip),
-        ],
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)],
-        exception_handlers=dict.fromkeys(
-            (VideozooError, ValueError, LookupError, TypeError), fault
-        ),
-    )
 
 
 def is_own(header: str, names: Collection[str]) -> bool:
