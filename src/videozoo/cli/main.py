@@ -20,6 +20,7 @@ from videozoo.cli import (
     cut,
     doctor,
     infer,
+    label,
     prepare,
     scan,
     split,
@@ -48,6 +49,7 @@ app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
 app.command("cut")(cut.cut)
+app.command("label")(label.label)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)

@@ -199,6 +199,9 @@ def _recordings(listed: Listed, group_by: str | None) -> Recordings:
 
 def _check_classes(listed: Listed, source: Path) -> None:
     used = {listed.class_names[n] for entry in listed.entries for n in entry.labels or ()}
+    if len(used) < 2 and source.is_file():
+        found = ", ".join(used) or "videos without one"
+        raise VideozooError(f"{source}: needs two classes at the least; found only {found}")
     if len(used) < 2:
         inner = source / min(used)
         inside = inner.is_dir() and any(path.is_dir() for path in inner.iterdir())

@@ -18,7 +18,7 @@ from videozoo.data.clips.clip_files import (
 )
 from videozoo.errors import FileError, VideozooError
 from videozoo.reading import csv_lines, lines_of, read_plain_text
-from videozoo.text import counted, escaped, whole_number
+from videozoo.text import counted, csv_value, escaped, whole_number
 
 _ENDINGS = "|".join(re.escape(suffix) for suffix in CLIP_SUFFIXES)
 _CLIP_AND_LABEL = re.compile(rf"(.+(?:{_ENDINGS}))\s+(.+)", re.IGNORECASE)
@@ -181,7 +181,7 @@ def csv_rows(text: str, path: Path, columns: Sequence[str], *, videos: Path) -> 
         if len(cells) != len(columns):
             bad.add(line, f"has {counted(len(cells), 'column')}, the header has {len(columns)}")
             continue
-        row = dict(zip(columns, cells, strict=True))
+        row = dict(zip(columns, map(csv_value, cells), strict=True))
         label = row.get("label", "").strip() or None
         try:
             clip = kinetics.find(row) if kinetics else unquoted(row["path"])
