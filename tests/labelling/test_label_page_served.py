@@ -354,6 +354,16 @@ def test_the_surely_wrong_come_first_and_then_the_least_sure() -> None:
     ]  # fmt: skip
 
 
+def test_among_the_least_sure_classes_take_turns() -> None:
+    def video(label: str, score: float) -> VideoToLabel:
+        best = [Prediction(0, label, score), Prediction(1, "other", 1 - score)]
+        return VideoToLabel(Path(f"{label} {score}"), None, best)
+
+    videos = [video("a", 0.51), video("a", 0.52), video("a", 0.53), video("b", 0.7)]
+    names = [v.path.name for v in helpful_order(videos)]
+    assert names == ["a 0.51", "b 0.7", "a 0.52", "a 0.53"]
+
+
 def test_without_weights_the_order_is_random_and_the_same_each_time() -> None:
     videos = [VideoToLabel(Path(f"{i:03}.mp4"), None) for i in range(50)]
     order = helpful_order(videos)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,9 @@ def helpful_order(videos: Iterable[VideoToLabel]) -> list[VideoToLabel]:
     """Puts those first whose label helps most.
 
     First those whose given class is contradicted, the surest first; then by how far the best score
-    is above the second one, the least first. What was not scored is last, in an order that is
-    random and the same each time, as neighbours of a folder are often alike.
+    is above the second one, the least first, and the named classes take turns: neighbours in that
+    order are often alike. What was not scored is last, in an order that is random and the same each
+    time.
     """
 
     def rank(video: VideoToLabel) -> tuple[int, float, bytes]:
@@ -114,4 +116,11 @@ def helpful_order(videos: Iterable[VideoToLabel]) -> list[VideoToLabel]:
             return 0, -scores[0], random
         return 2 - bool(scores), sum(scores[:1]) - sum(scores[1:]), random
 
-    return sorted(videos, key=rank)
+    turns: Counter[str] = Counter()
+    placed = []
+    for video in sorted(videos, key=rank):
+        group = rank(video)[0]
+        if group == 1:
+            turns[video.best[0].label] += 1
+        placed.append((group, turns[video.best[0].label] if group == 1 else 0, video))
+    return [video for _, _, video in sorted(placed, key=lambda place: place[:2])]
