@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch.utils.data import Dataset
 from videozoo.data.batch import Batch
 from videozoo.data.collate import Empty, empty_array
 from videozoo.data.sampler import ReadGroups
+
+if TYPE_CHECKING:  # FFmpeg comes with what is read
+    from videozoo.video.reader import FramePlan
 
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""
@@ -55,6 +58,13 @@ class VideoDataset(Dataset[Any], ABC):
 
     def file(self, index: int) -> Path | None:
         """Returns the file that a sample lies in; None: it lies in none, or it is not known."""
+        return None
+
+    def frame_plan(self, index: int) -> FramePlan | None:
+        """Returns which frames of a sample's file are seen where nothing is drawn.
+
+        None: the sample is no video file.
+        """
         return None
 
     @abstractmethod
