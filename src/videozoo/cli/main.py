@@ -19,6 +19,7 @@ from videozoo.cli import (
     convert,
     cut,
     doctor,
+    explain,
     infer,
     prepare,
     scan,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
+app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)

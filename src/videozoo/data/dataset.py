@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
@@ -18,6 +19,7 @@ from videozoo.data.sampler import ReadGroups
 if TYPE_CHECKING:  # FFmpeg comes with what is read
     from videozoo.video.reader import FramePlan
 
+Float64Array = npt.NDArray[np.float64]
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""
 
@@ -64,6 +66,13 @@ class VideoDataset(Dataset[Any], ABC):
         """Returns which frames of a sample's file are seen where nothing is drawn.
 
         None: the sample is no video file.
+        """
+        return None
+
+    def row_seconds(self, index: int) -> Float64Array | None:
+        """Returns when the rows of a sample that is no video file were seen, as `read` gives them.
+
+        float64 [n], seconds; None: nothing tells.
         """
         return None
 

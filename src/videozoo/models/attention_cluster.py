@@ -63,7 +63,8 @@ class ShiftingAttention(nn.Module):
         """
         scores = self.attention(x)  # [B, L, C]
         scores = scores.masked_fill(~mask[:, :, None], -torch.inf)  # [B, L, C]
-        return scores.softmax(dim=1)  # [B, L, C]
+        weights: Tensor = scores.softmax(dim=1)  # [B, L, C]
+        return weights
 
 
 class AttentionCluster(nn.Module):
@@ -131,9 +132,10 @@ class AttentionCluster(nn.Module):
             float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
         """
         mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
-        parts = [
-            m.weights(x, mask).mean(dim=2) for m, x in zip(self.clusters, features, strict=True)
-        ]
+        parts = []
+        for m, x in zip(self.clusters, features, strict=True):
+            assert isinstance(m, ShiftingAttention)
+            parts.append(m.weights(x, mask).mean(dim=2))  # [B, L]
         return torch.stack(parts, dim=1)  # [B, M, L]
 
 

@@ -54,7 +54,8 @@ class Modality(nn.Module):
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Returns the weights of a video's frames in that sum, float [B, L]; padding has 0."""
         scores = self.attention(states).squeeze(2)  # [B, L]
-        return scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        weights: Tensor = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        return weights
 
 
 class AttentionLSTM(nn.Module):
@@ -104,10 +105,9 @@ class AttentionLSTM(nn.Module):
             Logits, float [B, K]; their sigmoids are the scores.
         """
         mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
-        parts = [
-            m.weigh(states, mask)  # [B, 2H]
-            for m, states in zip(self.modalities, self._states(features, lengths), strict=True)
-        ]
+        parts = []
+        for modality, states in self._states(features, lengths):
+            parts.append(modality.weigh(states, mask))  # [B, 2H]
         x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
         x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
@@ -123,11 +123,10 @@ class AttentionLSTM(nn.Module):
             float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
         """
         mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
-        states = self._states(features, lengths)  # M x [B, L, 2H]
-        parts = [m.weights(x, mask) for m, x in zip(self.modalities, states, strict=True)]
+        parts = [m.weights(states, mask) for m, states in self._states(features, lengths)]
         return torch.stack(parts, dim=1)  # [B, M, L]
 
-    def _states(self, features: Sequence[Tensor], lengths: Tensor) -> list[Tensor]:
+    def _states(self, features: Sequence[Tensor], lengths: Tensor) -> list[tuple[Modality, Tensor]]:
         """Returns the states of both directions of each modality, [B, L, 2H]; 0 at padding."""
         b, frames, _ = features[0].shape
         order = _pack(lengths, frames)
@@ -140,13 +139,15 @@ class AttentionLSTM(nn.Module):
             inputs += [x, x.index_select(0, order.reversed)]  # 2 x [N, E]
             lstms += [modality.forward_lstm, modality.backward_lstm]
         states = run_lstms(lstms, inputs, order.sizes)  # R x [N, H]
-        padded = []
-        for m in range(len(self.modalities)):
+        found: list[tuple[Modality, Tensor]] = []
+        for m, modality in enumerate(self.modalities):
+            assert isinstance(modality, Modality)
             backward = states[2 * m + 1].index_select(0, order.reversed)  # [N, H]
             both = self.dropout(torch.cat([states[2 * m], backward], dim=1))  # [N, 2H]
             zeros = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
-            padded.append(zeros.index_copy(0, order.rows, both).view(b, frames, -1))
-        return padded  # M x [B, L, 2H]
+            padded = zeros.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
+            found.append((modality, padded))
+        return found
 
 
 def attention_lstm_youtube8m() -> AttentionLSTM:

@@ -116,8 +116,7 @@ class StNet(nn.Module):
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
 
     def _embed(self, clips: Tensor) -> Tensor:
-        out: Tensor = self.last_maps(clips).mean(dim=(3, 4))  # [B, T, C]
-        return out
+        return self.last_maps(clips).mean(dim=(3, 4))  # [B, T, C]
 
     def last_maps(self, clips: Tensor) -> Tensor:
         """Returns what the last block gives: [B, T, 3*seglen, H, W] -> [B, T, C, H/32, W/32]."""
@@ -129,7 +128,8 @@ class StNet(nn.Module):
         x = self.backbone.layer3(x)  # [B * T, C3, H/16, W/16]
         x = self.temporal2(x, batch)  # [B * T, C3, H/16, W/16]
         x = self.backbone.layer4(x)  # [B * T, C, H/32, W/32]
-        return x.unflatten(0, clips.shape[:2])  # [B, T, C, H/32, W/32]
+        out: Tensor = x.view(*clips.shape[:2], *x.shape[1:])  # [B, T, C, H/32, W/32]
+        return out
 
     def classify_maps(self, maps: Tensor) -> Tensor:
         """Returns the logits [B, K] of what `last_maps` gave."""

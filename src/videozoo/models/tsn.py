@@ -61,7 +61,7 @@ class TSN(nn.Module):
     def last_maps(self, clips: Tensor) -> Tensor:
         """Returns what the last block gives: [B, T, 3, H, W] -> [B, T, C, H/32, W/32]."""
         maps: Tensor = self.backbone(clips.flatten(0, 1))  # [B * T, C, H/32, W/32]
-        return maps.unflatten(0, clips.shape[:2])  # [B, T, C, H/32, W/32]
+        return maps.view(*clips.shape[:2], *maps.shape[1:])  # [B, T, C, H/32, W/32]
 
     def classify_maps(self, maps: Tensor) -> Tensor:
         """Returns the logits [B, K] of what `last_maps` gave."""
