@@ -77,7 +77,7 @@ class Explanation:
         if most.score is None:
             return f"{said}; the model sees one moment of it: there is nothing to compare"
         if self.score - most.score < WORTH_TELLING:
-            return f"{said}; from no moment alone (without any one at least {most.score:.3f})"
+            return f"{said}; no moment alone matters: without any one it is still {most.score:.3f}"
         when = f"from {most.start:.1f} to {most.end:.1f} s"
         return f"{said}; most {when} (without it {most.score:.3f})"
 

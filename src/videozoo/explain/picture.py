@@ -46,7 +46,7 @@ def draw_explanation(found: Explanation) -> Image.Image:
     y = _TOP + tall
     for number, moment in enumerate(found.moments):
         draw.text((_x(number), y + 4), f"{moment.start:.1f} - {moment.end:.1f} s", _PALE, font)
-    y += _LINE + _BAR
+    y += _LINE + _GAP + _BAR
     for name, weights in found.weights.items():
         draw.text((2 * _GAP, y - _BAR // 2), f"attention, {name}", _INK, font)
         for row, left, right in _places(found):

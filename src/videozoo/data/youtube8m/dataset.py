@@ -156,7 +156,7 @@ class YouTube8MDataset(VideoDataset):
         shard, record = self._locate(index)
         example = self._example(self._shards[shard], record)
         seconds = np.arange(len(example.features[self.feature_names[0]]), dtype=np.float64) + 0.5
-        return seconds if self.frames is None else seconds[self.frames(count, None)]
+        return seconds if self.frames is None else seconds[self.frames(len(seconds), None)]
 
     def _example(self, shard: ShardIndex, record: int) -> Example:
         if shard.kind == "tfrecord":
