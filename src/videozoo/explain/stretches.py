@@ -58,12 +58,12 @@ def divide(seconds: Float64Array, end: float, most: int) -> Stretches:
     between = (own[1:] + own[:-1]) / 2  # [u - 1]
     first = max(0.0, 2 * own[0] - between[0]) if len(between) else 0.0
     last = min(end, 2 * own[-1] - between[-1]) if len(between) else end
-    edges = np.concatenate([[first], between, [last]]).tolist()
+    edges = np.concatenate([[first], between, [last]]).round(3).tolist()
     found = [
         Stretch(edges[part[0]], edges[part[-1] + 1], np.flatnonzero(np.isin(numbers, part)))
         for part in np.array_split(np.arange(len(own)), min(most, len(own)))
     ]
-    return Stretches(found, seconds)
+    return Stretches(found, seconds.round(3))
 
 
 def find_stretches(dataset: VideoDataset, index: int, most: int, *, read: bool) -> Stretches:
