@@ -66,11 +66,15 @@ class Classifier(nn.Module):
 
     def forward(self, batch: Any) -> Tensor:
         """Returns logits, float [B, K]."""
-        arguments = self.inputs(batch)
+        return cast(Tensor, self.model(*self.arguments(batch)))
+
+    def arguments(self, batch: Any) -> tuple[Any, ...]:
+        """Returns what the model takes of a batch, in its own precision."""
+        arguments: tuple[Any, ...] = self.inputs(batch)
         first = next(self.model.parameters(), None)
         if first is not None and first.dtype == torch.float64:
             arguments = _doubled(arguments)
-        return cast(Tensor, self.model(*arguments))
+        return arguments
 
     def scores(self, logits: Tensor) -> Tensor:
         """Returns scores between 0 and 1, float32 (float64 of such logits) [B, K]."""

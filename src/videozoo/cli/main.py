@@ -19,6 +19,7 @@ from videozoo.cli import (
     convert,
     cut,
     doctor,
+    explain,
     infer,
     label,
     prepare,
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
+app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
 app.command("label")(label.label)
 app.command("convert")(convert.convert)

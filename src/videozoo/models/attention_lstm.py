@@ -48,9 +48,14 @@ class Modality(nn.Module):
         Returns:
             float [B, 2H].
         """
-        scores = self.attention(states).squeeze(2)  # [B, L]
-        weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        weights = self.weights(states, mask)  # [B, L]
         return torch.bmm(weights[:, None, :].to(states.dtype), states).squeeze(1)  # [B, 2H]
+
+    def weights(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Returns the weights of a video's frames in that sum, float [B, L]; padding has 0."""
+        scores = self.attention(states).squeeze(2)  # [B, L]
+        weights: Tensor = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        return weights
 
 
 class AttentionLSTM(nn.Module):
@@ -99,8 +104,31 @@ class AttentionLSTM(nn.Module):
         Returns:
             Logits, float [B, K]; their sigmoids are the scores.
         """
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = []
+        for modality, states in self._states(features, lengths):
+            parts.append(modality.weigh(states, mask))  # [B, 2H]
+        x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
+        x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
+        x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
+        logits: Tensor = self.classifier(x)  # [B, K]
+        return logits
+
+    def frame_weights(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Weighs frames by attention: a frame's state has seen its neighbours as well.
+
+        It takes what `forward` takes.
+
+        Returns:
+            float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
+        """
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = [m.weights(states, mask) for m, states in self._states(features, lengths)]
+        return torch.stack(parts, dim=1)  # [B, M, L]
+
+    def _states(self, features: Sequence[Tensor], lengths: Tensor) -> list[tuple[Modality, Tensor]]:
+        """Returns the states of both directions of each modality, [B, L, 2H]; 0 at padding."""
         b, frames, _ = features[0].shape
-        mask = frame_mask(lengths, frames)  # [B, L]
         order = _pack(lengths, frames)
         lstms: list[PeepholeLSTM] = []
         inputs: list[Tensor] = []
@@ -111,19 +139,15 @@ class AttentionLSTM(nn.Module):
             inputs += [x, x.index_select(0, order.reversed)]  # 2 x [N, E]
             lstms += [modality.forward_lstm, modality.backward_lstm]
         states = run_lstms(lstms, inputs, order.sizes)  # R x [N, H]
-        parts = []
+        found: list[tuple[Modality, Tensor]] = []
         for m, modality in enumerate(self.modalities):
             assert isinstance(modality, Modality)
             backward = states[2 * m + 1].index_select(0, order.reversed)  # [N, H]
             both = self.dropout(torch.cat([states[2 * m], backward], dim=1))  # [N, 2H]
-            padded = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
-            padded = padded.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
-            parts.append(modality.weigh(padded, mask))  # [B, 2H]
-        x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
-        x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
-        x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
-        logits: Tensor = self.classifier(x)  # [B, K]
-        return logits
+            zeros = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
+            padded = zeros.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
+            found.append((modality, padded))
+        return found
 
 
 def attention_lstm_youtube8m() -> AttentionLSTM:

@@ -59,14 +59,7 @@ class Aggregation(nn.Module):
         """
         frames = x.shape[1]
         clusters, part = self.centres.shape
-        # The heavy products and the batch norm see real frames only.
-        x = x.flatten(0, 1)  # [B * L, D]
-        if len(where) < len(x):
-            x = x.index_select(0, where)  # [N, D]
-        x = self.expansion(x)  # [N, X]
-        attention = torch.sigmoid(self.attention(x))  # [N, G]
-        a = self.assignment_norm(self.assignment(x))  # [N, G * C]
-        a = a.view(-1, self.groups, clusters).softmax(dim=2) * attention[:, :, None]  # [N, G, C]
+        x, a = self.assign(x, where)  # [N, X], [N, G, C]
         a = _spread(a.flatten(1), where, batch * frames)  # [B * L, G * C]
         x = _spread(x, where, batch * frames)  # [B * L, X]
         a = a.view(batch, frames * self.groups, clusters)  # [B, L * G, C]
@@ -77,6 +70,26 @@ class Aggregation(nn.Module):
         vlad = F.normalize(vlad, dim=1)  # [B, X / G, C]
         out: Tensor = self.norm(vlad.flatten(1))  # [B, X / G * C]
         return out
+
+    def assign(self, x: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+        """Expands real frames, and says how much of each group goes to each cluster.
+
+        Args:
+            x: float [B, L, D], padded.
+            where: int64 [N], the places of real frames among the B * L.
+
+        Returns:
+            The expanded frames, float [N, X]; attention times assignment, float [N, G, C].
+        """
+        # The heavy products and the batch norm see real frames only.
+        x = x.flatten(0, 1)  # [B * L, D]
+        if len(where) < len(x):
+            x = x.index_select(0, where)  # [N, D]
+        x = self.expansion(x)  # [N, X]
+        attention = torch.sigmoid(self.attention(x))  # [N, G]
+        a = self.assignment_norm(self.assignment(x))  # [N, G * C]
+        a = a.view(-1, self.groups, self.centres.shape[0]).softmax(dim=2)  # [N, G, C]
+        return x, a * attention[:, :, None]  # [N, X], [N, G, C]
 
 
 class NeXtVLAD(nn.Module):
@@ -146,6 +159,25 @@ class NeXtVLAD(nn.Module):
         gate = torch.sigmoid(self.gate2(gate))  # [B, hidden_size]
         logits: Tensor = self.classifier(x * gate)  # [B, K]
         return logits
+
+    def frame_weights(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Weighs frames by attention times assignment, summed over groups and clusters.
+
+        A group's assignments sum to 1 over the clusters, so what remains is the sum of a frame's
+        group attentions, as its share of all frames' sums. It takes what `forward` takes.
+
+        Returns:
+            float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
+        """
+        batch, frames = features[0].shape[:2]
+        where = frame_mask(lengths, frames).flatten().nonzero().squeeze(1)  # [N]
+        parts = []
+        for m, x in zip(self.modalities, features, strict=True):
+            assert isinstance(m, Aggregation)
+            total = full_precision(m.assign(x, where)[1]).sum(dim=(1, 2))  # [N]
+            parts.append(_spread(total[:, None], where, batch * frames).view(batch, frames))
+        weights = torch.stack(parts, dim=1)  # [B, M, L]
+        return weights / weights.sum(dim=2, keepdim=True)  # [B, M, L]
 
 
 def nextvlad_youtube8m() -> NeXtVLAD:

@@ -116,6 +116,10 @@ class StNet(nn.Module):
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
 
     def _embed(self, clips: Tensor) -> Tensor:
+        return self.last_maps(clips).mean(dim=(3, 4))  # [B, T, C]
+
+    def last_maps(self, clips: Tensor) -> Tensor:
+        """Returns what the last block gives: [B, T, 3*seglen, H, W] -> [B, T, C, H/32, W/32]."""
         batch = clips.shape[0]
         x = self.backbone.stem(clips.flatten(0, 1))  # [B * T, 64, H/4, W/4]
         x = self.backbone.layer1(x)  # [B * T, C1, H/4, W/4]
@@ -124,12 +128,20 @@ class StNet(nn.Module):
         x = self.backbone.layer3(x)  # [B * T, C3, H/16, W/16]
         x = self.temporal2(x, batch)  # [B * T, C3, H/16, W/16]
         x = self.backbone.layer4(x)  # [B * T, C, H/32, W/32]
-        out: Tensor = x.mean(dim=(2, 3)).view(batch, clips.shape[1], -1)  # [B, T, C]
+        out: Tensor = x.view(*clips.shape[:2], *x.shape[1:])  # [B, T, C, H/32, W/32]
         return out
+
+    def classify_maps(self, maps: Tensor) -> Tensor:
+        """Returns the logits [B, K] of what `last_maps` gave."""
+        logits: Tensor = self.fc(self._mixed(maps.mean(dim=(3, 4))))  # [B, K]
+        return logits
 
     def describe(self, clips: Tensor) -> Tensor:
         """Describes clips by what the classifier sees: [B, T, 3 * seglen, H, W] -> [B, C / 2]."""
-        x = self.embed(clips)  # [B, T, C]
+        return self._mixed(self.embed(clips))  # [B, C / 2]
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """Mixes the segments' descriptions: [B, T, C] -> [B, C / 2]."""
         x = self.xception(x.transpose(1, 2))  # [B, C / 2, T]
         out: Tensor = x.amax(dim=2)  # [B, C / 2]
         return out

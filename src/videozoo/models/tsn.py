@@ -58,6 +58,16 @@ class TSN(nn.Module):
         logits: Tensor = self.fc(x)  # [B, K]
         return logits
 
+    def last_maps(self, clips: Tensor) -> Tensor:
+        """Returns what the last block gives: [B, T, 3, H, W] -> [B, T, C, H/32, W/32]."""
+        maps: Tensor = self.backbone(clips.flatten(0, 1))  # [B * T, C, H/32, W/32]
+        return maps.view(*clips.shape[:2], *maps.shape[1:])  # [B, T, C, H/32, W/32]
+
+    def classify_maps(self, maps: Tensor) -> Tensor:
+        """Returns the logits [B, K] of what `last_maps` gave."""
+        logits: Tensor = self.fc(maps.mean(dim=(3, 4)).mean(dim=1))  # [B, K]
+        return logits
+
     def stages(self) -> list[list[nn.Module]]:
         """Returns the modules of each stage of the ResNet: freezing and layer-wise rates ask."""
         return self.backbone.stages()

@@ -1,0 +1,102 @@
+"""The frames of a video that a model saw, small enough for a page."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from videozoo.errors import VideozooError
+from videozoo.families import family_of
+from videozoo.predict import Predictor
+from videozoo.video.frame_times import FrameTimes, Int64Array
+from videozoo.video.geometry import UInt8Array
+from videozoo.video.reader import FramePlan, read_timed_clip
+
+_QUALITY = 72  # of the JPEG files
+
+
+class Seen(NamedTuple):
+    """A frame: the seconds after the video's first one at which it appears, and a JPEG file."""
+
+    second: float
+    jpeg: bytes
+
+
+def frames_seen(
+    predictor: Predictor, video: str | os.PathLike[str], *, at_most: int = 8, width: int = 160
+) -> list[Seen]:
+    """Reads frames of a video that a model sees when it names what is in it.
+
+    They are cut as for the model, and have the proportions of the video: where the model takes
+    squeezed frames, these are widened again. Of the frames of a segment, or of a row, the middle
+    one is taken.
+
+    Args:
+        predictor: the model.
+        video: a file.
+        at_most: frames; evenly spaced ones where the model sees more.
+        width: pixels of the pictures, or less where the model sees less.
+
+    Returns:
+        The frames in the order of the video, each once; none of what holds no pictures that FFmpeg
+        reads: records of features, and Kinetics pickles.
+
+    Raises:
+        VideozooError: there is no such file, or the model takes no videos.
+        SampleError: not one frame can be decoded.
+    """
+    family = family_of(predictor.settings)
+    recipe = predictor.classifier.recipe
+    dataset = family.open([os.fspath(video)], labelled=False, recipe=recipe).dataset
+    plan, path = dataset.frame_plan(0), dataset.file(0)
+    if plan is None or path is None:
+        return []
+    if len(dataset) != 1:
+        raise VideozooError(f"{os.fspath(video)}: is not one video; give one file")
+    return _read(path, plan, at_most, width)
+
+
+def _read(path: Path, plan: FramePlan, at_most: int, width: int) -> list[Seen]:
+    chosen: Int64Array = np.empty(0, dtype=np.int64)
+    squeezed = 1.0
+
+    def choose(times: FrameTimes) -> Int64Array:
+        nonlocal chosen
+        chosen = _thinned(plan.choose(times), at_most)
+        return chosen
+
+    def resize(across: int, down: int) -> tuple[int, int]:
+        nonlocal squeezed
+        size = plan.resize(across, down)
+        squeezed = size[0] * down / (size[1] * across)
+        return size
+
+    clip = read_timed_clip(path, **vars(replace(plan, choose=choose, resize=resize)))
+    starts = clip.times.starts[chosen] - clip.times.start
+    return [
+        Seen(round(float(second), 3), _jpeg(frame, width, squeezed))
+        for second, frame in zip(starts, clip.frames, strict=True)
+    ]
+
+
+def _thinned(frames: Int64Array, at_most: int) -> Int64Array:
+    """Returns evenly spaced ones of [n, k] frames: the middle of each k, none twice."""
+    middles = np.unique(frames[:, frames.shape[1] // 2])
+    count = min(at_most, len(middles))
+    return middles[((np.arange(count) + 0.5) * len(middles) / count).astype(np.int64)]
+
+
+def _jpeg(frame: UInt8Array, width: int, squeezed: float) -> bytes:
+    """Returns a JPEG file of a frame, uint8 [3, H, W]; `squeezed`: its width over its height."""
+    image = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+    wide = min(width, image.width)
+    high = max(1, round(wide * image.height / image.width * squeezed))
+    file = io.BytesIO()
+    image.resize((wide, high), Image.Resampling.LANCZOS).save(file, "jpeg", quality=_QUALITY)
+    return file.getvalue()
