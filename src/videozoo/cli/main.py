@@ -21,6 +21,7 @@ from videozoo.cli import (
     doctor,
     infer,
     prepare,
+    report,
     scan,
     split,
     test,
@@ -48,6 +49,7 @@ app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
 app.command("cut")(cut.cut)
+app.command("report")(report.report)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)

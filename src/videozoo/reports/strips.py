@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 
+from videozoo.classifier import load_weights
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.predict import Predictor
+from videozoo.reports.run_files import Predicted, TestedRun
 from videozoo.video.frame_times import FrameTimes, Int64Array
 from videozoo.video.geometry import UInt8Array
 from videozoo.video.reader import FramePlan, read_timed_clip
@@ -100,3 +103,43 @@ def _jpeg(frame: UInt8Array, width: int, squeezed: float) -> bytes:
     file = io.BytesIO()
     image.resize((wide, high), Image.Resampling.LANCZOS).save(file, "jpeg", quality=_QUALITY)
     return file.getvalue()
+
+
+class Reader:
+    """Reads frames of the videos of a test, by what their list calls them.
+
+    Raises:
+        VideozooError: the weights or the list are not here, are others now, or hold no pictures.
+    """
+
+    def __init__(self, run: TestedRun) -> None:
+        source = str(run.result.get("list"))
+        if run.weights is None:
+            raise VideozooError(f"the weights {run.protocol.get('weights', '')} are not here")
+        loaded = load_weights(run.weights)
+        if loaded.sha256 != run.protocol.get("weights_sha256"):
+            raise VideozooError(f"{run.weights}: holds other weights than those that were tested")
+        if not Path(source).exists():
+            raise VideozooError(f"the list of the test, {source}, is not here")
+        experiment, classifier = loaded.experiment, loaded.classifier
+        family = family_of(experiment["TEST"])
+        listed = family.open(source, labelled=False, recipe=classifier.recipe).dataset
+        if listed.frame_plan(0) is None:
+            raise VideozooError("the model was tested on records of features or on pickles")
+        self._files = {listed.name(i): listed.file(i) for i in range(len(listed))}
+        self._predictor = Predictor(
+            classifier=classifier,
+            settings=experiment["INFER"],
+            labels=loaded.labels,
+            device=torch.device("cpu"),
+        )
+
+    def __call__(self, one: Predicted) -> tuple[list[Seen], str]:
+        """Returns the frames of a video, or why there are none."""
+        file = self._files.get(one.video)
+        if file is None:
+            return [], "its list names no such video now"
+        try:
+            return frames_seen(self._predictor, file), ""
+        except VideozooError as error:
+            return [], str(error)
