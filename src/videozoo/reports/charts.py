@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import floor, isfinite, log10
 from typing import NamedTuple
 
-from videozoo.reports.report_facts import Bin
 from videozoo.reports.run_files import Curve
 
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 470.0, 12.0, 208.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 460.0, 12.0, 208.0
 _MOST_POINTS = 300
 Ticks = list[tuple[float, str]]
 
@@ -24,19 +22,19 @@ class Chart(NamedTuple):
     up: Ticks
 
 
-def curve_charts(curves: Sequence[Curve]) -> list[Chart]:
+def curve_charts(curves: dict[tuple[str, str], Curve]) -> list[Chart]:
     """Draws the curves of a training: the loss, and the scores on the videos that validate."""
-    losses = [curve for curve in curves if curve.metric == "loss"]
-    scores = [c for c in curves if c.split == "valid" and c.metric not in ("loss", "ece")]
+    losses = {s: curve for (s, metric), curve in curves.items() if metric == "loss"}
+    scores = {m: c for (s, m), c in curves.items() if s == "valid" and m not in ("loss", "ece")}
     charts = [
-        _chart("Loss by step, lower is better", [(c.split, c) for c in losses]),
-        _chart("Validation by step, higher is better", [(c.metric, c) for c in scores], top=1.0),
+        _chart("Loss by step, lower is better", losses),
+        _chart("Validation by step, higher is better", scores, top=1.0),
     ]
     return [chart for chart in charts if chart.lines]
 
 
-def _chart(title: str, curves: Sequence[tuple[str, Curve]], top: float = 0.0) -> Chart:
-    known = [(name, [p for p in curve.points if isfinite(p[1])]) for name, curve in curves]
+def _chart(title: str, curves: dict[str, Curve], top: float = 0.0) -> Chart:
+    known = [(name, [p for p in curve if isfinite(p[1])]) for name, curve in curves.items()]
     known = [(name, points) for name, points in known if points]
     highest = top or max([value for _, points in known for _, value in points] + [1e-9])
     last = max([step for _, points in known for step, _ in points] + [1])
@@ -49,21 +47,6 @@ def _chart(title: str, curves: Sequence[tuple[str, Curve]], top: float = 0.0) ->
     across = [(_across(value / last), f"{value:,.0f}") for value in _round_numbers(last)]
     up = [(_up(value / highest), f"{value:g}") for value in _round_numbers(highest)]
     return Chart(title, f"{'; '.join(told)}, over {last:,} steps", lines, across, up)
-
-
-def reliability_bars(bins: Sequence[Bin]) -> list[list[float]]:
-    """Returns x, y, width and height of a bar a bin, and the y of its mean score."""
-    return [
-        [_across(low) + 1, _up(right), _across(high) - _across(low) - 2, BOTTOM - _up(right),
-         _up(score)]
-        for low, high, _, score, right in bins
-    ]  # fmt: skip
-
-
-def share_axes() -> tuple[Ticks, Ticks]:
-    """Returns the numbers at the axes of shares."""
-    fifths = [k / 5 for k in range(6)]
-    return [(_across(v), f"{v:.0%}") for v in fifths], [(_up(v), f"{v:.0%}") for v in fifths]
 
 
 def _across(share: float) -> float:

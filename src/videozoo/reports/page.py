@@ -26,7 +26,7 @@ from videozoo.text import harmless
 STRIPS = 12  # of mistakes, and of successes
 FEW, NARROW = 3, 0.9  # so many successes are shown however sure; the others have a smaller margin
 ROWS = 200  # of a table; the files beside the report have all
-CLASSES_AT_ONCE, CLASSES_IN_ALL = 15, 100  # of a confusion matrix
+AT_ONCE, IN_ALL = 15, 100  # classes of a confusion matrix
 METRICS = {  # name, meaning
     "top1": ("Named right", "videos whose best score is that of their class (top-1)"),
     "top5": ("Among the best five", "videos whose class is among the five best scores (top-5)"),
@@ -105,47 +105,47 @@ def _rendered(content: dict[str, Any]) -> str:
 
 
 def _content(run: TestedRun, other: TestedRun | None, console: Console) -> dict[str, Any]:
-    """Returns all that the template shows."""
-    result, predictions = run.result, run.predictions or []
+    """Returns what the template shows."""
+    predictions, copies, classes = run.predictions or [], run.copies or [], _classes(run)
     wrong = sorted((p for p in predictions if not p.right), key=lambda p: -p.score)
     right = sorted((p for p in predictions if p.right), key=lambda p: p.margin)
-    wrong_ones = wrong[:STRIPS]
     narrow = [p for k, p in enumerate(right[:STRIPS]) if k < FEW or p.margin < NARROW]
-    strips, no_frames = _strips(run, [*wrong_ones, *narrow], console)
-    cells, bins, copies = run.cells, facts.reliability(predictions), run.copies
-    matrix = facts.matrix_of(cells, CLASSES_IN_ALL)
-    classes = _classes(run)
-    share = result.get("top1", result.get("hit_at_1"))
+    strips, no_frames = _strips(run, [*wrong[:STRIPS], *narrow], console)
+    beside = {"unlabelled": 0, "damaged": [], "notes": [], "list": "?", "ece": None}
+    share = run.result.get("top1", run.result.get("hit_at_1"))
     return {
         "run": run,
-        "result": {"unlabelled": 0, "damaged": [], "notes": [], "list": None, "ece": None} | result,
+        "other": other,
+        "result": beside | run.result,
+        "facts": facts,
+        "charts": charts,
+        "version": __version__,
+        "most": ROWS,
         "when": datetime.fromtimestamp(run.path.stat().st_mtime),
-        "sections": SECTIONS if other else {k: v for k, v in SECTIONS.items() if k != "compare"},
+        "sections": SECTIONS,
         "scores": _scores(run),
-        "likely": share is not None and facts.likely_range(share, result["evaluated"]),
-        "charts": charts.curve_charts(run.curves),
+        "likely": share is not None and facts.likely_range(share, run.result["evaluated"]),
+        "comparison": _comparison(run, other) if other else None,
         "classes": classes,
         "figures": {k: v for k, v in FIGURES.items() if any(c[k] is not None for c in classes)},
-        "matrix": facts.matrix_of(cells, CLASSES_AT_ONCE),
-        "whole": matrix if len(matrix.names) > CLASSES_AT_ONCE else None,
-        "pairs": facts.mixed_up(cells),
+        "matrices": [facts.matrix_of(run.cells, most) for most in (AT_ONCE, IN_ALL)],
         "wrong": len(wrong),
-        "mistakes": strips[: len(wrong_ones)],
-        "successes": strips[len(wrong_ones) :],
+        "mistakes": strips[: len(strips) - len(narrow)],
+        "successes": strips[len(strips) - len(narrow) :],
         "no_frames": no_frames,
         "doubts": facts.doubtful_labels(predictions),
-        "copies": copies,
-        "across": sum(row["side"] != row["of side"] for row in copies or ()),
-        "bins": bins,
-        "bars": charts.reliability_bars(bins),
-        "share_axes": charts.share_axes(),
+        "root": _root([p.video for p in predictions] + [row["path"] for row in copies]),
+        "across": sum(row["side"] != row["of side"] for row in copies),
+        "bins": facts.reliability(predictions),
         "commands": _commands(run),
         "protocol": json_text(run.protocol),
-        "other": other,
-        "comparison": _comparison(run, other) if other else None,
-        "most": ROWS,
-        "version": __version__,
     }
+
+
+def _root(paths: Sequence[str]) -> str:
+    """Returns the folder that all files lie in, with a slash; empty: there is none."""
+    named = all(map(os.path.isabs, paths)) and len(paths) > 1
+    return os.path.join(os.path.commonpath(map(os.path.dirname, paths)), "") if named else ""
 
 
 def _scores(run: TestedRun) -> list[tuple[str, str, str, float]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import comb, sqrt
-from typing import NamedTuple
 
 from videozoo.reports.run_files import Cells, Predicted
 
@@ -57,15 +56,11 @@ def mixed_up(cells: Cells) -> Cells:
     return sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda c: (-c[2], c[:2]))
 
 
-class Matrix(NamedTuple):
-    """A confusion matrix [K][K]: videos of the row's class that were given the column's."""
+def matrix_of(cells: Cells, most: int) -> tuple[list[str], list[list[int]]]:
+    """Returns the names of the classes that occur, and their matrix [K][K], a row a class.
 
-    names: list[str]
-    rows: list[list[int]]
-
-
-def matrix_of(cells: Cells, most: int) -> Matrix:
-    """Returns the matrix of the classes that occur; of more than `most`, of those mixed up most."""
+    Of more than `most` classes, those that are mixed up most.
+    """
     wrong = Counter(dict.fromkeys((name for cell in cells for name in cell[:2]), 0))
     for true, predicted, count in mixed_up(cells):
         wrong[true] += count
@@ -76,28 +71,24 @@ def matrix_of(cells: Cells, most: int) -> Matrix:
     for true, predicted, count in cells:
         if true in place and predicted in place:
             rows[place[true]][place[predicted]] = count
-    return Matrix(names, rows)
+    return names, rows
 
 
-class Compared(NamedTuple):
-    """Two tests: how many videos both have, those that only one names right, and the chance of it.
+Pairs = list[tuple[Predicted, Predicted]]
 
-    Pairs are the answers of this one and of the other one. `chance` is how likely so large a
-    difference is where both are equally good (exact sign test, two-sided).
+
+def compared(
+    mine: Sequence[Predicted], others: Sequence[Predicted]
+) -> tuple[int, Pairs, Pairs, float]:
+    """Compares what two models call the same videos.
+
+    Returns:
+        How many videos both have; those that only this one names right, and only the other one; and
+        how likely so large a difference is by chance (exact two-sided sign test, after McNemar).
     """
-
-    shared: int
-    better: list[tuple[Predicted, Predicted]]
-    worse: list[tuple[Predicted, Predicted]]
-    chance: float
-
-
-def compared(mine: Sequence[Predicted], others: Sequence[Predicted]) -> Compared:
-    """Compares what two models call the same videos."""
     theirs = {one.video: one for one in others}
     pairs = [(one, theirs[one.video]) for one in mine if one.video in theirs]
     better = [(a, b) for a, b in pairs if a.right and not b.right]
     worse = [(a, b) for a, b in pairs if b.right and not a.right]
     n, k = len(better) + len(worse), min(len(better), len(worse))
-    chance = min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
-    return Compared(len(pairs), better, worse, chance)
+    return len(pairs), better, worse, min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)

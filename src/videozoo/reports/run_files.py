@@ -15,20 +15,16 @@ from videozoo.training.side_lists import TABLE
 
 RESULT = "_test_result.json"
 PREDICTIONS = "_test_predictions.csv"
+Curve = list[tuple[int, float]]
+"""Steps of a training, and the values there."""
 Cells = list[tuple[str, str, int]]
 """Class, prediction, videos: the cells of a confusion matrix that are not 0."""
 
 
 class Predicted(NamedTuple):
-    """A video of a test, and what it was called.
+    """A video of a test by its name in the list, its classes, and what it was called, best first.
 
-    Attributes:
-        video: as its list calls it.
-        true: the names of its classes.
-        predicted: the names that it was given, best first.
-        score: the best one.
-        second: the name of the second-best score; empty: there is none.
-        margin: the best score minus the second-best.
+    `second` is the class of the second-best score, and `margin` how far that is behind.
     """
 
     video: str
@@ -47,14 +43,6 @@ class Predicted(NamedTuple):
     def right(self) -> bool:
         """Whether that is a class of the video."""
         return self.called in self.true
-
-
-class Curve(NamedTuple):
-    """Values of a metric in the course of a training: (step, value)."""
-
-    split: str
-    metric: str
-    points: list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -114,16 +102,15 @@ class TestedRun:
         return found if len(found) == self.result["evaluated"] else None
 
     @cached_property
-    def curves(self) -> list[Curve]:
-        """The curves of the training, where it left some."""
+    def curves(self) -> dict[tuple[str, str], Curve]:
+        """The curves of the training, where it left some, by side and metric."""
         path = self.beside(f"{self.model}_curves.csv")
         found: dict[tuple[str, str], Curve] = {}
         for row in read_rows(path)[1:] if path is not None else ():
             with suppress(ValueError):  # a kill may have left half a row
                 step, _, split, metric, value = row
-                curve = found.setdefault((split, metric), Curve(split, metric, []))
-                curve.points.append((int(step), float(value)))
-        return list(found.values())
+                found.setdefault((split, metric), []).append((int(step), float(value)))
+        return found
 
     @cached_property
     def copies(self) -> list[dict[str, str]] | None:
