@@ -255,8 +255,9 @@ def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
     model = experiments.Weights.named(weights).model
     print_evaluation(found, str(model), console)
     print_classes(found, console)
+    stem = save_dir / f"{model}_test"
     console.print(
-        f"written to {save_dir / f'{model}_test_result.json'}\n"
+        f"written to {stem}_result.json and {stem}_predictions.csv\n"
         f"{report_line(save_dir, str(model), console)}\n"
         f"to name what is in new videos:\n  videozoo infer --weights {shlex.quote(weights)}"
         " NEW_VIDEO.mp4",

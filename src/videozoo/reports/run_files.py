@@ -14,7 +14,6 @@ from videozoo.reading import parse_json, read_plain_text, read_rows
 from videozoo.training.side_lists import TABLE
 
 RESULT = "_test_result.json"
-PREDICTIONS = "_test_predictions.csv"
 Curve = list[tuple[int, float]]
 """Steps of a training, and the values there."""
 Cells = list[tuple[str, str, int]]
@@ -81,8 +80,9 @@ class TestedRun:
         Raises:
             FileError: the table is damaged.
         """
-        path = self.path.with_name(f"{self.model}{PREDICTIONS}")
-        if not path.is_file():
+        named = self.result.get("predictions") or f"{self.model}_test_predictions.csv"
+        path = self.path.with_name(Path(str(named)).name)
+        if path.suffix != ".csv" or not path.is_file():
             return None
         many = "top1" not in self.result
 
