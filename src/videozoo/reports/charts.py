@@ -36,7 +36,8 @@ def curve_charts(curves: dict[tuple[str, str], Curve]) -> list[Chart]:
 def _chart(title: str, curves: dict[str, Curve], top: float = 0.0) -> Chart:
     known = [(name, [p for p in curve if isfinite(p[1])]) for name, curve in curves.items()]
     known = [(name, points) for name, points in known if points]
-    highest = top or max([value for _, points in known for _, value in points] + [1e-9])
+    # the first curve decides: what a validation begins with may lie far above all else
+    highest = top or max([value for _, points in known[:1] for _, value in points] + [1e-9])
     last = max([step for _, points in known for step, _ in points] + [1])
     lines = []
     for name, points in known:

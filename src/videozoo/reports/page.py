@@ -197,7 +197,7 @@ def _strips(
     except VideozooError as error:
         return [(one, [], "") for one in wanted], str(error)
     strips: list[Strip] = []
-    with ThreadPoolExecutor(2) as pool, progress(console, "read frames", STRIPS) as tell:
+    with ThreadPoolExecutor(2) as pool, progress(console, "read frames", 2 * STRIPS) as tell:
         for one, (seen, fault) in zip(wanted, pool.map(read, wanted) if read else (), strict=True):
             frames = [(s.second, base64.b64encode(s.jpeg).decode()) for s in seen]
             strips.append((one, frames, fault))
