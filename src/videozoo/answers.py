@@ -66,7 +66,7 @@ def result_of(line: str) -> tuple[int, Result]:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Evaluated:
     """What an evaluated video was given, beside what it is; classes are indices.
 
     Attributes:
@@ -87,14 +87,14 @@ class Tested:
     margin: float | None
 
     def as_json(self, index: int) -> str:
-        """Returns a line of JSON that `tested_of` reads; `index` is the sample's in its list."""
+        """Returns a line of JSON that `evaluated_of` reads; `index` is the sample's in its list."""
         return json.dumps([index, *astuple(self)])
 
 
-def tested_of(line: str) -> tuple[int, Tested]:
-    """Returns the sample's index and what it was given, from a line of `Tested.as_json`."""
+def evaluated_of(line: str) -> tuple[int, Evaluated]:
+    """Returns the sample's index and what it was given, from a line of `Evaluated.as_json`."""
     index, *values = json.loads(line)
-    return index, Tested(*values)
+    return index, Evaluated(*values)
 
 
 @dataclass(frozen=True)

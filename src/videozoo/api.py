@@ -19,7 +19,7 @@ from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
 from videozoo.evaluate import Evaluation, evaluate
-from videozoo.evaluation_share import tested_in
+from videozoo.evaluation_share import evaluated_in
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
 from videozoo.inference import open_inference
@@ -27,8 +27,8 @@ from videozoo.inputs import open_trained, prepare, protocol
 from videozoo.parts import opened_parts, recipe_of, say_done
 from videozoo.predict import Paths, Predictor, load_predictor, path_list
 from videozoo.progress import progress
+from videozoo.reports.evaluated import check_form, write_evaluated
 from videozoo.reports.results import write_test_result
-from videozoo.reports.tested import check_form, write_tested
 from videozoo.zoo.resolve import resolve_weights
 
 PathLike = str | os.PathLike[str]
@@ -116,7 +116,7 @@ def test(
             parts.collect()
         if parts is not None and is_first_process():
             table = path.with_name(f"{experiment.model}_test_predictions.{form}")
-            write_tested(table, parts.merged(tested_in), found.name)
+            write_evaluated(table, parts.merged(evaluated_in), found.name)
             write_test_result(path, found, settings=settings, protocol=how, predictions=table.name)
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from videozoo.answers import Tested, answered_classes, tested_of
+from videozoo.answers import Evaluated, answered_classes, evaluated_of
 from videozoo.classifier import Classifier
 from videozoo.data.batch import Batch
 from videozoo.data.sample import Damaged, Unreadable
@@ -32,7 +32,7 @@ class Share:
 
     Attributes:
         metrics: the family's, and that of each class where there is one.
-        lines: what each video was given, as Tested.as_json has it; only where they are asked for.
+        lines: what each video was given, as Evaluated.as_json has it, where that is asked for.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Share:
             self.evaluated += int(keep.sum())
             self.losses.append(float(self.family.loss(kept, labels).sum(dtype=torch.float64)))
             if lines:
-                tested = tested_videos(_names(batch, keep.cpu()), scores, labels, classifier)
-                self.lines += [one.as_json(index) for index, one in tested]
+                evaluated = evaluated_videos(_names(batch, keep.cpu()), scores, labels, classifier)
+                self.lines += [one.as_json(index) for index, one in evaluated]
 
     def counts(self) -> dict[str, Any]:
         """Returns all but the metrics and lines."""
@@ -105,7 +105,7 @@ class Share:
         return file.getvalue()
 
     def add_part(self, path: Path, device: torch.device) -> None:
-        """Adds what a part holds, but for its lines: `tested_in` reads those."""
+        """Adds what a part holds, but for its lines: `evaluated_in` reads those."""
         kept = torch.load(path, map_location=device, weights_only=True)
         self.add(kept["counts"], kept["metrics"])
 
@@ -123,15 +123,15 @@ class Share:
             metric._update_count += 1  # else torchmetrics takes it for empty
 
 
-def tested_in(part: Path) -> Iterator[tuple[int, Tested]]:
+def evaluated_in(part: Path) -> Iterator[tuple[int, Evaluated]]:
     """Yields what each video of a part was given, with its index in the list."""
     kept = torch.load(part, map_location="cpu", weights_only=True)
-    yield from map(tested_of, kept["lines"])
+    yield from map(evaluated_of, kept["lines"])
 
 
-def tested_videos(
+def evaluated_videos(
     names: list[tuple[int, str]], scores: Tensor, labels: Tensor, classifier: Classifier
-) -> Iterator[tuple[int, Tested]]:
+) -> Iterator[tuple[int, Evaluated]]:
     """Yields what each video was given, with its index in the list.
 
     Args:
@@ -156,7 +156,7 @@ def tested_videos(
         (best, second), (score, lower) = ([*two, None][:2] for two in (classes[row], values[row]))
         margin = None if lower is None else score - lower
         predicted = [best] if answer is None else answer
-        yield index, Tested(name, true, predicted, score, second, margin)
+        yield index, Evaluated(name, true, predicted, score, second, margin)
 
 
 def _names(batch: Batch, keep: Tensor) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from videozoo.answers import NONE_OF_THESE, Tested
+from videozoo.answers import NONE_OF_THESE, Evaluated
 from videozoo.errors import VideozooError
 from videozoo.files import write_csv, writing
 from videozoo.text import valid
@@ -30,25 +30,25 @@ def check_form(form: str) -> None:
         _pyarrow("pyarrow")
 
 
-def write_tested(path: Path, tested: Iterable[Tested], name: Callable[[int], str]) -> None:
+def write_evaluated(path: Path, evaluated: Iterable[Evaluated], name: Callable[[int], str]) -> None:
     """Writes a row a video, as they come, in one step: a .parquet file, else csv.
 
     Args:
         path: of the file.
-        tested: in the order of the list.
+        evaluated: in the order of the list.
         name: gives a class's name.
 
     Raises:
         VideozooError: the folder cannot be written to.
     """
-    rows = (_row(one, name) for one in tested)
+    rows = (_row(one, name) for one in evaluated)
     if path.suffix == ".parquet":
         _write_parquet(path, rows)
         return
     write_csv(path, COLUMNS, rows)
 
 
-def _row(one: Tested, name: Callable[[int], str]) -> tuple[Any, ...]:
+def _row(one: Evaluated, name: Callable[[int], str]) -> tuple[Any, ...]:
     """Returns the cells of a video; several classes are joined as infer's csv does."""
     true, predicted = ("; ".join(map(name, classes)) for classes in (one.true, one.predicted))
     second = None if one.second is None else name(one.second)
