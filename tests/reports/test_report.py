@@ -161,6 +161,8 @@ def test_copies_across_sides_come_first(run: Path) -> None:
     assert "2 videos look like another one. 1 of them lie on another side" in said
     assert "dog/1.mp4 val dog dog/7.mp4 train dog" in said.replace("/v/", "")
     assert said.index("dog/1.mp4") < said.index("cat/5.mp4")
+    (run / "split.csv").write_text("name,part\na,b\n")  # somebody else's
+    assert "Not known: no split.csv" in page_of(run).sections["copies"]
     (run / "split.csv").unlink()
     assert "Not known: no split.csv" in page_of(run).sections["copies"]
 

@@ -87,7 +87,8 @@ def report_line(run: Path, model: str, console: Console) -> str:
     try:
         return f"report: {report(run, model=model, console=console)}"
     except Exception as error:  # whatever it is, the training is done and its weights are saved
-        return f"warning: there is no report: {error}; to try again: videozoo report {run}"
+        command = f"videozoo report {shlex.quote(str(run))}"
+        return f"warning: there is no report: {error}; to try again: {command}"
 
 
 def _rendered(content: dict[str, Any]) -> str:

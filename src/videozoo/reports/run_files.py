@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from videozoo.errors import FileError, VideozooError
 from videozoo.reading import parse_json, read_plain_text, read_rows
-from videozoo.training.side_lists import TABLE
+from videozoo.training.side_lists import HEADER, TABLE
 
 RESULT = "_test_result.json"
 Curve = list[tuple[int, float]]
@@ -119,6 +119,8 @@ class TestedRun:
         if path is None:
             return None
         header, *rows = read_rows(path) or [[]]
+        if header != [*HEADER]:
+            return None  # a table of somebody else's
         table = {row[0]: dict(zip(header, row, strict=False)) for row in rows}
         found = []
         for row in table.values():

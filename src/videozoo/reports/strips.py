@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from videozoo.checkpoints.checksum import sha256_of_weights
+from videozoo.classifier import load_weights
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
-from videozoo.predict import Predictor, load_predictor
+from videozoo.predict import Predictor
 from videozoo.reports.run_files import Predicted, TestedRun
+from videozoo.text import valid
 from videozoo.video.frame_times import FrameTimes, Int64Array
 from videozoo.video.geometry import UInt8Array
 from videozoo.video.reader import FramePlan, read_timed_clip
@@ -122,16 +123,20 @@ class Reader:
         source, tested = str(run.result.get("list")), run.protocol.get("weights_sha256")
         if run.weights is None:
             raise VideozooError(f"the weights {run.protocol.get('weights', '')} are not here")
-        if sha256_of_weights(run.weights) != tested:
-            raise VideozooError(f"{run.weights}: holds other weights than those that were tested")
         if not Path(source).exists():
             raise VideozooError(f"the list of the test, {source}, is not here")
-        self._predictor = load_predictor(run.weights, device=torch.device("cpu"))
-        family, recipe = family_of(self._predictor.settings), self._predictor.classifier.recipe
-        listed = family.open(source, labelled=False, recipe=recipe).dataset
+        loaded = load_weights(run.weights)
+        if loaded.sha256 != tested:
+            raise VideozooError(f"{run.weights}: holds other weights than those that were tested")
+        settings, classifier = loaded.experiment["TEST"], loaded.classifier
+        self._predictor = Predictor(
+            classifier=classifier, settings=settings, labels=None, device=torch.device("cpu")
+        )
+        family = family_of(settings)
+        listed = family.open(source, labelled=False, recipe=classifier.recipe).dataset
         if listed.frame_plan(0) is None:
             raise VideozooError("the model was tested on records of features or on pickles")
-        self._files = {listed.name(i): listed.file(i) for i in range(len(listed))}
+        self._files = {valid(listed.name(i)): listed.file(i) for i in range(len(listed))}
 
     def __call__(self, one: Predicted) -> tuple[list[Seen], str]:
         """Returns the frames of a video, or why there are none."""
