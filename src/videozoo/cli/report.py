@@ -12,7 +12,9 @@ from videozoo.terminal import Terminal
 def report(
     run: Annotated[
         str,
-        typer.Argument(help="Folder that a training or test left, or MODEL_test_result.json."),
+        typer.Argument(
+            metavar="RUN", help="Folder that a training or test left, or MODEL_test_result.json."
+        ),
     ],
     compare: Annotated[
         str | None, typer.Option("--compare", help="Another such folder, to be set beside it.")
