@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from videozoo import models
     from videozoo.api import infer, load, test
     from videozoo.predict import Predictor
+    from videozoo.reports.page import report
     from videozoo.specs import build_model
     from videozoo.training.train import train
     from videozoo.variants import (
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "models",
     "nextvlad_youtube8m",
+    "report",
     "stnet_resnet50_kinetics400",
     "test",
     "train",
@@ -41,6 +43,7 @@ _PLACES = {
     "build_model": "videozoo.specs",
     "infer": "videozoo.api",
     "load": "videozoo.api",
+    "report": "videozoo.reports.page",
     "test": "videozoo.api",
     "train": "videozoo.training.train",
     **dict.fromkeys(

@@ -15,7 +15,7 @@ def score_notes(
     """Returns what is to be known before scores are believed, a sentence each.
 
     Args:
-        metrics: by name; NaN: not defined.
+        metrics: by name, those that are shown; NaN: not defined.
         evaluated: videos that they are over.
         classes: K; 0: not known.
         of_classes: what is to be said of classes, see class_notes.

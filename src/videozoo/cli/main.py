@@ -23,6 +23,7 @@ from videozoo.cli import (
     infer,
     label,
     prepare,
+    report,
     scan,
     split,
     test,
@@ -52,6 +53,7 @@ app.command("infer")(infer.infer)
 app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
 app.command("label")(label.label)
+app.command("report")(report.report)
 app.command("convert")(convert.convert)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)

@@ -133,6 +133,19 @@ class Family(ABC):
             return self.metric_of_many()
         return ClipMetrics(num_classes=self.settings.num_classes)
 
+    def class_metric(self, *, videos: int, thresholds: Tensor | None) -> Metric | None:
+        """Returns what measures each class beside `metric`; None: there is nothing more to know.
+
+        Args:
+            videos: most that will be taken in, in all processes.
+            thresholds: float [K], the scores from which classes are named; None: not known.
+        """
+        from videozoo.metrics.class_metrics import AtThresholds, OneVersusRest
+
+        if not self.settings.multi_label:
+            return OneVersusRest(num_classes=self.settings.num_classes, videos=videos)
+        return None if thresholds is None else AtThresholds(thresholds=thresholds)
+
     @abstractmethod
     def metric_of_many(self) -> Metric:
         """Returns what measures a classifier of videos that may have many classes."""

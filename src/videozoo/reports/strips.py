@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 
+from videozoo.classifier import load_weights
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.predict import Predictor
+from videozoo.reports.run_files import Predicted, TestedRun
+from videozoo.text import valid
 from videozoo.video.frame_times import FrameTimes, Int64Array
 from videozoo.video.geometry import UInt8Array
 from videozoo.video.reader import FramePlan, read_timed_clip
@@ -34,8 +38,7 @@ def frames_seen(
     """Reads frames of a video that a model sees when it names what is in it.
 
     They are cut as for the model, and have the proportions of the video: where the model takes
-    squeezed frames, these are widened again. Of the frames of a segment, or of a row, the middle
-    one is taken.
+    squeezed frames, these are widened again.
 
     Args:
         predictor: the model.
@@ -86,10 +89,17 @@ def _read(path: Path, plan: FramePlan, at_most: int, width: int) -> list[Seen]:
 
 
 def _thinned(frames: Int64Array, at_most: int) -> Int64Array:
-    """Returns evenly spaced ones of [n, k] frames: the middle of each k, none twice."""
-    middles = np.unique(frames[:, frames.shape[1] // 2])
-    count = min(at_most, len(middles))
-    return middles[((np.arange(count) + 0.5) * len(middles) / count).astype(np.int64)]
+    """Returns evenly spaced ones of [n, k] frames, of each n as many as there is room, none twice.
+
+    One of the k is the middle one.
+    """
+    n, k = frames.shape
+    some = np.unique(frames[:, _spaced(k, min(k, max(1, at_most // n)))])
+    return some[_spaced(len(some), min(at_most, len(some)))]
+
+
+def _spaced(n: int, count: int) -> Int64Array:
+    return ((np.arange(count) + 0.5) * n / count).astype(np.int64)
 
 
 def _jpeg(frame: UInt8Array, width: int, squeezed: float) -> bytes:
@@ -100,3 +110,40 @@ def _jpeg(frame: UInt8Array, width: int, squeezed: float) -> bytes:
     file = io.BytesIO()
     image.resize((wide, high), Image.Resampling.LANCZOS).save(file, "jpeg", quality=_QUALITY)
     return file.getvalue()
+
+
+class Reader:
+    """Reads frames of the videos of a test, by what their list calls them.
+
+    Raises:
+        VideozooError: the weights or the list are not here, are others now, or hold no pictures.
+    """
+
+    def __init__(self, run: TestedRun) -> None:
+        source, tested = str(run.result.get("list")), run.protocol.get("weights_sha256")
+        if run.weights is None:
+            raise VideozooError(f"the weights {run.protocol.get('weights', '')} are not here")
+        if not Path(source).exists():
+            raise VideozooError(f"the list of the test, {source}, is not here")
+        loaded = load_weights(run.weights)
+        if loaded.sha256 != tested:
+            raise VideozooError(f"{run.weights}: holds other weights than those that were tested")
+        settings, classifier = loaded.experiment["TEST"], loaded.classifier
+        self._predictor = Predictor(
+            classifier=classifier, settings=settings, labels=None, device=torch.device("cpu")
+        )
+        family = family_of(settings)
+        listed = family.open(source, labelled=False, recipe=classifier.recipe).dataset
+        if listed.frame_plan(0) is None:
+            raise VideozooError("the model was tested on records of features or on pickles")
+        self._files = {valid(listed.name(i)): listed.file(i) for i in range(len(listed))}
+
+    def __call__(self, one: Predicted) -> tuple[list[Seen], str]:
+        """Returns the frames of a video, or why there are none."""
+        file = self._files.get(one.video)
+        if file is None:
+            return [], "its list names no such video now"
+        try:
+            return frames_seen(self._predictor, file), ""
+        except VideozooError as error:
+            return [], str(error)
