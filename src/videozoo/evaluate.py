@@ -44,8 +44,8 @@ class Evaluation:
         seconds: wall time of the whole loop, reading included.
         confusion: int64 [K, K], row: class, column: prediction; None where a video may have many
             classes.
-        average_precision: of each class [K], None where no video has it; None of one class a video
-            where it was not asked for.
+        average_precision: of each class [K], None where no video has it; None: videos have one
+            class each, and it was not asked for.
         class_names: one a class, where they are known.
         support: int64 [K], the evaluated videos of each class, where one may have many.
         right: int64 [K], those of them whose score of the class reaches its threshold; None: no

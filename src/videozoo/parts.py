@@ -37,8 +37,8 @@ from videozoo.files import json_text, sha256_of, write_bytes, write_json
 # A part is written after so many seconds, or after that share of the time so far: at most so much
 # is lost, and the parts of a day stay a few hundred.
 _SECONDS, _SHARE = 2.0, 0.01
-T = TypeVar("T")
 _IDLE_KEYS = ("num_workers", "reader_timeout", "filelist")  # they change no score
+T = TypeVar("T")
 
 
 class Parts:
