@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from videozoo.data.sample import UInt8Array
 from videozoo.explain.explanation import Explanation, Float32Array
+from videozoo.fonts import font_file_for
 from videozoo.text import harmless
 
 _LEFT, _TOP, _GAP = 130, 40, 4  # pixels: names of rows of bars, title, between moments
@@ -39,7 +40,7 @@ def draw_explanation(found: Explanation) -> Image.Image:
     image = Image.new("RGB", (width, height), "white")
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(13)
     title = harmless(f"{Path(found.video).name}: {found.label} {found.score:.3f}")
-    draw.text((2 * _GAP, 12), title, _INK, ImageFont.load_default(16))
+    draw.text((2 * _GAP, 10), title, _INK, ImageFont.truetype(font_file_for(title), 16))
     for number, frame in enumerate(() if found.frames is None else found.frames):
         heat = None if found.heat_maps is None else found.heat_maps[number]
         image.paste(_shown(frame, heat, (_WIDTH, tall)), (_x(number), _TOP))
