@@ -57,20 +57,32 @@ class Aggregation(nn.Module):
         Returns:
             float [B, X / G * C].
         """
-        frames = x.shape[1]
-        clusters, part = self.centres.shape
+        places = batch * x.shape[1]
         # The heavy products and the batch norm see real frames only.
         x = x.flatten(0, 1)  # [B * L, D]
         if len(where) < len(x):
             x = x.index_select(0, where)  # [N, D]
+        x, a = self._assign(x)  # [N, X], [N, G * C]
+        return self._sum_up(_spread(x, where, places), _spread(a, where, places), batch)
+
+    def forward_padded(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Does what `forward` does with a mask, bool [B, L], True at real frames."""
+        rows, a = self._assign(x.flatten(0, 1))  # [B * L, X], [B * L, G * C]
+        return self._sum_up(rows, a * mask.flatten()[:, None], x.shape[0])
+
+    def _assign(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Expands frames [N, D] to [N, X], and weighs their groups by cluster: [N, G * C]."""
         x = self.expansion(x)  # [N, X]
         attention = torch.sigmoid(self.attention(x))  # [N, G]
         a = self.assignment_norm(self.assignment(x))  # [N, G * C]
-        a = a.view(-1, self.groups, clusters).softmax(dim=2) * attention[:, :, None]  # [N, G, C]
-        a = _spread(a.flatten(1), where, batch * frames)  # [B * L, G * C]
-        x = _spread(x, where, batch * frames)  # [B * L, X]
-        a = a.view(batch, frames * self.groups, clusters)  # [B, L * G, C]
-        x = x.view(batch, frames * self.groups, part)  # [B, L * G, X / G]
+        a = a.view(-1, self.groups, len(self.centres)).softmax(dim=2)  # [N, G, C]
+        return x, (a * attention[:, :, None]).flatten(1)
+
+    def _sum_up(self, x: Tensor, a: Tensor, batch: int) -> Tensor:
+        """Sums up frames [B * L, X] by weights [B * L, G * C], 0 at padding: [B, X / G * C]."""
+        clusters, part = self.centres.shape
+        a = a.view(batch, -1, clusters)  # [B, L * G, C]
+        x = x.view(batch, -1, part)  # [B, L * G, X / G]
         vlad = full_precision(torch.bmm(x.transpose(1, 2), a.to(x.dtype)))  # [B, X / G, C]
         sums = full_precision(a).sum(dim=1)  # [B, C]
         vlad = vlad - sums[:, None, :] * self.centres.t()  # [B, X / G, C]
@@ -139,6 +151,18 @@ class NeXtVLAD(nn.Module):
         batch, frames = features[0].shape[:2]
         where = frame_mask(lengths, frames).flatten().nonzero().squeeze(1)  # [N]
         parts = [m(x, where, batch) for m, x in zip(self.modalities, features, strict=True)]
+        return self._classify(parts)
+
+    def forward_padded(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Does what `forward` does without packing, for torch.export: any batch, any length."""
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = []
+        for modality, x in zip(self.modalities, features, strict=True):
+            assert isinstance(modality, Aggregation)
+            parts.append(modality.forward_padded(x, mask))  # [B, X / G * C]
+        return self._classify(parts)
+
+    def _classify(self, parts: list[Tensor]) -> Tensor:
         x = torch.cat(parts, dim=1)  # [B, sum of X / G * C]
         x = self.dropout(x)
         x = self.hidden_norm(self.hidden(x))  # [B, hidden_size]

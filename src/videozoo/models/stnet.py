@@ -10,6 +10,7 @@ K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
@@ -111,8 +112,9 @@ class StNet(nn.Module):
         since they mix.
         """
         images = self.images_at_once(clips.device)
-        videos = max(1, images // clips.shape[1]) if images else len(clips)
-        parts = torch.split(clips, videos)
+        parts: Sequence[Tensor] = [clips]  # a graph takes any number
+        if images:
+            parts = torch.split(clips, max(1, images // clips.shape[1]))
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
 
     def _embed(self, clips: Tensor) -> Tensor:
