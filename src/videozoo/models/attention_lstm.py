@@ -199,7 +199,7 @@ def _scanned(lstm: PeepholeLSTM, x: Tensor) -> Tensor:
 
     def step(before: tuple[Tensor, Tensor], g: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         state, cell = before  # 2 x [B, H]
-        candidate, i, f, o = (g + state @ weight).split(h, dim=1)  # 4 x [B, H]
+        candidate, i, f, o = (g + state @ weight).chunk(4, dim=1)  # 4 x [B, H]
         i = torch.sigmoid(i + peepholes[0] * cell)
         f = torch.sigmoid(f + peepholes[1] * cell)
         cell = f * cell + i * torch.tanh(candidate)

@@ -40,7 +40,7 @@ class TemporalBlock(nn.Module):
         With the channels of a pixel side by side, all of it works on the memory as it lies.
         """
         segments = x.view(batch, -1, *x.shape[1:]).transpose(1, 2)  # [B, C, T, H, W]
-        if segments.shape[2] == 2:
+        if self.training and segments.shape[2] == 2:
             # For two segments oneDNN's gradient of a weight in bfloat16 is what lay in memory
             # before (PyTorch 2.13); zeros, which are around them anyway, make three.
             y = self.conv(F.pad(segments, (0, 0, 0, 0, 0, 1)))[:, :, :2]  # [B, C, T, H, W]
