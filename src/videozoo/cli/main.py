@@ -19,6 +19,7 @@ from videozoo.cli import (
     convert,
     cut,
     doctor,
+    export,
     infer,
     prepare,
     scan,
@@ -49,6 +50,7 @@ app.command("test")(test.test)
 app.command("infer")(infer.infer)
 app.command("cut")(cut.cut)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("split")(split.split)

@@ -62,6 +62,11 @@ class Batch:
         """The views (crops and mirror images) that each video is scored by."""
         return 1
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What an exported graph takes of the videos."""
+        raise NotImplementedError
+
     def to(self, device: torch.device | str) -> Self:
         """Returns the same batch with its tensors on `device`.
 
@@ -140,6 +145,11 @@ class FeatureBatch(Batch):
     features: tuple[Tensor, ...]
     lengths: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The features of each modality, then the lengths."""
+        return *self.features, self.lengths
+
     def _mixed_videos(self, share: Tensor) -> Self:
         """Mixes the frames that both videos have.
 
@@ -179,6 +189,11 @@ class ClipBatch(Batch):
         return self.clips.shape[1]
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The clips alone."""
+        return (self.clips,)
+
+    @property
     def view_count(self) -> int:
         """The views (crops and mirror images) that each video is scored by."""
         return 1 if self.views is None else len(self.views)
@@ -216,6 +231,12 @@ class ClipBatch(Batch):
 
     def _mixed_videos(self, share: Tensor) -> Self:
         return replace(self, clips=_mix(self.clips, share))
+
+
+def unlabelled() -> dict[str, Any]:
+    """Returns the fields that all batches have, for a graph: of its videos nothing is known."""
+    none = torch.zeros(0)
+    return {"videos": [], "weights": none, "labels": none, "labelled": none}
 
 
 def _mix(values: Tensor, share: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.feature_keys import FeatureSettings
-from videozoo.data.batch import Batch, FeatureBatch
+from videozoo.data.batch import Batch, FeatureBatch, unlabelled
 from videozoo.data.clips.clip_files import why_missing
 from videozoo.data.transforms import dequantise, unwhiten
 from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
@@ -194,6 +195,16 @@ class FeatureFamily(Family):
                     f" {widths['rgb']} values; get it again"
                 )
         return FeatureInputs(feature_names=self.settings.feature_names, eigenvalues=eigenvalues)
+
+    def graph_inputs(self) -> list[GraphInput]:
+        """Returns the features of each modality and the lengths."""
+        widths = zip(self.settings.feature_names, self.settings.feature_dims, strict=True)
+        features = [GraphInput(n, "uint8", ("batch", "length", width)) for n, width in widths]
+        return [*features, GraphInput("lengths", "int64", ("batch",))]
+
+    def graph_batch(self, tensors: Sequence[Tensor]) -> Batch:
+        """Returns the features of unlabelled videos."""
+        return FeatureBatch(**unlabelled(), features=tuple(tensors[:-1]), lengths=tensors[-1])
 
     def eigenvalues(self) -> Tensor | None:
         """Reads what un-whitens rgb, where the settings name a file of it.
