@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from videozoo.checkpoints.exports import SUFFIXES, GraphInput, export_text
 from videozoo.checkpoints.native import read_native_header
 from videozoo.checkpoints.pt2 import check_pt2
 from videozoo.config import Experiment
-from videozoo.encoders.recipe import Recipe
+from videozoo.encoders.encoder import Encoder
+from videozoo.encoders.recipe import MOVES, OPENED, SOUND, Recipe
 from videozoo.errors import FileError, VideozooError, brief
 from videozoo.reading import parse_json
 
@@ -156,6 +157,46 @@ class BatchTensors(nn.Module):
         return tensors
 
 
+class EngineEncoder(Encoder):
+    """An encoder that an engine runs, opened when it is first asked.
+
+    Args:
+        recipe: whose rows it makes.
+        model: the file of the model; the encoder's lies beside it.
+    """
+
+    def __init__(self, recipe: Recipe, model: Path) -> None:
+        self.name, self.sha256 = recipe.encoder, recipe.sha256
+        self.dims = {k: dim for k, dim in recipe.dims.items() if k not in (SOUND, MOVES)}
+        self.framing, self.window = recipe.framing, recipe.window
+        self.batch = max(1, 64 // self.window) if self.window > 1 else Encoder.batch
+        self._path = encoder_path(model)
+        self._run: Run | None = None
+
+    def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Encodes uint8 [n, window, 3, H, W]; see Encoder.
+
+        Raises:
+            VideozooError: the file is missing, or not the encoder's.
+        """
+        if self._run is None:
+            if not self._path.is_file():
+                raise FileError(
+                    self._path, "is missing: it makes the rows that the model beside it takes"
+                )
+            self._run = open_engine(self._path, _form_of(self._path), ["frames"])
+        return tuple(self._run([frames.cpu()]))
+
+
+def encoder_path(model: Path) -> Path:
+    """Returns where the encoder of an exported model lies."""
+    return model.with_suffix(f".encoder{model.suffix}")
+
+
+def _form_of(path: Path) -> str:
+    return next(form for form, suffix in SUFFIXES.items() if suffix == path.suffix.lower())
+
+
 @dataclass(frozen=True)
 class ExportedModel:
     """What an exported file holds beside its config.
@@ -206,8 +247,9 @@ def open_exported(path: Path, experiment: Experiment) -> ExportedModel:
     calibration = stored_calibration(
         calibration.tensors(), num_classes=experiment["INFER"].num_classes, path=path
     )
-    form = next(form for form, suffix in SUFFIXES.items() if suffix == path.suffix.lower())
-    run = open_engine(path, form, [one.name for one in inputs])
+    if recipe is not None and description.get("encoder_carried") is True:
+        recipe = replace(recipe, packed={OPENED: EngineEncoder(recipe, path)})
+    run = open_engine(path, _form_of(path), [one.name for one in inputs])
     return ExportedModel(EngineModel(run, inputs, path), header.labels, recipe, calibration)
 
 

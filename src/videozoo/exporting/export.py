@@ -18,7 +18,7 @@ from videozoo.classifier import LoadedWeights
 from videozoo.config import Experiment
 from videozoo.encoders.find import encoder_of
 from videozoo.encoders.recipe import Recipe
-from videozoo.engines import ENGINES, open_engine
+from videozoo.engines import ENGINES, encoder_path, open_engine
 from videozoo.errors import FileError, VideozooError
 from videozoo.experiments import Weights, open_experiment
 from videozoo.exporting.graphs import Graph, encoder_graph, model_graph
@@ -97,8 +97,7 @@ def export(
     recipe = loaded.classifier.recipe
     if recipe is not None and encoder:
         opened = encoder_of(recipe, torch.device("cpu"))
-        beside = target.with_suffix(f".encoder{target.suffix}")
-        graphs[beside] = encoder_graph(opened, list(opened.dims))
+        graphs[encoder_path(target)] = encoder_graph(opened, list(opened.dims))
     told = _description(loaded, experiment, format)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as folder:
         found = []
@@ -185,6 +184,7 @@ def _description(loaded: LoadedWeights, experiment: Experiment, format: str) -> 
         "preprocessing": family_of(experiment["INFER"]).describe(),
         "labels": loaded.labels,
         "recipe": None if recipe is None else recipe.as_dict(),
+        "encoder_carried": recipe is not None and recipe.packed is not None,
         "scale": {} if recipe is None else _scale(recipe),
         "multi_label": loaded.classifier.multi_label,
         "calibration": {
@@ -192,7 +192,12 @@ def _description(loaded: LoadedWeights, experiment: Experiment, format: str) -> 
             "thresholds": None if thresholds is None else thresholds.tolist(),
         },
         "protocol": protocol(loaded, experiment, "INFER")
-        | {"weights": loaded.path.name, "precision": "32", "engine": ENGINES[format]},
+        | {
+            "weights": loaded.path.name,
+            "config": Path(experiment.source).name,
+            "precision": "32",
+            "engine": ENGINES[format],
+        },
     }
 
 

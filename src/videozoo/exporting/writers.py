@@ -39,7 +39,7 @@ def traced(graph: Graph) -> ExportedProgram:
         raise VideozooError(
             f"the {graph.part} cannot be traced by torch.export ({reason})"
         ) from error
-    program.example_inputs = None  # nobody needs them in a file
+    program.example_inputs = None  # they would be a pickle in a .pt2
     return program
 
 

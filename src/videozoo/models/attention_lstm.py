@@ -194,12 +194,13 @@ def _scanned(lstm: PeepholeLSTM, x: Tensor) -> Tensor:
     """
     from torch._higher_order_ops.scan import scan  # brings in PyTorch's compiler
 
-    h, weight = lstm.weight.shape[0], lstm.weight
-    peepholes = lstm.bias[4 * h :].view(3, h)
+    h = lstm.weight.shape[0]
 
     def step(before: tuple[Tensor, Tensor], g: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         state, cell = before  # 2 x [B, H]
-        candidate, i, f, o = (g + state @ weight).chunk(4, dim=1)  # 4 x [B, H]
+        # Of the outer graph a step sees parameters alone: OpenVINO takes nothing else.
+        peepholes = lstm.bias[4 * h :].view(3, h)
+        candidate, i, f, o = (g + state @ lstm.weight).chunk(4, dim=1)  # 4 x [B, H]
         i = torch.sigmoid(i + peepholes[0] * cell)
         f = torch.sigmoid(f + peepholes[1] * cell)
         cell = f * cell + i * torch.tanh(candidate)
