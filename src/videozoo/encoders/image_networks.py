@@ -22,7 +22,8 @@ from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.checkpoints.strict import is_head
-from videozoo.encoders.encoder import Encoder, Framing, own_precision
+from videozoo.data.transforms import normalise_clips
+from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters
 from videozoo.encoders.network_rows import ClipRows, ResNetRows, fastest
 from videozoo.errors import FileError, VideozooError, did_you_mean
 from videozoo.models.layers import autocast
@@ -64,13 +65,15 @@ class ResNetEncoder(Encoder):
         self.framing = Framing(224, 224)
         self.precision = precision or own_precision(device)
         self._device, self._plain = device, trunk.eval()
-        self._rows = ResNetRows(fastest(trunk, device, self.precision), _MEAN, _STD)
+        self._trunk = fastest(trunk, device, self.precision)
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Encodes uint8 [n, 1, 3, 224, 224]; see Encoder."""
+        values = normalise_clips(frames[:, 0].to(self._device), _MEAN, _STD)  # [n, 3, 224, 224]
         with autocast(self._device, self.precision):
-            rgb, quarters = self._rows(frames.to(self._device))  # [n, C], [n, 4 * C]
+            features = self._trunk(values)  # [n, C, 7, 7]
+        rgb, quarters = pooled_quarters(features)  # [n, C], [n, 4 * C]
         return rgb.cpu(), quarters.cpu()
 
     def network(self) -> nn.Module:

@@ -96,22 +96,26 @@ def export(
     graphs = {target: model_graph(loaded.classifier, family_of(experiment["INFER"]))}
     recipe = loaded.classifier.recipe
     if recipe is not None and encoder:
-        opened = encoder_of(recipe, torch.device("cpu"))
-        graphs[encoder_path(target)] = encoder_graph(opened, list(opened.dims))
-    told = _description(loaded, experiment, format)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as folder:
-        found = []
+        graphs[encoder_path(target)] = encoder_graph(encoder_of(recipe, torch.device("cpu")))
+    return _write_all(graphs, format, _description(loaded, experiment, format), console)
+
+
+def _write_all(
+    graphs: dict[Path, Graph], format: str, told: dict[str, Any], console: Console
+) -> list[ExportedFile]:
+    """Writes graphs to the paths that they have: all of them, or none."""
+    folder, found = next(iter(graphs)).parent, []
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export.") as drafts:
         for path, graph in graphs.items():
-            console.print(f"tracing the {graph.part} ...", highlight=False)
+            console.print(f"tracing and comparing the {graph.part} ...", highlight=False)
             try:
-                difference = _written(Path(folder) / path.name, graph, format, told)
+                difference = _written(Path(drafts) / path.name, graph, format, told)
             except FileError as error:
                 raise FileError(path, error.reason) from error
-            found.append(
-                ExportedFile(path, [str(one) for one in graph.inputs], graph.outputs, difference)
-            )
-        for draft in sorted(Path(folder).iterdir()):  # .bin before .xml
-            os.replace(draft, target.parent / draft.name)
+            inputs = [str(one) for one in graph.inputs]
+            found.append(ExportedFile(path, inputs, graph.outputs, difference))
+        for draft in sorted(Path(drafts).iterdir()):  # .bin before .xml
+            os.replace(draft, folder / draft.name)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -68,10 +68,8 @@ class _Scores(nn.Module):
 def model_graph(classifier: Classifier, family: Family) -> Graph:
     """Returns the graph of a classifier in test mode, on the CPU: logits and scores [B, K]."""
     inputs = family.graph_inputs()
-    names = {size for one in inputs for size in one.shape if isinstance(size, str)}
-    long, short = (300, 5) if "length" in names else (5, 3)
-    plan = [(1, 1), (2, short), (5 if "length" in names else 3, long)]
-    other = (names - {"batch"}).pop()
+    free = inputs[0].shape[1]  # "length" or "segments"
+    plan = [(1, 1), (2, 5), (5, 300)] if free == "length" else [(1, 1), (2, 3), (3, 5)]
 
     def reference(*tensors: Tensor) -> Tensors:
         logits = full_precision(classifier(family.graph_batch(tensors)))
@@ -83,16 +81,12 @@ def model_graph(classifier: Classifier, family: Family) -> Graph:
         reference=reference,
         inputs=inputs,
         outputs=["logits", "scores"],
-        sizes=[{"batch": batch, other: size} for batch, size in plan],
+        sizes=[{"batch": batch, str(free): size} for batch, size in plan],
     )
 
 
-def encoder_graph(encoder: Encoder, modalities: Sequence[str]) -> Graph:
-    """Returns the graph of an encoder: rows float32 [n, D] of each modality.
-
-    Args:
-        encoder: opened on the CPU.
-        modalities: the outputs' names.
+def encoder_graph(encoder: Encoder) -> Graph:
+    """Returns the graph of an encoder that is open on the CPU: rows float32 [n, D] a modality.
 
     Raises:
         VideozooError: it has no network to export.
@@ -104,7 +98,7 @@ def encoder_graph(encoder: Encoder, modalities: Sequence[str]) -> Graph:
         module=_Positional(network),
         reference=network,
         inputs=[GraphInput("frames", "uint8", shape)],
-        outputs=list(modalities),
+        outputs=list(encoder.dims),
         sizes=[{"rows": count} for count in (1, 2, 5)],
     )
 
