@@ -52,12 +52,11 @@ def scores(world: World, weights: Path, *overrides: str) -> torch.Tensor:
     ("model", "form"),
     [
         ("AttentionCluster", "pt2"),
-        ("AttentionLSTM", "onnx"),
         *[
             pytest.param(model, form, marks=pytest.mark.slow)
             for model in ("AttentionCluster", "AttentionLSTM", "LINEAR", "NEXTVLAD", *CLIPS)
             for form in SUFFIX
-            if (model, form) not in (("AttentionCluster", "pt2"), ("AttentionLSTM", "onnx"))
+            if (model, form) != ("AttentionCluster", "pt2")
         ],
     ],
 )
