@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videozoo import models
     from videozoo.api import infer, load, test
+    from videozoo.exporting.export import export
     from videozoo.predict import Predictor
     from videozoo.reports.page import report
     from videozoo.specs import build_model
@@ -27,6 +28,7 @@ __all__ = [
     "attention_cluster_youtube8m",
     "attention_lstm_youtube8m",
     "build_model",
+    "export",
     "infer",
     "load",
     "models",
@@ -41,6 +43,7 @@ __all__ = [
 _PLACES = {
     "Predictor": "videozoo.predict",
     "build_model": "videozoo.specs",
+    "export": "videozoo.exporting.export",
     "infer": "videozoo.api",
     "load": "videozoo.api",
     "report": "videozoo.reports.page",

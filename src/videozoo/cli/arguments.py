@@ -85,7 +85,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder or .tar.gz, or a name of the zoo."
+        help="Checkpoint: .safetensors, a Fluid folder or .tar.gz, a name of the zoo, or (infer and"
+        " test) an exported .onnx, .xml or .pt2."
         " (default: the model's published weights)",
         show_default=False,
     ),

@@ -20,6 +20,7 @@ from videozoo.cli import (
     cut,
     doctor,
     explain,
+    export,
     infer,
     label,
     prepare,
@@ -55,6 +56,7 @@ app.command("cut")(cut.cut)
 app.command("label")(label.label)
 app.command("report")(report.report)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("split")(split.split)
