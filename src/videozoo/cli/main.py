@@ -19,6 +19,7 @@ from videozoo.cli import (
     convert,
     cut,
     doctor,
+    hub,
     infer,
     prepare,
     scan,
@@ -55,6 +56,7 @@ app.command("split")(split.split)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
+app.add_typer(hub.app)
 add_moved(app)
 
 
