@@ -26,7 +26,7 @@ _MOST_BYTES = 2 << 30  # of a file: the largest checkpoints have a few hundred M
 _ADDRESS = re.compile(
     rf"hf:({REPOSITORY})(?:@(refs/(?:pr|convert)/[\w.-]+|[^/@\s]+))?(?:/([^\s].*))?"
 )
-_SECRET = re.compile(r"(?i)\bbearer\s+[^\s'\"\\]+|\bhf_\w+")
+_SECRET = re.compile(r"(?i:\bbearer)\s+[^\s'\"\\]+|\bhf_\w+")
 LOGIN = "put a token into HF_TOKEN, or type: hf auth login"
 _SHOWN = 8  # files that a sentence names
 
