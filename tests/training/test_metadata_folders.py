@@ -143,6 +143,10 @@ def test_sides_are_taken_as_they_are(tmp_path: Path, above: bool) -> None:
     )
     assert any("split as the folders are" in note for note in split.notes)
     if not above:
+        (folder / "train" / "train_0.mp4").unlink()
+    notes = read_listing(folder, labelled=False).notes
+    assert any("is not there, such as" in note for note in notes) != above
+    if not above:
         with pytest.raises(VideozooError, match="are its sides and no classes; give one of them"):
             read_listing(folder)
         (folder / "validation" / "metadata.csv").write_text("file_name,label\nvalidation_0.mp4,9\n")

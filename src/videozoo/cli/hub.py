@@ -56,6 +56,7 @@ def push(
         typer.echo(f"nothing is uploaded; written to {dry_run}: {', '.join(files)}")
         return
     address = model.push_to_hub(repository, private=private or None, model_card_kwargs=card)
+    address = address.partition("/commit/")[0]
     typer.echo(f"uploaded: {address}\nto use it:\n  videozoo infer --weights hf:{repository} VIDEO")
 
 

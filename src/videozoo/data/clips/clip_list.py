@@ -18,7 +18,7 @@ from videozoo.data.clips.clip_rows import (
     list_rows,
     read_list_text,
 )
-from videozoo.data.clips.metadata import metadata_notes, read_metadata
+from videozoo.data.clips.metadata import differences, metadata_notes, read_metadata
 from videozoo.data.clips.side_names import listed, tell_sides
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.text import class_name, counted, whole_number
@@ -109,7 +109,7 @@ def read_listing(
         content = look_through(path)
         others = [file for file in content.others if file != table.path]
         notes = replace(content, others=others).notes(path)
-        notes += metadata_notes(table, content.clips, left="of the folder, left aside")
+        notes += differences(table, content.clips, left="of the folder, left aside")
         path = table.path
     columns, rows = _read_rows(path, video_folder, labelled) if table is None else table[1:]
     if not rows:
@@ -160,7 +160,7 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
     if not clips:
         raise VideozooError(f"{folder}: {content.why_none()}")
     if not labelled:
-        notes += metadata_notes(read_metadata(folder), clips)
+        notes += metadata_notes(folder, clips)
         names = list(class_names) if class_names is not None else None
         return Listing([ClipEntry(clip, None, str(clip)) for clip in clips], names, notes)
     return _by_folder(folder, clips, class_names, notes)

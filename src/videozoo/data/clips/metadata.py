@@ -50,18 +50,32 @@ def read_metadata(folder: Path) -> Metadata | None:
     return None
 
 
-def metadata_notes(
-    found: Metadata | None, clips: Sequence[Path], *, left: str = "of the folder"
-) -> list[str]:
+def metadata_notes(folder: Path, clips: Sequence[Path]) -> list[str]:
     """Says in what a folder and the file that labels its videos differ, for people.
 
     Args:
-        found: the file; None: there is none.
-        clips: that lie in the folder.
-        left: where those are that the file does not name, or what becomes of them.
+        folder: with such a file, or with folders that have one; or without.
+        clips: that lie in it.
     """
-    if found is None:
-        return []
+    if found := read_metadata(folder):
+        return differences(found, clips)
+    notes = []
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if found := read_metadata(inner):
+            notes += differences(found, [clip for clip in clips if inner in clip.parents])
+    return notes
+
+
+def differences(
+    found: Metadata, clips: Sequence[Path], *, left: str = "of the folder"
+) -> list[str]:
+    """Says which videos are named and not there, and which are there and not named.
+
+    Args:
+        found: what labels a folder's videos.
+        clips: that lie in the folder.
+        left: where those are that are not named, or what becomes of them.
+    """
     named = {row.path: None for row in found.rows}  # in order
     lacking = [name for name in named if not os.path.exists(name)]
     more = [clip for clip in clips if os.path.normpath(clip) not in named]
