@@ -211,8 +211,10 @@ def test_a_push_that_is_refused_prints_no_token(
     told = run(*push, "me/mine", code=2)
     assert "me/mine: the Hub refuses this to the token that is set (401: Invalid username" in told
     assert "wrong_9876543210" not in told
+    monkeypatch.setenv("HF_TOKEN", "mine-of-another-form")
+    assert "another-form" not in run(*push, "me/mine", code=2)
     hub.refuses = 500
-    assert "wrong_9876543210" not in run(*push, "me/mine", code=2)
+    assert "another-form" not in run(*push, "me/mine", code=2)
     assert "mine: is not of the form OWNER/NAME" in run(*push, "mine", code=2)
     error = ValueError("Illegal header value b'Bearer secret-of-mine\\n'")
     assert "secret" not in reason_of(error)
