@@ -171,8 +171,8 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     """Loads weights strictly into the model they are for.
 
     Args:
-        path: a native .safetensors file, what `videozoo export` made of one, a Fluid folder or
-            .tar.gz, or a state dict of PyTorch.
+        path: a native .safetensors file, what `videozoo export` made of one, a Fluid folder,
+            .tar.gz or .pdparams, or a state dict of PyTorch.
         experiment: the config; None: the one that a native or an exported file holds.
 
     Raises:

@@ -21,6 +21,7 @@ from videozoo.cli import (
     doctor,
     explain,
     export,
+    hub,
     infer,
     label,
     prepare,
@@ -63,6 +64,7 @@ app.command("split")(split.split)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
+app.add_typer(hub.app)
 add_moved(app)
 
 
