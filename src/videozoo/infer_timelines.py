@@ -11,14 +11,11 @@ from rich.console import Console
 
 from videozoo.config import Experiment
 from videozoo.data.clips.clip_files import expand_path
-from videozoo.data.labels import check_class_names, read_label_file
-from videozoo.distributed import choose_device
 from videozoo.errors import SampleError, VideozooError
 from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
-from videozoo.inputs import open_weights, protocol
-from videozoo.predict import Predictor
+from videozoo.predict import Predictor, open_predictor
 from videozoo.progress import progress
 from videozoo.timeline.segments import Segmenter
 from videozoo.timeline.source import is_stream
@@ -114,26 +111,6 @@ def infer_timelines(
         stem = save_dir / f"{experiment.model}_infer_timeline"
         write_timelines(stem, found, form, protocol=how)
     return found
-
-
-def open_predictor(
-    weights: Weights, experiment: Experiment, console: Console
-) -> tuple[Predictor, dict[str, Any]]:
-    """Returns the model of [INFER], and how its scores are made.
-
-    Raises:
-        VideozooError: the weights are missing or do not fit, or so do class names.
-    """
-    loaded, settings = open_weights(weights, experiment), experiment["INFER"]
-    labels = loaded.labels
-    if settings.labels is not None:
-        labels = read_label_file(settings.labels)
-        check_class_names(labels, settings.num_classes, settings.labels)
-    device = choose_device(settings.use_gpu, console.print)
-    predictor = Predictor(
-        classifier=loaded.classifier, settings=settings, labels=labels, device=device
-    )
-    return predictor, protocol(loaded, experiment, "INFER")
 
 
 def _value(window: Window, predictor: Predictor, top_k: int) -> dict[str, Any]:
