@@ -29,6 +29,7 @@ from videozoo.encoders.find import open_encoder, recipe_of
 from videozoo.encoders.recipe import Sampling
 from videozoo.encoders.write_records import prepare_features
 from videozoo.files import write_text
+from videozoo.reports.page import report_line
 from videozoo.specs import find_spec
 from videozoo.video.reader import read_frames
 
@@ -144,12 +145,13 @@ def _train_folder(folder: Path, clips: DemoClips, seed: int, console: Console) -
     trained = videozoo.train(
         videos, overrides=[f"TRAIN.seed={seed}"], save_dir=save_dir, console=console
     )
-    weights = str(trained.best)
+    weights, model = str(trained.best), Path(str(trained.best)).name.partition("_")[0]
     found = videozoo.test(weights, save_dir=save_dir, log_interval=10**6, console=console)
+    console.print(report_line(save_dir, model, console), soft_wrap=True)
     tests = [str(path) for path, _ in clips.test]
     results = videozoo.infer(tests, weights, top_k=len(clips.names))
     return Row(
-        model=f"{Path(weights).name.partition('_')[0]}, encoder",
+        model=f"{model}, encoder",
         data="clips",
         metric="top1",
         score=found.metrics["top1"],

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videozoo import models
     from videozoo.api import infer, load, test
+    from videozoo.exporting.export import export
     from videozoo.predict import Predictor
+    from videozoo.reports.page import report
     from videozoo.specs import build_model
     from videozoo.training.train import train
     from videozoo.variants import (
@@ -26,10 +28,12 @@ __all__ = [
     "attention_cluster_youtube8m",
     "attention_lstm_youtube8m",
     "build_model",
+    "export",
     "infer",
     "load",
     "models",
     "nextvlad_youtube8m",
+    "report",
     "stnet_resnet50_kinetics400",
     "test",
     "train",
@@ -39,8 +43,10 @@ __all__ = [
 _PLACES = {
     "Predictor": "videozoo.predict",
     "build_model": "videozoo.specs",
+    "export": "videozoo.exporting.export",
     "infer": "videozoo.api",
     "load": "videozoo.api",
+    "report": "videozoo.reports.page",
     "test": "videozoo.api",
     "train": "videozoo.training.train",
     **dict.fromkeys(

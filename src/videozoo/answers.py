@@ -66,6 +66,38 @@ def result_of(line: str) -> tuple[int, Result]:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """What an evaluated video was given, beside what it is; classes are indices.
+
+    Attributes:
+        video: as the list calls it, or the id in its record.
+        true: its classes.
+        predicted: the classes that it is said to have, best first: the best one, or those whose
+            scores reach their thresholds, where these are known.
+        score: the best score.
+        second: the class of the second-best score; None: there is one class.
+        margin: the best score minus the second-best; None: there is one class.
+    """
+
+    video: str
+    true: list[int]
+    predicted: list[int]
+    score: float
+    second: int | None
+    margin: float | None
+
+    def as_json(self, index: int) -> str:
+        """Returns a line of JSON that `evaluated_of` reads; `index` is the sample's in its list."""
+        return json.dumps([index, *astuple(self)])
+
+
+def evaluated_of(line: str) -> tuple[int, Evaluated]:
+    """Returns the sample's index and what it was given, from a line of `Evaluated.as_json`."""
+    index, *values = json.loads(line)
+    return index, Evaluated(*values)
+
+
+@dataclass(frozen=True)
 class Inferred:
     """What an infer has written: counts, and the first results.
 

@@ -19,6 +19,7 @@ from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
 from videozoo.evaluate import Evaluation, evaluate
+from videozoo.evaluation_share import evaluated_in
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
 from videozoo.inference import open_inference
@@ -26,6 +27,7 @@ from videozoo.inputs import open_trained, prepare, protocol
 from videozoo.parts import opened_parts, recipe_of, say_done
 from videozoo.predict import Paths, Predictor, load_predictor, path_list
 from videozoo.progress import progress
+from videozoo.reports.evaluated import check_form, write_evaluated
 from videozoo.reports.results import write_test_result
 from videozoo.zoo.resolve import resolve_weights
 
@@ -58,6 +60,7 @@ def test(
     config: str | None = None,
     overrides: Sequence[str] = (),
     save_dir: PathLike | None = None,
+    form: str = "csv",
     log_interval: int = 10,
     experiment: Experiment | None = None,
     console: Console | None = None,
@@ -70,7 +73,9 @@ def test(
         model: the model's name; None: the weights'.
         config: the config file; None: the weights' own, else the one that comes with the model.
         overrides: config keys, such as "TEST.seg_num=25".
-        save_dir: folder of MODEL_test_result.json; None: it is not written.
+        save_dir: folder of MODEL_test_result.json and MODEL_test_predictions; None: they are not
+            written.
+        form: of MODEL_test_predictions, what each video was given: "csv" or "parquet".
         log_interval: batches between two lines of progress.
         experiment: a config that is resolved already, in place of the four before.
         console: where to show progress; None: nowhere.
@@ -79,6 +84,7 @@ def test(
         VideozooError: lists every fault found, or nothing could be evaluated.
     """
     console = console or Console(quiet=True)
+    check_form(form)
     named = _named(weights)
     experiment = experiment or _experiment(named, model, config, overrides, "TEST", filelist)
     loaded, samples, labels = open_trained(named, experiment, None, "TEST")
@@ -103,10 +109,15 @@ def test(
                 report=report,
                 say=console.print,
                 parts=parts,
+                by_class=True,
             )
         found.class_names = labels
-        if save_dir is not None and is_first_process():
-            write_test_result(path, found, settings=settings, protocol=how)
+        if parts is not None:
+            parts.collect()
+        if parts is not None and is_first_process():
+            table = path.with_name(f"{experiment.model}_test_predictions.{form}")
+            write_evaluated(table, parts.merged(evaluated_in), found.name)
+            write_test_result(path, found, settings=settings, protocol=how, predictions=table.name)
     return found
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,11 +21,12 @@ from videozoo.data.dataset import Report, VideoDataset
 from videozoo.data.sample import Damaged, Unreadable
 from videozoo.distributed import gathered
 from videozoo.errors import VideozooError
-from videozoo.families import Family, family_of
-from videozoo.metrics.by_class import ClassFigures, figures_by_class
+from videozoo.evaluation_share import Share
+from videozoo.families import family_of
+from videozoo.metrics.by_class import ClassFigures, class_figures, figures_by_class
 from videozoo.parts import Parts
 from videozoo.score_notes import class_notes, score_notes
-from videozoo.scoring import Say, check_scores, score_batches
+from videozoo.scoring import Say, score_batches
 
 
 @dataclass
@@ -44,9 +44,13 @@ class Evaluation:
         seconds: wall time of the whole loop, reading included.
         confusion: int64 [K, K], row: class, column: prediction; None where a video may have many
             classes.
-        average_precision: of each class [K], for clips of many classes; None: no video has it.
+        average_precision: of each class [K], None where no video has it; None: videos have one
+            class each, and it was not asked for.
         class_names: one a class, where they are known.
-        support: int64 [K], the evaluated videos of each class, of features of many classes.
+        support: int64 [K], the evaluated videos of each class, where one may have many.
+        right: int64 [K], those of them whose score of the class reaches its threshold; None: no
+            thresholds are known, or it was not asked for.
+        called: int64 [K], all videos whose score does.
         lost_classes: how many of the unreadable samples the list says to be of each class.
     """
 
@@ -61,12 +65,18 @@ class Evaluation:
     average_precision: list[float | None] | None = None
     class_names: list[str] | None = None
     support: Tensor | None = None
+    right: Tensor | None = None
+    called: Tensor | None = None
     lost_classes: Counter[int] = field(default_factory=Counter)
 
     @property
     def classes(self) -> list[ClassFigures] | None:
-        """Precision, recall and F1 of each class [K]; None where a video may have many classes."""
-        return None if self.confusion is None else figures_by_class(self.confusion)
+        """Precision, recall, F1 and average precision of each class [K], as far as known."""
+        if self.confusion is not None:
+            return figures_by_class(self.confusion, self.average_precision)
+        if self.support is None:
+            return None
+        return class_figures(self.support, self.right, self.called, self.average_precision)
 
     @property
     def class_count(self) -> int:
@@ -75,28 +85,28 @@ class Evaluation:
 
     @property
     def videos_by_class(self) -> list[int] | None:
-        """The evaluated videos of each class [K], 1 for some; None: they are not known."""
+        """The evaluated videos of each class [K]; None: they are not known."""
         if self.confusion is not None:
             return [int(n) for n in self.confusion.sum(1)]
-        if self.support is not None:
-            return [int(n) for n in self.support]
-        if self.average_precision is not None:
-            return [int(value is not None) for value in self.average_precision]
-        return None
+        return None if self.support is None else [int(n) for n in self.support]
 
     @property
     def notes(self) -> list[str]:
         """What is to be known before the scores are believed, a sentence each."""
+        return self.notes_on(self.metrics)
+
+    def notes_on(self, metrics: Mapping[str, float]) -> list[str]:
+        """Returns the notes that some of the metrics need."""
         of_classes: list[str] = []
         if self.videos_by_class is not None:
             of_classes = class_notes(
                 self.videos_by_class,
                 self.lost_classes,
                 self.name,
-                zero_in_map=self.support is not None,
+                zero_in_map="gap" in self.metrics,
             )
         return score_notes(
-            self.metrics,
+            metrics,
             evaluated=self.evaluated,
             classes=self.class_count,
             of_classes=of_classes,
@@ -105,69 +115,6 @@ class Evaluation:
     def name(self, index: int) -> str:
         """Returns the name of a class, or its index where names are not known."""
         return str(index) if self.class_names is None else self.class_names[index]
-
-
-class _Share:
-    """What one process has seen of a test: the metric and the counts.
-
-    Args:
-        family: of the settings.
-        device: where the metric is.
-    """
-
-    def __init__(self, family: Family, device: torch.device) -> None:
-        self.family = family
-        self.metric = family.metric().to(device)
-        self.unreadable: list[Unreadable] = []
-        self.damaged: list[Damaged] = []
-        self.losses: list[float] = []  # of each batch
-        self.evaluated = self.unlabelled = 0
-        self.seconds = 0.0
-
-    def take_in(self, batch: Batch, logits: Tensor, classifier: Classifier) -> None:
-        """Adds a batch's real and labelled videos to the metric, and all to the counts."""
-        self.unreadable += batch.unreadable
-        self.damaged += batch.damaged
-        real = batch.weights > 0
-        keep = (real & batch.labelled).to(logits.device)
-        self.unlabelled += int((real & ~batch.labelled).sum())
-        if keep.any():
-            labels, kept = batch.labels.to(logits.device)[keep], logits[keep]
-            scores = classifier.scores(kept)
-            check_scores(scores, classifier)
-            self.metric.update(scores, labels)
-            self.evaluated += int(keep.sum())
-            self.losses.append(float(self.family.loss(kept, labels).sum(dtype=torch.float64)))
-
-    def counts(self) -> dict[str, Any]:
-        """Returns all but the metric."""
-        return {
-            "unreadable": [(u.index, u.video, u.reason) for u in self.unreadable],
-            "damaged": [(d.index, d.video, d.reason) for d in self.damaged],
-            "losses": self.losses,
-            "evaluated": self.evaluated,
-            "unlabelled": self.unlabelled,
-            "seconds": self.seconds,
-        }
-
-    def part(self) -> bytes:
-        """Returns all of it, for a part."""
-        file = io.BytesIO()
-        torch.save({"counts": self.counts(), "metric": self.metric.metric_state}, file)
-        return file.getvalue()
-
-    def add(self, counts: dict[str, Any], metric: dict[str, Any] | None = None) -> None:
-        """Adds what another share has seen."""
-        self.unreadable += [Unreadable(*one) for one in counts["unreadable"]]
-        self.damaged += [Damaged(*one) for one in counts["damaged"]]
-        self.losses += counts["losses"]
-        self.evaluated += counts["evaluated"]
-        self.unlabelled += counts["unlabelled"]
-        self.seconds += counts["seconds"]
-        for name, state in (metric or {}).items():  # sums, and lists that are joined: no others
-            setattr(self.metric, name, getattr(self.metric, name) + state)
-        if metric is not None:
-            self.metric._update_count += 1  # else torchmetrics takes it for empty
 
 
 def evaluate(
@@ -179,6 +126,7 @@ def evaluate(
     report: Report | None = None,
     say: Say = print,
     parts: Parts | None = None,
+    by_class: bool = False,
 ) -> Evaluation:
     """Tests a classifier on labelled samples, over all processes.
 
@@ -189,13 +137,21 @@ def evaluate(
         device: where the model is.
         report: told of the progress.
         say: prints a line.
-        parts: keep what is done there, and go on from it; None: nothing is kept.
+        parts: keep what is done there, and what each video was given, and go on from it; None:
+            nothing is kept.
+        by_class: measure the average precision of each class too, and its figures at thresholds.
 
     Raises:
         VideozooError: no sample could be evaluated, or the data show that the config is wrong.
     """
-    family, fault = family_of(settings), None
-    share = _Share(family, device)  # the first imports torchmetrics: no time of the test
+    fault = None
+    new_share = partial(
+        Share,
+        family_of(settings),
+        videos=len(dataset) if by_class else None,
+        thresholds=classifier.calibration.thresholds,
+    )
+    share = new_share(device)  # the first imports torchmetrics: no time of the test
     start = time.perf_counter()
     try:
         logits = partial(
@@ -207,13 +163,13 @@ def evaluate(
             report=report,
             say=say,
         )
-        _take_in_all(share, classifier, logits, device, parts)
+        _take_in_all(share, new_share, classifier, logits, device, parts)
     except VideozooError as error:
         fault = str(error)  # raised in every process below: the others wait there
     faults = [one for one in gathered(fault) if one is not None]
     if faults:
         raise VideozooError(faults[0])
-    total = _Share(family, torch.device("cpu"))
+    total = Share(family_of(settings), torch.device("cpu"))
     for counts in gathered(share.counts()):
         total.add(counts)
     unreadable = sorted(total.unreadable, key=lambda u: u.index)
@@ -225,12 +181,7 @@ def evaluate(
             f"none of the {len(dataset)} samples could be evaluated: {len(unreadable)}"
             f" unreadable, {total.unlabelled} without a label{first}"
         )
-    metric = share.metric
-    found = metric.compute()
-    precisions = found.pop("average_precision", None)
-    confusion = getattr(metric, "confusion", None)
-    support = getattr(metric, "labels_per_class", None)
-    metrics = {key: float(value) for key, value in found.items()}
+    metrics, of_classes = _figures(share)
     return Evaluation(
         metrics={**metrics, "loss": fsum(total.losses) / total.evaluated},
         listed=len(dataset),
@@ -239,15 +190,14 @@ def evaluate(
         damaged=sorted(total.damaged, key=lambda one: one.index),
         unlabelled=total.unlabelled,
         seconds=time.perf_counter() - start + share.seconds,
-        confusion=None if confusion is None else sum(gathered(confusion.cpu())),
-        support=None if support is None else sum(gathered(support.cpu())),
-        average_precision=None if precisions is None else _known(precisions),
         lost_classes=_classes_of(dataset, unreadable),
+        **of_classes,
     )
 
 
 def _take_in_all(
-    share: _Share,
+    share: Share,
+    new_share: Callable[[torch.device], Share],
     classifier: Classifier,
     score: Callable[..., Iterator[tuple[Batch, Tensor]]],
     device: torch.device,
@@ -256,8 +206,8 @@ def _take_in_all(
     """Adds this process's samples to its share, those of finished parts among them."""
     first = 0 if parts is None else parts.steps_done
     for path in () if parts is None else parts.own:
-        share.add(**torch.load(path, map_location=device, weights_only=True))
-    part, began = _Share(share.family, device), time.perf_counter()
+        share.add_part(path, device)
+    part, began = new_share(device), time.perf_counter()
 
     def finish(steps: int) -> None:
         nonlocal part, began
@@ -265,18 +215,33 @@ def _take_in_all(
             part.seconds = time.perf_counter() - began
             parts.add(part.part(), steps_done=steps)
         part.seconds = 0.0  # those of this run are counted already
-        share.add(part.counts(), part.metric.metric_state)
-        part, began = _Share(share.family, device), time.perf_counter()
+        share.add(part.counts(), part.states())
+        part, began = new_share(device), time.perf_counter()
 
     steps = first
     for batch, logits in score(first_step=first):
-        part.take_in(batch, logits, classifier)
+        part.take_in(batch, logits, classifier, lines=parts is not None)
         if batch.micro_batch is not None and batch.micro_batch.last:
             steps = batch.micro_batch.step + 1
             if parts is not None and parts.is_due:
                 finish(steps)
     if steps > first:
         finish(steps)
+
+
+def _figures(share: Share) -> tuple[dict[str, float], dict[str, Any]]:
+    """Returns the metrics by name, and what else an Evaluation says of classes, by attribute."""
+    found: dict[str, Tensor] = {}
+    for metric in share.metrics:
+        found |= metric.compute()
+    of_classes: dict[str, Any] = {key: found.pop(key, None) for key in ("right", "called")}
+    own = getattr(share.metrics[0], "average_precision", None)
+    precisions = found.pop("average_precision", own)
+    of_classes["average_precision"] = None if precisions is None else _known(precisions)
+    for key, state in (("confusion", "confusion"), ("support", "labels_per_class")):
+        own = getattr(share.metrics[0], state, None)
+        of_classes[key] = None if own is None else sum(gathered(own.cpu()))
+    return {key: float(value) for key, value in found.items()}, of_classes
 
 
 def _classes_of(dataset: VideoDataset, unreadable: list[Unreadable]) -> Counter[int]:

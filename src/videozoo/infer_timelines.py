@@ -81,7 +81,7 @@ def infer_timelines(
     if live and len(videos) > 1:
         raise VideozooError(f"{' '.join(videos)}: a stream is read alone; give no other video")
     names = list(videos) if live else [str(path) for path in each_once(videos, expand_path)]
-    predictor, how = _opened(weights, experiment, console)
+    predictor, how = open_predictor(weights, experiment, console)
     thresholds = {"onset": onset, "offset": offset, "min_duration": min_duration, "reject": reject}
     hysteresis = predictor.hysteresis(**thresholds)  # type: ignore[arg-type]
     if save_dir is not None and not live:
@@ -116,10 +116,14 @@ def infer_timelines(
     return found
 
 
-def _opened(
+def open_predictor(
     weights: Weights, experiment: Experiment, console: Console
 ) -> tuple[Predictor, dict[str, Any]]:
-    """Returns the model, and how its scores are made."""
+    """Returns the model of [INFER], and how its scores are made.
+
+    Raises:
+        VideozooError: the weights are missing or do not fit, or so do class names.
+    """
     loaded, settings = open_weights(weights, experiment), experiment["INFER"]
     labels = loaded.labels
     if settings.labels is not None:

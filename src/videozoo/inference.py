@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from heapq import merge
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +17,6 @@ from videozoo.distributed import (
     gathered,
     is_first_process,
     joined,
-    process_place,
 )
 from videozoo.errors import VideozooError
 from videozoo.experiments import Weights
@@ -109,7 +107,7 @@ class Inference:
                 parts.collect()
                 found = None
                 if is_first_process():
-                    results = _told(_in_order(parts), keep)
+                    results = _told(parts.merged(_results_of), keep)
                     answered = self.reject is not None or self.predictor.answers
                     found = write_predictions(stem, results, form, answered=answered, protocol=how)
                 written: Inferred = gathered(found)[0]
@@ -172,17 +170,9 @@ def open_inference(
     )
 
 
-def _in_order(parts: Parts) -> Iterator[Result]:
-    """Yields the results of all processes in the order of the list; one part of each is read."""
-    _, world = process_place()
-    for _, result in merge(*(_of(parts, rank) for rank in range(world)), key=lambda pair: pair[0]):
-        yield result
-
-
-def _of(parts: Parts, rank: int) -> Iterator[tuple[int, Result]]:
-    for path in parts.of(rank):
-        with path.open(encoding="utf-8") as lines:
-            yield from (result_of(line) for line in lines if line.strip())
+def _results_of(part: Path) -> Iterator[tuple[int, Result]]:
+    with part.open(encoding="utf-8") as lines:
+        yield from (result_of(line) for line in lines if line.strip())
 
 
 def _told(results: Iterator[Result], keep: Callable[[Result], None] | None) -> Iterator[Result]:

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from videozoo import __version__
+from videozoo.checkpoints.exports import SUFFIXES
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
 from videozoo.config.experiment import bundled_config
@@ -103,7 +104,8 @@ def open_list(
         VideozooError: there is no filelist, or it has faults.
     """
     settings, source = experiment[mode], experiment.source
-    stored = source.endswith(".safetensors") and not experiment.origins[mode]["filelist"].typed
+    carries = (".safetensors", *SUFFIXES.values())
+    stored = source.endswith(carries) and not experiment.origins[mode]["filelist"].typed
     if stored and mode == "INFER":
         raise VideozooError(f"{source}: nothing to infer is given; name files, or give --filelist")
     if settings.filelist is None:

@@ -19,10 +19,12 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -36,6 +38,7 @@ from videozoo.files import json_text, sha256_of, write_bytes, write_json
 # is lost, and the parts of a day stay a few hundred.
 _SECONDS, _SHARE = 2.0, 0.01
 _IDLE_KEYS = ("num_workers", "reader_timeout", "filelist")  # they change no score
+T = TypeVar("T")
 
 
 class Parts:
@@ -90,6 +93,19 @@ class Parts:
         """Removes the parts of this process: they come to nothing."""
         for path in self.own:
             path.unlink()
+
+    def merged(self, read: Callable[[Path], Iterable[tuple[int, T]]]) -> Iterator[T]:
+        """Yields what the collected parts hold, in the order of the list; see `collect`.
+
+        One part of each process is read at a time.
+
+        Args:
+            read: gives what a part holds, with the sample's index.
+        """
+        _, world = process_place()
+        shares = (chain.from_iterable(map(read, self.of(rank))) for rank in range(world))
+        for _, value in merge(*shares, key=lambda pair: pair[0]):
+            yield value
 
     def collect(self) -> None:
         """Brings the parts of all processes into the first one's folder, where it lacks any."""

@@ -18,6 +18,7 @@ from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.data.sampler import MicroBatch
 from videozoo.errors import VideozooError
+from videozoo.explaining import ExplainingPredictor
 from videozoo.families import family_of
 from videozoo.scoring import Scorer, check_scores, score_batches
 from videozoo.timelines import TimelinePredictor
@@ -30,7 +31,7 @@ def path_list(paths: Paths) -> list[str]:
     return [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
-class Predictor(TimelinePredictor):
+class Predictor(TimelinePredictor, ExplainingPredictor):
     """Preprocessing, model and label names in one object.
 
     The weights are laid out for scoring when it is made; after they have changed, call `refresh`.

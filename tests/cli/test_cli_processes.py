@@ -39,6 +39,12 @@ def test_test_and_infer_in_two_processes(command: Command, clip_data: World) -> 
     assert two["evaluated"] == one["evaluated"] == len(clip_data.files)
     assert two["confusion"] == one["confusion"]
     assert abs(two["loss"] - one["loss"]) < 1e-5
+    for row, other in zip(two["classes"], one["classes"], strict=True):
+        assert row == pytest.approx(other)
+    one, two = (
+        Path(f"{n}/TSN_test_predictions.csv").read_text().splitlines() for n in ("one", "two")
+    )
+    assert [line.split(",")[:3] for line in two] == [line.split(",")[:3] for line in one]
     one, two = (json.loads(Path(f"{n}/TSN_infer_result.json").read_text()) for n in ("one", "two"))
     assert [r["video"] for r in two] == [r["video"] for r in one]
 

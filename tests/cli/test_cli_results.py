@@ -17,10 +17,13 @@ from commands import Command
 
 import videozoo
 from tiny import World, write_list, write_shard
+from videozoo.calibration import Calibration, write_calibration
 from videozoo.cli.main import main
+from videozoo.evaluate import Evaluation
+from videozoo.reports.results import write_test_result
 
 
-def read(path: str) -> Any:
+def read(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
@@ -170,6 +173,83 @@ def test_test_writes_metrics_and_counts(command: Command, clip_data: World) -> N
     assert "5 of 5 videos evaluated, 0 unreadable" in done.out
     assert f"{result['top1']:.4f}" in done.out
     assert "written to out/TSN_test_result.json" in done.out
+
+
+def table_of(path: str) -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_test_says_what_each_video_is_and_was_given(command: Command, clip_data: World) -> None:
+    Path("broken.mp4").write_bytes(b"no video")
+    lines = clip_data.listing.read_text().splitlines()
+    listing = write_list(Path("some.list"), [lines[0], "broken.mp4 1", *lines[1:]])
+    done = command("test", "--weights", clip_data.weights, "--filelist", listing)
+    assert done.code == 2
+    assert "written to TSN_test_result.json and TSN_test_predictions.csv" in done.out
+    rows = table_of("TSN_test_predictions.csv")
+    found = videozoo.load(clip_data.weights).predict(clip_data.files)
+    assert [row["video"] for row in rows] == [str(file) for file in clip_data.files]
+    assert [row["true"] for row in rows] == [clip_data.names[i % 3] for i in range(5)]
+    for row, result in zip(rows, found, strict=True):
+        best, second, _ = result.predictions
+        assert (row["predicted"], row["second"]) == (best.label, second.label)
+        assert float(row["score"]) == pytest.approx(best.score, abs=1e-6)
+        assert float(row["margin"]) == pytest.approx(best.score - second.score, abs=1e-6)
+    result = read("TSN_test_result.json")
+    assert result["predictions"] == "TSN_test_predictions.csv"
+    assert sum(row["true"] == row["predicted"] for row in rows) == result["top1"] * 5
+    assert all(0 < row["average_precision"] <= 1 for row in result["classes"])
+    assert [row["called"] for row in result["classes"]] == [
+        sum(row["predicted"] == name for row in rows) for name in clip_data.names
+    ]
+
+
+def test_a_test_of_many_classes_a_video_has_them_in_its_files(
+    command: Command, feature_data: World
+) -> None:
+    weights = Path("own.safetensors")
+    weights.write_bytes(feature_data.weights.read_bytes())
+    words = ("test", "--weights", weights)
+    done = command(*words)
+    title, heading = "by class, the worst first", " ".join(done.out.split())
+    assert title in done.out
+    assert "AP ┃ videos" in heading
+    assert "precision" not in heading
+    rows = table_of("AttentionCluster_test_predictions.csv")
+    assert [row["true"] for row in rows] == [f"{feature_data.names[i]}; yard" for i in range(5)]
+    result = read("AttentionCluster_test_result.json")
+    classes = result["classes"]
+    assert [row["support"] for row in classes] == [1, 1, 1, 1, 1, 0, 0, 5]
+    precisions = [row["average_precision"] for row in classes]
+    assert [value is None for value in precisions] == [False] * 5 + [True, True, False]
+    assert result["map"] == pytest.approx(sum(value or 0 for value in precisions) / 8)
+    write_calibration(weights, Calibration(1.0, torch.tensor([0.0] + [1.0] * 7)))
+    heading = " ".join(command(*words).out.split())
+    assert "precision ┃ recall ┃ F1 ┃ AP ┃ videos" in heading
+    rows = table_of("AttentionCluster_test_predictions.csv")
+    assert [row["predicted"] for row in rows] == ["cat"] * 5
+    cat, dog, *_ = read("AttentionCluster_test_result.json")["classes"]
+    assert (cat["precision"], cat["recall"], cat["called"]) == (0.2, 1.0, 5)
+    assert (dog["precision"], dog["recall"], dog["called"]) == (0.0, 0.0, 0)
+
+
+def test_above_a_hundred_classes_the_confusion_is_counted_in_pairs(
+    clip_data: World, tmp_path: Path
+) -> None:
+    settings = clip_data.experiment["TEST"]
+    for count in (100, 101):
+        confusion = torch.zeros(count, count, dtype=torch.int64)
+        confusion[0, 0], confusion[7, 99] = 2, 1
+        found = Evaluation({"top1": 2 / 3}, 3, 3, seconds=1.0, confusion=confusion)
+        write_test_result(
+            tmp_path / f"{count}.json", found, settings=settings, protocol={}, predictions="t.csv"
+        )
+    few, many = read(tmp_path / "100.json"), read(tmp_path / "101.json")
+    assert (few["confusion"][0][0], few["confusion"][7][99]) == (2, 1)
+    assert many["confusion_counts"] == [[0, 0, 2], [7, 99, 1]]
+    assert "confusion" not in many
+    assert "confusion_counts" not in few
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 64])

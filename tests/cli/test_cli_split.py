@@ -71,6 +71,7 @@ def test_help_says_what_groups(command: Command) -> None:
         (["my videos", "--group-by", "mp4"], "nothing is left to validate on"),
         (["data.csv", "--group-by", "day"], "--group-by day: data.csv has no such column"),
         (["one"], "two at the least; found only cat"),
+        (["one.csv"], "one.csv: needs two classes at the least; found only cat"),
     ],
 )
 def test_faults_end_in_one_sentence(command: Command, words: list[str], error: str) -> None:
@@ -79,6 +80,7 @@ def test_faults_end_in_one_sentence(command: Command, words: list[str], error: s
     Path("one/cat").mkdir(parents=True)
     Path("one/cat/0.mp4").write_text("one")
     Path("data.csv").write_text("path,label\nmy videos/cat/0.mp4,cat\nmy videos/dog/0.mp4,dog\n")
+    Path("one.csv").write_text("path,label\none/cat/0.mp4,cat\n")
     done = command("split", *words)
     assert done.code == 2
     assert error in done.err

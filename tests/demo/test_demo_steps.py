@@ -67,7 +67,10 @@ def test_it_trains_tests_and_draws_all_models(
     assert files >= ONCE | {name.format(model) for name in EACH_MODEL for model in models}
     assert sum(name.startswith("clips/") for name in files) == 6 * 3
     assert len(list((folder / "folder").glob("*_best.safetensors"))) == 1
-    assert "models on unseen videos" in (tmp_path / "said.txt").read_text()
+    said = (tmp_path / "said.txt").read_text()
+    assert "models on unseen videos" in said
+    (page,) = (folder / "folder").glob("*_report.html")
+    assert f"report: {page}" in said.replace("\n", "")
 
 
 def test_the_clips_alone(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import Command
 
+from cli.commands import Command
 from tiny import World
 from videos import write_video
 from videozoo.data.clips.clip_files import expand_path, look_through

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from commands import Command
 from rich.table import Table
 from rich.text import Text
 
+from cli.commands import Command
 from tiny import World
 from videozoo.data.clips.clip_files import expand_path
 from videozoo.errors import VideozooError

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Command
 
+from cli.commands import Command
 from tiny import World
 from videos import write_video
 from videozoo.data.clips.clip_list import read_listing
@@ -72,6 +72,8 @@ def test_label_files_as_people_have_them(name: str, inputs: Path) -> None:
      ("a.csv", "name\nabseiling\narchery\nbowling\n"),
      ("a.tsv", "id\tname\n0\tabseiling\n1\tarchery\n2\tbowling\n"),
      ("a.txt", "id,name\n0,abseiling\n1,archery\n2,bowling\n"),
+     ("a.txt", "\n \nid,name\n0,abseiling\n1,archery\n2,bowling\n"),
+     ("a.csv", "\n\nname\nabseiling\narchery\nbowling\n"),
      ("a.txt", "\ufeffabseiling\r\narchery\r\nbowling\r\n\r\n"),
      ("a.txt", '"abseiling"\n"archery"\n"bowling"\n'),
      ("a.json", '["abseiling", "archery", "bowling"]'),
@@ -89,7 +91,7 @@ def test_label_files(file: str, text: str, tmp_path: Path) -> None:
     ("file", "text", "message"),
     [("a.txt", "a\nb\nb\n", "names 'b' twice"), ("a.json", '["a", "b", "a"]', "names 'a' twice"),
      ("a.csv", "id,name\n0,a\n1,a\n", "names 'a' twice"),
-     ("a.csv", "x,y\n0,a\n", "has the columns x, y"),
+     ("a.csv", "x,y\n0,a\n", "has the columns x, y"), ("a.txt", ",,\n,,\n", "names ',,' twice"),
      ("a.csv", "id,name\n1,a\n2,b\n", "not 0 to 1 but 1 to 2; count from 0"),
      ("a.json", "[" * 100_000, "nested too deep"),
      ("a.json", '{"a": ' + "9" * 5000 + "}", "is no JSON"),

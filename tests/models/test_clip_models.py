@@ -166,3 +166,14 @@ def test_build_model_takes_names_in_any_case() -> None:
 def test_what_does_not_fit_is_said(name: str, kwargs: dict[str, object], words: str) -> None:
     with pytest.raises(VideozooError, match=words):
         build_model(name, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["TSN", "STNET"])
+def test_logits_of_the_last_maps_are_the_models(name: str) -> None:
+    extra = {"seglen": 2} if name == "STNET" else {}
+    model = build_model(name, num_classes=4, num_layers=18, **extra).eval()
+    clips = torch.randn(2, 3, 6 if extra else 3, 64, 96)
+    with torch.no_grad():
+        maps = model.last_maps(clips)
+        assert maps.shape == (2, 3, 512, 2, 3)
+        torch.testing.assert_close(model.classify_maps(maps), model(clips), rtol=1e-4, atol=1e-5)

@@ -159,3 +159,36 @@ def test_initial_weights() -> None:
     for name, parameter in lstm.named_parameters():
         if name.endswith("bias"):
             assert not parameter.any(), name
+
+
+@pytest.mark.parametrize("name", ["AttentionCluster", "AttentionLSTM", "NEXTVLAD"])
+def test_frame_weights_are_shares_of_real_frames(name: str) -> None:
+    model = build(name).eval()
+    with torch.no_grad():
+        weights = model.frame_weights(batch(filling=1e3), LENGTHS)  # [B, M, L]
+        again = model.frame_weights(batch(), LENGTHS)
+    assert weights.shape == (4, 2, 9)
+    torch.testing.assert_close(weights.sum(dim=2), torch.ones(4, 2))
+    torch.testing.assert_close(weights, again)
+    for video, length in zip(weights, LENGTHS.tolist(), strict=True):
+        assert not video[:, length:].any()
+        assert (video[:, :length] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["AttentionCluster", "AttentionLSTM", "NEXTVLAD"])
+def test_frame_weights_are_those_that_forward_takes(name: str) -> None:
+    model = build(name, modalities=1).eval()
+    part = model.clusters[0] if name == "AttentionCluster" else model.modalities[0]
+    seen: list[Tensor] = []
+    part.attention.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    x, lengths = [batch(1)[0][1:2]], torch.tensor([9])
+    with torch.no_grad():
+        model(x, lengths)
+        weights = model.frame_weights(x, lengths)[0, 0]  # [L]
+    attention = seen[0].view(9, -1)  # [L, C], [L, 1] or [L, G]
+    if name == "NEXTVLAD":
+        total = attention.sigmoid().sum(dim=1)  # [L]
+        wanted = total / total.sum()
+    else:
+        wanted = attention.softmax(dim=0).mean(dim=1)  # [L]
+    torch.testing.assert_close(weights, wanted)

@@ -109,6 +109,10 @@ def test_train_a_folder_then_infer(
     said = capsys.readouterr().out
     assert "2 classes, 10 videos to train and 2 to validate" in said
     assert "epoch 1/1  validation on 2 videos: top1" in said
+    assert "\nreport: checkpoints/STNET_report.html\n" in said
+    page = Path("checkpoints/STNET_report.html").read_text()
+    assert page.count("data:image/jpeg") > 2
+    assert "polyline" in page
     assert "STNET: 2 of 2 v" in said.split("checkpoint:")[1]  # the table of test
     (printed,) = re.findall(r"^ +(videozoo infer .*NEW_VIDEO\.mp4)$", said, flags=re.MULTILINE)
 

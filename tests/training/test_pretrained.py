@@ -85,6 +85,8 @@ def test_a_folder_becomes_a_classifier(train: Command, command: Command) -> None
     assert header.recipe is not None
     assert header.recipe["encoder"] == "efficientnet_lite0"
     assert "calibration.temperature" in load_native(weights).extra
+    assert "\nreport: checkpoints/LINEAR_report.html\n" in done.out
+    assert "data:image/jpeg" in Path("checkpoints/LINEAR_report.html").read_text()
     result = json.loads(Path("checkpoints/LINEAR_test_result.json").read_text())
     assert result["macro_f1"] == 1.0  # though only the direction tells them apart
     (printed,) = re.findall(r"^ +(videozoo infer .*) NEW_VIDEO\.mp4$", done.out, re.MULTILINE)

@@ -73,7 +73,7 @@ def test_numbers_are_names_where_a_list_has_no_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["videos/1.mp4,cat", "videos/2.mp4,cat"], "two at the least; found only cat"),
+        (["videos/1.mp4,cat", "videos/2.mp4,cat"], "two classes at the least; found only cat"),
         (["videos/1.mp4,cat", "videos/2.mp4,"], "line 3: has no label"),
     ],
 )

@@ -85,8 +85,9 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder or .tar.gz, or a name of the zoo."
-        " (default: the model's published weights)",
+        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo, or"
+        " hf:OWNER/NAME of the Hugging Face Hub; or (infer and test) an exported .onnx, .xml or"
+        " .pt2. (default: the model's published weights)",
         show_default=False,
     ),
 ]

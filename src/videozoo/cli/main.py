@@ -19,8 +19,13 @@ from videozoo.cli import (
     convert,
     cut,
     doctor,
+    explain,
+    export,
+    hub,
     infer,
+    label,
     prepare,
+    report,
     scan,
     split,
     test,
@@ -47,14 +52,19 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("test")(test.test)
 app.command("infer")(infer.infer)
+app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
+app.command("label")(label.label)
+app.command("report")(report.report)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("split")(split.split)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
+app.add_typer(hub.app)
 add_moved(app)
 
 

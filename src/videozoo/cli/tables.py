@@ -10,21 +10,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from videozoo.errors import MAX_BAD
+from videozoo.score_notes import METRIC_NAMES
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
 
 GOES_ON = "interrupted; the same command goes on from what is done"
-NAMES = {
-    "hit_at_1": "Hit@1",
-    "perr": "PERR",
-    "gap": "GAP",
-    "map": "mAP",
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro F1",
-    "ece": "ECE",
-    "loss": "loss",
+COLUMNS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "average_precision": "AP",
 }
 
 
@@ -38,13 +34,13 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     few = found.class_count in range(1, 6)  # any answer is among the first five
     shown = {k: value for k, value in found.metrics.items() if not (few and k == "top5")}
     for name in (*shown, "videos/s"):
-        table.add_column(NAMES.get(name, name), justify="right")
+        table.add_column(METRIC_NAMES.get(name, name), justify="right")
     table.add_row(
         *("-" if isnan(value) else f"{value:.4f}" for value in shown.values()),
         f"{found.evaluated / found.seconds:.3g}",
     )
     console.print(table)
-    for note in found.notes:
+    for note in found.notes_on(shown):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
@@ -75,24 +71,26 @@ def warn_of_unreadable(count: int, listed: int, console: Console, settings: obje
 def print_classes(found: Evaluation, console: Console, *, most: int = 30) -> None:
     """Prints how well each class is told from the others, the worst first.
 
-    Nothing is printed where a video may have many classes. Those that neither occur in the list nor
-    are given to a video are left out.
+    That is by F1, or by average precision where no thresholds say which of many classes a video is
+    called. Columns that are not known, and classes that neither occur in the list nor are given to
+    a video, are left out.
     """
-    classes = found.classes
-    if found.confusion is None or classes is None:
-        return
-    counts = (found.confusion.sum(0) + found.confusion.sum(1)).tolist()  # [K]
-    ranked = sorted(
-        (index for index, count in enumerate(counts) if count),
-        key=lambda index: classes[index].f1,
-    )
+    classes = found.classes or []
     table = Table(Column("class", overflow="fold"), title="by class, the worst first")
-    for heading in ("precision", "recall", "F1", "videos"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    columns = [key for key in COLUMNS if any(getattr(one, key) is not None for one in classes)]
+    for key in (*columns, "videos"):
+        table.add_column(COLUMNS.get(key, key), justify="right", no_wrap=True)
+    by = "f1" if "f1" in columns else "average_precision"
+    ranked = sorted(
+        (index for index, one in enumerate(classes) if one.support or one.called),
+        key=lambda index: getattr(classes[index], by) or 0.0,
+    )
+    if not ranked:
+        return
     for index in ranked[:most]:
-        figures = classes[index]
-        numbers = (figures.precision, figures.recall, figures.f1)
-        table.add_row(Text(found.name(index)), *(f"{n:.4f}" for n in numbers), str(figures.support))
+        values = [getattr(classes[index], key) for key in columns]
+        numbers = ["-" if value is None else f"{value:.4f}" for value in values]
+        table.add_row(Text(found.name(index)), *numbers, str(classes[index].support))
     console.print(table)
     if len(ranked) > most:
         console.print(f"... and {len(ranked) - most} better ones, all in the result file")

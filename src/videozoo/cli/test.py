@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,14 +24,22 @@ def test(
     batch_size: args.BatchSize = None,
     use_gpu: args.UseGpu = None,
     devices: args.Devices = None,
-    save_dir: Annotated[str, typer.Option("--save-dir", help="Folder of the result file.")] = ".",
+    save_dir: Annotated[str, typer.Option("--save-dir", help="Folder of the result files.")] = ".",
+    format_: Annotated[
+        Literal["csv", "parquet"],
+        typer.Option(
+            "--format", help="Form of MODEL_test_predictions; parquet needs the extra parquet."
+        ),
+    ] = "csv",
     log_interval: args.LogInterval = 10,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
     no_parallel: args.NoParallel = False,
 ) -> None:
-    """Test weights on a labelled list: prints a table and writes MODEL_test_result.json.
+    """Test weights on a labelled list: prints tables and writes MODEL_test_result.json.
+
+    MODEL_test_predictions has what each video is and was given.
 
     Exit code 2 where samples could not be read; the result is written all the same.
     """
@@ -64,6 +72,7 @@ def test(
             named,
             experiment=experiment,
             save_dir=save_dir,
+            form=format_,
             log_interval=log_interval,
             console=console,
         )
@@ -72,8 +81,9 @@ def test(
         raise
     print_evaluation(found, experiment.model, console)
     print_classes(found, console)
-    path = Path(save_dir) / f"{experiment.model}_test_result.json"
-    console.print(f"written to {path}", highlight=False, soft_wrap=True)
+    stem = Path(save_dir) / f"{experiment.model}_test"
+    written = f"written to {stem}_result.json and {stem}_predictions.{format_}"
+    console.print(written, highlight=False, soft_wrap=True)
     warn_of_unreadable(len(found.unreadable), found.listed, console, settings)
     if found.unreadable and is_first_process():
         raise typer.Exit(2)

@@ -72,8 +72,8 @@ def train(
         typer.Option(
             "--pretrain",
             help="Start from an image ResNet (Fluid folder, .pth, .safetensors, or resnet18 to"
-            " resnet152, fetched) or a checkpoint; none: random weights. (default: the config's"
-            " pretrain_base, else ResNet50_pretrained where it fits)",
+            " resnet152, fetched) or a checkpoint, also hf:OWNER/NAME; none: random weights."
+            " (default: the config's pretrain_base, else ResNet50_pretrained where it fits)",
             show_default=False,
         ),
     ] = None,
@@ -248,13 +248,17 @@ def _print_skipped(trained: Trained, console: Console) -> None:
 
 def _finish_folder(trained: Trained, save_dir: Path, console: Console) -> None:
     """Tests the best checkpoint on the validation videos and tells what to type next."""
+    from videozoo.reports.page import report_line
+
     weights = str(trained.best or trained.last)
     found = videozoo.test(weights, save_dir=save_dir, console=console)
     model = experiments.Weights.named(weights).model
     print_evaluation(found, str(model), console)
     print_classes(found, console)
+    stem = save_dir / f"{model}_test"
     console.print(
-        f"written to {save_dir / f'{model}_test_result.json'}\n"
+        f"written to {stem}_result.json and {stem}_predictions.csv\n"
+        f"{report_line(save_dir, str(model), console)}\n"
         f"to name what is in new videos:\n  videozoo infer --weights {shlex.quote(weights)}"
         " NEW_VIDEO.mp4",
         highlight=False,

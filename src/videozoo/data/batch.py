@@ -62,6 +62,11 @@ class Batch:
         """The views (crops and mirror images) that each video is scored by."""
         return 1
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What an exported graph takes of the videos."""
+        raise NotImplementedError
+
     def to(self, device: torch.device | str) -> Self:
         """Returns the same batch with its tensors on `device`.
 
@@ -77,6 +82,23 @@ class Batch:
     def part(self, start: int, stop: int) -> Self:
         """Returns the videos `start` to `stop` - 1 as a batch of their own."""
         return replace(self._each(lambda t: t[start:stop]), videos=self.videos[start:stop])
+
+    def keeping(self, places: Tensor) -> Self:
+        """Returns parts of the batch's one video as videos of their own.
+
+        Args:
+            places: int64 [S, n]: of each new video, the frames or segments that it has.
+        """
+        count = len(places)
+        alike = self._each(lambda t: t.expand(count, *t.shape[1:]))  # no copies
+        return replace(alike, videos=self.videos * count)._kept(places)
+
+    def _kept(self, places: Tensor) -> Self:
+        raise NotImplementedError
+
+    def pictures(self) -> Tensor | None:
+        """Returns what the first video shows, a frame a segment: uint8 [T, 3, H, W]; None: rows."""
+        return None
 
     def view_part(self, start: int, stop: int, device: torch.device) -> Self:
         """Returns some views as videos of their own, on the device; the others stay on the host.
@@ -140,6 +162,19 @@ class FeatureBatch(Batch):
     features: tuple[Tensor, ...]
     lengths: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The features of each modality, then the lengths."""
+        return *self.features, self.lengths
+
+    def _kept(self, places: Tensor) -> Self:
+        videos = torch.arange(len(places))[:, None]  # [S, 1]
+        return replace(
+            self,
+            features=tuple(feature[videos, places] for feature in self.features),  # [S, n, D_m]
+            lengths=torch.full_like(self.lengths, places.shape[1]),
+        )
+
     def _mixed_videos(self, share: Tensor) -> Self:
         """Mixes the frames that both videos have.
 
@@ -179,9 +214,23 @@ class ClipBatch(Batch):
         return self.clips.shape[1]
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The clips alone."""
+        return (self.clips,)
+
+    @property
     def view_count(self) -> int:
         """The views (crops and mirror images) that each video is scored by."""
         return 1 if self.views is None else len(self.views)
+
+    def _kept(self, places: Tensor) -> Self:
+        videos = torch.arange(len(places))[:, None]  # [S, 1]
+        return replace(self, clips=self.clips[videos, places])  # [S, n, seglen * 3, H, W]
+
+    def pictures(self) -> Tensor:
+        """Returns the middle frame of each segment of the first video: uint8 [T, 3, H, W]."""
+        middle = self.clips.shape[2] // 3 // 2 * 3
+        return self.clips[0, :, middle : middle + 3]  # [T, 3, H, W]
 
     def view_part(self, start: int, stop: int, device: torch.device) -> Self:
         """Cuts some views out of the frames, each a video of its own, see Batch.view_part."""
@@ -216,6 +265,12 @@ class ClipBatch(Batch):
 
     def _mixed_videos(self, share: Tensor) -> Self:
         return replace(self, clips=_mix(self.clips, share))
+
+
+def unlabelled() -> dict[str, Any]:
+    """Returns the fields that all batches have, for a graph: of its videos nothing is known."""
+    none = torch.zeros(0)
+    return {"videos": [], "weights": none, "labels": none, "labelled": none}
 
 
 def _mix(values: Tensor, share: Tensor) -> Tensor:

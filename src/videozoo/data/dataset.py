@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
@@ -15,6 +16,10 @@ from videozoo.data.batch import Batch
 from videozoo.data.collate import Empty, empty_array
 from videozoo.data.sampler import ReadGroups
 
+if TYPE_CHECKING:  # FFmpeg comes with what is read
+    from videozoo.video.reader import FramePlan
+
+Float64Array = npt.NDArray[np.float64]
 Report = Callable[[int, int], None]
 """Told how many of how many samples are done."""
 
@@ -55,6 +60,20 @@ class VideoDataset(Dataset[Any], ABC):
 
     def file(self, index: int) -> Path | None:
         """Returns the file that a sample lies in; None: it lies in none, or it is not known."""
+        return None
+
+    def frame_plan(self, index: int) -> FramePlan | None:
+        """Returns which frames of a sample's file are seen where nothing is drawn.
+
+        None: the sample is no video file.
+        """
+        return None
+
+    def row_seconds(self, index: int) -> Float64Array | None:
+        """Returns when the rows of a sample that is no video file were seen, as `read` gives them.
+
+        float64 [n], seconds; None: nothing tells.
+        """
         return None
 
     @abstractmethod

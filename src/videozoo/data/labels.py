@@ -99,9 +99,12 @@ def _table_names(path: str, text: str) -> list[str] | None:
     Raises:
         VideozooError: it is a csv whose columns are not known, or numbers do not fit.
     """
-    first = lines_of(text)[0]
+    lines = [line for line in lines_of(text) if line.strip()]
+    first = lines[0]
     for delimiter in (sign for sign in ",\t;" if sign in first):
         rows = [cells for _, cells in csv_lines(text, Path(path), delimiter)]
+        if not rows:  # signs alone
+            continue
         header = [cell.strip().lower().replace(" ", "_") for cell in rows[0]]
         index = next((header.index(word) for word in _NUMBERS if word in header), None)
         places = [header.index(word) for word in _NAMES if word in header]
@@ -122,7 +125,7 @@ def _table_names(path: str, text: str) -> list[str] | None:
                 " id and name, or a name a line"
             )
     if Path(path).suffix.lower() == ".csv" and class_name(first).lower() in _NAMES:
-        return [name for line in lines_of(text)[1:] if (name := class_name(line))]
+        return [name for line in lines[1:] if (name := class_name(line))]
     return None
 
 

@@ -21,8 +21,11 @@ from videozoo.encoders.engine import Encoding
 from videozoo.encoders.find import computed_by, encoder_of
 from videozoo.encoders.quantiser import fit_scale
 from videozoo.encoders.recipe import Recipe
+from videozoo.encoders.row_clock import RowClock
 from videozoo.encoders.row_store import KeptRows, Rows, RowStore, rows_folder
 from videozoo.errors import SampleError, VideozooError
+from videozoo.video.frame_times import FrameTimes
+from videozoo.video.reader import FramePlan
 
 ChooseRows = Callable[[int, np.random.Generator | None], Int64Array]
 
@@ -87,6 +90,28 @@ class EncodedVideos(VideoDataset):
     def file(self, index: int) -> Path:
         """Returns the file of a video."""
         return self.path(index)
+
+    def frame_plan(self, index: int) -> FramePlan:
+        """Returns which frames of a video the encoder sees for the rows that `read` gives."""
+        sampling, framing = self.recipe.sampling, self.recipe.framing
+
+        def choose(times: FrameTimes) -> Int64Array:
+            clock = RowClock.of(
+                times, rate=sampling.rate, most=sampling.most, spread=sampling.spread
+            )
+            moments = clock.moments(self.recipe.window)  # [n, window]
+            return times.on_screen(
+                moments if self._rows is None else moments[self._rows(clock.count, None)]
+            )
+
+        return FramePlan(
+            choose,
+            resize=framing.resize,
+            crop=framing.cut,
+            resize_with=framing.resize_with,
+            resample=framing.resample,
+            square_pixels=framing.square_pixels,
+        )
 
     def classes(self, index: int) -> tuple[int, ...]:
         """Returns the classes of a video, which the list names."""

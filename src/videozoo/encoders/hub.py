@@ -6,24 +6,23 @@ Weights are read from safetensors alone, and code of a repository is never run.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.hub_frames import frames_wanted, read_json
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import sha256_of
 from videozoo.models.layers import autocast
+from videozoo.zoo.hub import PREFIX, REPOSITORY, library
 
-PREFIX = "hf:"
 _FILES = (
     "config.json", "preprocessor_config.json", "video_preprocessor_config.json",
     "processor_config.json", "model.safetensors", "model-*.safetensors",
@@ -86,6 +85,17 @@ KINDS: dict[str, Kind] = {
 OTHER = Kind(model="AutoModel", row="pooled")
 
 
+class _HubRows(nn.Module):
+    """What a network of the Hub makes of frames: uint8 [n, window, 3, H, W] -> [n, D]."""
+
+    def __init__(self, model: nn.Module, rows: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self.rows = model, rows  # whose parameters they are, and what is computed
+
+    def forward(self, frames: Tensor) -> tuple[Tensor]:
+        return (self.rows(frames),)
+
+
 class HubEncoder(Encoder):
     """A network of the Hub: what it makes of a frame, or of a window of frames ("rgb").
 
@@ -127,15 +137,23 @@ class HubEncoder(Encoder):
         Raises:
             VideozooError: the network does not take frames of the size that its own file says.
         """
-        values = self._wanted.normalised(frames.to(self._device))  # [n, window, 3, H, W]
-        if self._kind.window is None:
-            values = values[:, 0]  # [n, 3, H, W]
         try:
             with autocast(self._device, self.precision):
-                told = self._model(**{self._kind.frames: values}, **self._kind.asked)
+                rows = self._rows(frames.to(self._device))  # [n, D]
         except ValueError as error:
             raise VideozooError(f"{self.name}: refuses its frames ({error})") from error
-        return (self._row(told).float().cpu(),)
+        return (rows.float().cpu(),)
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows; see Encoder.network."""
+        return _HubRows(self._model, self._rows)
+
+    def _rows(self, frames: Tensor) -> Tensor:
+        """uint8 [n, window, 3, H, W] -> [n, D]."""
+        values = self._wanted.normalised(frames)  # [n, window, 3, H, W]
+        if self._kind.window is None:
+            values = values[:, 0]  # [n, 3, H, W]
+        return self._row(self._model(**{self._kind.frames: values}, **self._kind.asked))
 
     def _row(self, told: Any) -> Tensor:
         """Returns [n, D] of a network's answer."""
@@ -177,7 +195,7 @@ def open_hub_encoder(
     place = name.removeprefix(PREFIX)
     folder = Path(place).expanduser()
     if not folder.is_dir():
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", place):
+        if not re.fullmatch(REPOSITORY, place):
             raise VideozooError(f"{name}: is no folder, and not of the form hf:OWNER/NAME")
         folder = _fetched(place, name)
     return HubEncoder(folder, name=name, device=device, precision=precision)
@@ -185,7 +203,7 @@ def open_hub_encoder(
 
 def _fetched(repository: str, name: str) -> Path:
     """Returns the folder of a repository's files in the Hub's cache."""
-    hub = _imported("huggingface_hub", name)
+    hub = library("huggingface_hub", name)
     try:
         return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
     except (OSError, ValueError) as error:
@@ -193,15 +211,6 @@ def _fetched(repository: str, name: str) -> Path:
         raise VideozooError(
             f"{name}: cannot be had from the Hub ({reason}); fetch its files elsewhere and give"
             " hf:FOLDER, or take efficientnet_lite0, which needs no network"
-        ) from error
-
-
-def _imported(module: str, name: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise VideozooError(
-            f"{name}: needs {module}: pip install 'videozoo[hub]' installs it"
         ) from error
 
 
@@ -239,7 +248,7 @@ def _sha256(folder: Path, name: str) -> str:
 
 def _open(folder: Path, kind: Kind, name: str) -> Any:
     """Returns a network with its weights, in test mode."""
-    transformers = _imported("transformers", name)
+    transformers = library("transformers", name)
     with _quiet(transformers):
         try:
             model, told = getattr(transformers, kind.model).from_pretrained(

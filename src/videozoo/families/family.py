@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
+from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.errors import Faults
 from videozoo.metrics.losses import clip_loss, feature_loss
@@ -108,6 +110,14 @@ class Family(ABC):
             eigenvalues: float32 [D] that un-whiten rgb, where the model wants that.
         """
 
+    @abstractmethod
+    def graph_inputs(self) -> list[GraphInput]:
+        """Returns what an exported graph takes: see Batch.tensors."""
+
+    @abstractmethod
+    def graph_batch(self, tensors: Sequence[Tensor]) -> Batch:
+        """Returns the batch that such tensors are."""
+
     def eigenvalues(self) -> Tensor | None:
         """Returns what un-whitens the inputs, where the settings name a file of it."""
         return None
@@ -132,6 +142,19 @@ class Family(ABC):
         if self.settings.multi_label:
             return self.metric_of_many()
         return ClipMetrics(num_classes=self.settings.num_classes)
+
+    def class_metric(self, *, videos: int, thresholds: Tensor | None) -> Metric | None:
+        """Returns what measures each class beside `metric`; None: there is nothing more to know.
+
+        Args:
+            videos: most that will be taken in, in all processes.
+            thresholds: float [K], the scores from which classes are named; None: not known.
+        """
+        from videozoo.metrics.class_metrics import AtThresholds, OneVersusRest
+
+        if not self.settings.multi_label:
+            return OneVersusRest(num_classes=self.settings.num_classes, videos=videos)
+        return None if thresholds is None else AtThresholds(thresholds=thresholds)
 
     @abstractmethod
     def metric_of_many(self) -> Metric:

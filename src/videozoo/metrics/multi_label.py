@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.functional.classification import binary_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
 from videozoo.errors import VideozooError
 from videozoo.metrics.calibration_error import calibration_error, calibration_gaps
+from videozoo.metrics.class_metrics import average_precisions
 
 
 class MultiLabelMetrics(Metric):
@@ -23,6 +23,9 @@ class MultiLabelMetrics(Metric):
 
     Memory: 2 float32 a clip and class.
 
+    Attributes:
+        labels_per_class: int64 [K], the clips of each class.
+
     Args:
         num_classes: K.
     """
@@ -32,6 +35,7 @@ class MultiLabelMetrics(Metric):
 
     scores: list[Tensor]
     labels: list[Tensor]
+    labels_per_class: Tensor
 
     def __init__(self, *, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,6 +45,8 @@ class MultiLabelMetrics(Metric):
         # Flat float32 lists: what torchmetrics puts in for a process that has seen no clip.
         self.add_state("scores", default=[], dist_reduce_fx="cat")  # [N * K]
         self.add_state("labels", default=[], dist_reduce_fx="cat")  # [N * K]
+        none = torch.zeros(num_classes, dtype=torch.int64)
+        self.add_state("labels_per_class", default=none, dist_reduce_fx="sum")
 
     def update(self, scores: Tensor, labels: Tensor) -> None:
         """Takes in a batch.
@@ -61,6 +67,7 @@ class MultiLabelMetrics(Metric):
             raise VideozooError("a score is not a number (NaN): the model has diverged")
         self.scores.append(scores.detach().float().flatten())
         self.labels.append(labels.float().flatten())
+        self.labels_per_class += (labels > 0).sum(0)
 
     def compute(self) -> dict[str, Tensor]:
         """Returns `map`, `hit_at_1` and `ece`, shares from 0 to 1, and `average_precision` [K].
@@ -78,10 +85,7 @@ class MultiLabelMetrics(Metric):
         )  # [N, K] both
         if len(scores) == 0:
             raise VideozooError("there is no clip to measure: every listed one was left out")
-        precision = torch.full((self.num_classes,), torch.nan, dtype=torch.float64)  # [K]
-        for number in labels.any(dim=0).nonzero()[:, 0].tolist():
-            right = labels[:, number].long()  # [N]
-            precision[number] = binary_average_precision(scores[:, number], right)
+        precision = average_precisions(scores, labels)  # [K]
         gaps = calibration_gaps(scores.flatten(), labels.flatten() > 0)  # [15]
         best = scores.argmax(dim=1, keepdim=True)  # [N, 1]
         return {

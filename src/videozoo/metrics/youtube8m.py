@@ -39,6 +39,11 @@ class YouTube8MMetrics(Metric):
     Memory: 2 * `top_k` + 1 float32 a video, whatever the number of classes (up to 2**24); three
     times as much again while `compute` runs.
 
+    Attributes:
+        labels_per_class: int64 [K], the videos of each class.
+        average_precision: float64 [K] on the CPU, of each class in the pool as `compute` has last
+            found it; NaN where no video has the class.
+
     Args:
         num_classes: K.
         top_k: how many of a video's best classes enter the pool.
@@ -52,6 +57,7 @@ class YouTube8MMetrics(Metric):
     precisions: list[Tensor]
     hits: Tensor
     labels_per_class: Tensor
+    average_precision: Tensor
 
     def __init__(self, *, num_classes: int, top_k: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -121,11 +127,13 @@ class YouTube8MMetrics(Metric):
         counts = self.labels_per_class.cpu()
         gap = _average_precisions(ranks, right, counts.sum()[None])[0]
         ranks += (signed.abs().long() - 1).numpy() << 32
+        by_class = _average_precisions(ranks, right, counts)  # [K]
+        self.average_precision = by_class.masked_fill(counts == 0, torch.nan)
         return {
             "hit_at_1": self.hits.cpu().double() / len(precisions),
             "perr": precisions.double().mean(),
             "gap": gap,
-            "map": _average_precisions(ranks, right, counts).mean(),
+            "map": by_class.mean(),
         }
 
 

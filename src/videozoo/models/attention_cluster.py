@@ -48,14 +48,23 @@ class ShiftingAttention(nn.Module):
         Returns:
             float [B, C * D].
         """
-        scores = self.attention(x)  # [B, L, C]
-        scores = scores.masked_fill(~mask[:, :, None], -torch.inf)  # [B, L, C]
-        weights = scores.softmax(dim=1)  # [B, L, C]
+        weights = self.weights(x, mask)  # [B, L, C]
         v = torch.bmm(weights.transpose(1, 2).to(x.dtype), x)  # [B, C, D]
         v = full_precision(v) * self.shift_w[:, None] + self.shift_b[:, None]  # [B, C, D]
         # The square root holds the eps too: a cluster of zeros has a finite gradient.
         v = v * torch.rsqrt(v.square().sum(dim=2, keepdim=True) + 1e-12)  # [B, C, D]
         return v.flatten(1) / sqrt(self.shift_w.numel())  # [B, C * D]
+
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Returns the weights of the frames in each cluster's sum; takes what `forward` takes.
+
+        Returns:
+            float [B, L, C]; those of a video's frames sum to 1, padding has 0.
+        """
+        scores = self.attention(x)  # [B, L, C]
+        scores = scores.masked_fill(~mask[:, :, None], -torch.inf)  # [B, L, C]
+        weights: Tensor = scores.softmax(dim=1)  # [B, L, C]
+        return weights
 
 
 class AttentionCluster(nn.Module):
@@ -113,6 +122,21 @@ class AttentionCluster(nn.Module):
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
         logits: Tensor = self.classifier(x)  # [B, K]
         return logits
+
+    def frame_weights(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Weighs frames by attention, averaged over a modality's clusters.
+
+        It takes what `forward` takes.
+
+        Returns:
+            float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
+        """
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = []
+        for m, x in zip(self.clusters, features, strict=True):
+            assert isinstance(m, ShiftingAttention)
+            parts.append(m.weights(x, mask).mean(dim=2))  # [B, L]
+        return torch.stack(parts, dim=1)  # [B, M, L]
 
 
 def attention_cluster_youtube8m() -> AttentionCluster:

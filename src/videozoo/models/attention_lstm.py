@@ -48,9 +48,14 @@ class Modality(nn.Module):
         Returns:
             float [B, 2H].
         """
-        scores = self.attention(states).squeeze(2)  # [B, L]
-        weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        weights = self.weights(states, mask)  # [B, L]
         return torch.bmm(weights[:, None, :].to(states.dtype), states).squeeze(1)  # [B, 2H]
+
+    def weights(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Returns the weights of a video's frames in that sum, float [B, L]; padding has 0."""
+        scores = self.attention(states).squeeze(2)  # [B, L]
+        weights: Tensor = scores.masked_fill(~mask, -torch.inf).softmax(dim=1)  # [B, L]
+        return weights
 
 
 class AttentionLSTM(nn.Module):
@@ -99,8 +104,43 @@ class AttentionLSTM(nn.Module):
         Returns:
             Logits, float [B, K]; their sigmoids are the scores.
         """
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        states = self._states(features, lengths)
+        return self._classify([m.weigh(x, mask) for m, x in states])  # M x [B, 2H]
+
+    def forward_padded(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Does what `forward` does without packing, for torch.export: any batch, any length.
+
+        What an LSTM makes of padding comes behind a video's last frame, where attention looks away.
+        """
+        t = torch.arange(features[0].shape[1], device=lengths.device)  # [L]
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        backwards = torch.where(mask, lengths[:, None] - 1 - t, t)  # [B, L]
+        parts = []
+        for modality, x in zip(self.modalities, features, strict=True):
+            assert isinstance(modality, Modality)
+            x = torch.tanh(modality.embedding(x))  # [B, L, E]
+            forward = _scanned(modality.forward_lstm, x)  # [B, L, H]
+            backward = _scanned(modality.backward_lstm, _reordered(x, backwards))  # [B, L, H]
+            both = torch.cat([forward, _reordered(backward, backwards)], dim=2)  # [B, L, 2H]
+            parts.append(modality.weigh(self.dropout(both), mask))  # [B, 2H]
+        return self._classify(parts)
+
+    def frame_weights(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Weighs frames by attention: a frame's state has seen its neighbours as well.
+
+        It takes what `forward` takes.
+
+        Returns:
+            float [B, M, L] of M modalities; a video's frames sum to 1, padding has 0.
+        """
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = [m.weights(states, mask) for m, states in self._states(features, lengths)]
+        return torch.stack(parts, dim=1)  # [B, M, L]
+
+    def _states(self, features: Sequence[Tensor], lengths: Tensor) -> list[tuple[Modality, Tensor]]:
+        """Returns the states of both directions of each modality, [B, L, 2H]; 0 at padding."""
         b, frames, _ = features[0].shape
-        mask = frame_mask(lengths, frames)  # [B, L]
         order = _pack(lengths, frames)
         lstms: list[PeepholeLSTM] = []
         inputs: list[Tensor] = []
@@ -111,14 +151,17 @@ class AttentionLSTM(nn.Module):
             inputs += [x, x.index_select(0, order.reversed)]  # 2 x [N, E]
             lstms += [modality.forward_lstm, modality.backward_lstm]
         states = run_lstms(lstms, inputs, order.sizes)  # R x [N, H]
-        parts = []
+        found: list[tuple[Modality, Tensor]] = []
         for m, modality in enumerate(self.modalities):
             assert isinstance(modality, Modality)
             backward = states[2 * m + 1].index_select(0, order.reversed)  # [N, H]
             both = self.dropout(torch.cat([states[2 * m], backward], dim=1))  # [N, 2H]
-            padded = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
-            padded = padded.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
-            parts.append(modality.weigh(padded, mask))  # [B, 2H]
+            zeros = both.new_zeros(b * frames, both.shape[1])  # [B * L, 2H]
+            padded = zeros.index_copy(0, order.rows, both).view(b, frames, -1)  # [B, L, 2H]
+            found.append((modality, padded))
+        return found
+
+    def _classify(self, parts: list[Tensor]) -> Tensor:
         x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
         x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
         x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
@@ -159,6 +202,38 @@ def _pack(lengths: Tensor, frames: int) -> _Packing:
     place[forward] = torch.arange(len(forward), device=t.device)
     sizes = [size for size in real.sum(dim=1).tolist() if size]
     return _Packing(sizes=sizes, rows=forward, reversed=place[backward])
+
+
+def _reordered(x: Tensor, places: Tensor) -> Tensor:
+    """Takes the frames of each video from other places [B, L] of it: [B, L, D] -> [B, L, D]."""
+    return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+def _scanned(lstm: PeepholeLSTM, x: Tensor) -> Tensor:
+    """Runs an LSTM over [B, L, E] by an operator that an exported graph has too: [B, L, H].
+
+    Its formulas stand in models.peephole_lstm.
+    """
+    from torch._higher_order_ops.scan import scan  # brings in PyTorch's compiler
+
+    h = lstm.weight.shape[0]
+
+    def step(before: tuple[Tensor, Tensor], g: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        state, cell = before  # 2 x [B, H]
+        # Of the outer graph a step sees parameters alone: OpenVINO takes nothing else.
+        peepholes = lstm.bias[4 * h :].view(3, h)
+        candidate, i, f, o = (g + state @ lstm.weight).chunk(4, dim=1)  # 4 x [B, H]
+        i = torch.sigmoid(i + peepholes[0] * cell)
+        f = torch.sigmoid(f + peepholes[1] * cell)
+        cell = f * cell + i * torch.tanh(candidate)
+        o = torch.sigmoid(o + peepholes[2] * cell)
+        state = o * torch.tanh(cell)
+        return (state, cell), state.clone()  # scan takes no output that is an input too
+
+    zeros = x.new_zeros(x.shape[0], h)  # [B, H]
+    _, states = scan(step, (zeros, zeros.clone()), lstm.project(x).transpose(0, 1))  # [L, B, H]
+    out: Tensor = states.transpose(0, 1)  # [B, L, H]
+    return out
 
 
 def _xavier_uniform(layer: nn.Linear) -> None:

@@ -10,6 +10,7 @@ K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
@@ -39,7 +40,7 @@ class TemporalBlock(nn.Module):
         With the channels of a pixel side by side, all of it works on the memory as it lies.
         """
         segments = x.view(batch, -1, *x.shape[1:]).transpose(1, 2)  # [B, C, T, H, W]
-        if segments.shape[2] == 2:
+        if self.training and segments.shape[2] == 2:
             # For two segments oneDNN's gradient of a weight in bfloat16 is what lay in memory
             # before (PyTorch 2.13); zeros, which are around them anyway, make three.
             y = self.conv(F.pad(segments, (0, 0, 0, 0, 0, 1)))[:, :, :2]  # [B, C, T, H, W]
@@ -111,11 +112,16 @@ class StNet(nn.Module):
         since they mix.
         """
         images = self.images_at_once(clips.device)
-        videos = max(1, images // clips.shape[1]) if images else len(clips)
-        parts = torch.split(clips, videos)
+        parts: Sequence[Tensor] = [clips]  # a graph takes any number
+        if images:
+            parts = torch.split(clips, max(1, images // clips.shape[1]))
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
 
     def _embed(self, clips: Tensor) -> Tensor:
+        return self.last_maps(clips).mean(dim=(3, 4))  # [B, T, C]
+
+    def last_maps(self, clips: Tensor) -> Tensor:
+        """Returns what the last block gives: [B, T, 3*seglen, H, W] -> [B, T, C, H/32, W/32]."""
         batch = clips.shape[0]
         x = self.backbone.stem(clips.flatten(0, 1))  # [B * T, 64, H/4, W/4]
         x = self.backbone.layer1(x)  # [B * T, C1, H/4, W/4]
@@ -124,12 +130,20 @@ class StNet(nn.Module):
         x = self.backbone.layer3(x)  # [B * T, C3, H/16, W/16]
         x = self.temporal2(x, batch)  # [B * T, C3, H/16, W/16]
         x = self.backbone.layer4(x)  # [B * T, C, H/32, W/32]
-        out: Tensor = x.mean(dim=(2, 3)).view(batch, clips.shape[1], -1)  # [B, T, C]
+        out: Tensor = x.view(*clips.shape[:2], *x.shape[1:])  # [B, T, C, H/32, W/32]
         return out
+
+    def classify_maps(self, maps: Tensor) -> Tensor:
+        """Returns the logits [B, K] of what `last_maps` gave."""
+        logits: Tensor = self.fc(self._mixed(maps.mean(dim=(3, 4))))  # [B, K]
+        return logits
 
     def describe(self, clips: Tensor) -> Tensor:
         """Describes clips by what the classifier sees: [B, T, 3 * seglen, H, W] -> [B, C / 2]."""
-        x = self.embed(clips)  # [B, T, C]
+        return self._mixed(self.embed(clips))  # [B, C / 2]
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """Mixes the segments' descriptions: [B, T, C] -> [B, C / 2]."""
         x = self.xception(x.transpose(1, 2))  # [B, C / 2, T]
         out: Tensor = x.amax(dim=2)  # [B, C / 2]
         return out

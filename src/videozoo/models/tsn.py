@@ -41,7 +41,8 @@ class TSN(nn.Module):
         In test mode a few frames go through the trunk at a time, so that the memory for a long
         protocol (25 segments of 10 crops) does not grow with it.
         """
-        parts = torch.split(frames, self.images_at_once(frames.device) or len(frames))
+        images = self.images_at_once(frames.device)
+        parts = torch.split(frames, images) if images else [frames]  # a graph takes any number
         return torch.cat([self.backbone(part).mean(dim=(2, 3)) for part in parts])  # [N, C]
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -56,6 +57,16 @@ class TSN(nn.Module):
         x = self.embed(clips.flatten(0, 1))  # [B * T, C]
         x = x.view(clips.shape[0], clips.shape[1], -1).mean(dim=1)  # [B, C]
         logits: Tensor = self.fc(x)  # [B, K]
+        return logits
+
+    def last_maps(self, clips: Tensor) -> Tensor:
+        """Returns what the last block gives: [B, T, 3, H, W] -> [B, T, C, H/32, W/32]."""
+        maps: Tensor = self.backbone(clips.flatten(0, 1))  # [B * T, C, H/32, W/32]
+        return maps.view(*clips.shape[:2], *maps.shape[1:])  # [B, T, C, H/32, W/32]
+
+    def classify_maps(self, maps: Tensor) -> Tensor:
+        """Returns the logits [B, K] of what `last_maps` gave."""
+        logits: Tensor = self.fc(maps.mean(dim=(3, 4)).mean(dim=1))  # [B, K]
         return logits
 
     def stages(self) -> list[list[nn.Module]]:

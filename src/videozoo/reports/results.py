@@ -15,7 +15,7 @@ from videozoo.config.keys import Settings
 from videozoo.evaluate import Evaluation
 from videozoo.files import csv_line, json_text, write_json, writing
 
-MOST_CLASSES = 100  # of a confusion matrix in a file
+MOST_CLASSES = 100  # of a confusion matrix that is written cell by cell
 MOST_SHOWN = 20  # results that a command prints
 
 
@@ -25,14 +25,20 @@ def write_test_result(
     *,
     settings: Settings,
     protocol: dict[str, Any],
+    predictions: str,
 ) -> None:
     """Writes what a test found, as JSON.
+
+    `confusion` has a row a class and a column a prediction; of more than 100 classes there is
+    `confusion_counts` in its place: [class, prediction, videos] of all pairs that occur. Both go by
+    index, the order of `classes`.
 
     Args:
         path: of the file.
         found: by the test.
         settings: of TEST.
         protocol: how the scores were made.
+        predictions: name of the file beside it that has every video.
     """
     result: dict[str, Any] = {
         **{name: value if isfinite(value) else None for name, value in found.metrics.items()},
@@ -46,16 +52,21 @@ def write_test_result(
         "notes": found.notes,
         "list": settings.filelist,
         "protocol": protocol,
+        "predictions": predictions,
     }
-    names = found.class_names
-    if found.confusion is not None and names is not None and len(names) <= MOST_CLASSES:
-        result["class_names"] = names
+    if found.class_names is not None:
+        result["class_names"] = found.class_names
+    if found.confusion is not None and len(found.confusion) <= MOST_CLASSES:
         result["confusion"] = found.confusion.tolist()
+    elif found.confusion is not None:
+        pairs = found.confusion.nonzero().tolist()
+        counts = found.confusion[found.confusion > 0].tolist()
+        result["confusion_counts"] = [[*pair, n] for pair, n in zip(pairs, counts, strict=True)]
     if found.classes is not None:
         result["classes"] = [
             {"class": found.name(i), **asdict(figures)} for i, figures in enumerate(found.classes)
         ]
-    if found.average_precision is not None:
+    if found.confusion is None and found.average_precision is not None:
         result["average_precision"] = [
             {"class": found.name(i), "value": value}
             for i, value in enumerate(found.average_precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
@@ -10,7 +11,9 @@ from typing import Any
 
 from videozoo.errors import FileError
 from videozoo.files import write_bytes, write_csv, write_json, write_text
+from videozoo.fonts import font_files
 from videozoo.reading import parse_json, read_text
+from videozoo.text import harmless
 from videozoo.timeline.segments import Segment
 
 FORMS = ("json", "csv", "srt")
@@ -113,6 +116,7 @@ def picture(found: VideoTimeline) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    fonts = list(font_files())
     labels = shown_classes(found)
     figure = Figure(figsize=(11, 1.1 + 0.55 * max(1, len(labels))), layout="constrained")
     axes = figure.subplots(max(1, len(labels)), sharex=True, squeeze=False)[:, 0]
@@ -125,16 +129,19 @@ def picture(found: VideoTimeline) -> bytes:
         strip.fill_between(middles, scores, step="mid", color="#9db8d6", linewidth=0)
         for s in (s for s in found.segments if s.label == label):
             strip.axvspan(s.start, s.end, ymax=0.12, color="#1f5fa8", linewidth=0)
-        text = label.replace("$", r"\$")
-        strip.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
+        text = harmless(label).replace("$", r"\$")
+        strip.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9, family=fonts)
     for strip in axes:
         strip.set(ylim=(0, 1), yticks=[], xlim=(0, found.end or 1))
         strip.spines[["top", "right", "left"]].set_visible(False)
     axes[-1].xaxis.set_major_formatter(lambda seconds, _: _clock(seconds)[:8].removeprefix("00:"))
-    axes[0].set_title(Path(found.video).name.replace("$", r"\$"), fontsize=10, loc="left")
+    title = harmless(Path(found.video).name).replace("$", r"\$")
+    axes[0].set_title(title, fontsize=10, loc="left", family=fonts)
     FigureCanvasAgg(figure)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    with warnings.catch_warnings():  # a script without a font has boxes, which the picture shows
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 

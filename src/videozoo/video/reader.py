@@ -58,6 +58,24 @@ class VideoInfo:
     has_sound: bool
 
 
+@dataclass(frozen=True)
+class FramePlan:
+    """Which frames of a video a model sees, and what of each: what `read_timed_clip` takes.
+
+    Attributes:
+        choose: answers the times of all frames with the wanted indices, [n, k]: k frames each of n
+            moments or segments.
+        resize, crop, resize_with, resample, square_pixels: see `read_timed_clip`.
+    """
+
+    choose: ChooseByTime
+    resize: ResizeRule
+    crop: Cut
+    resize_with: str = "swscale"
+    resample: str = "bilinear"
+    square_pixels: bool = False
+
+
 def decoder_version() -> str:
     """Returns the versions of what decodes, such as "PyAV 18.1.0, libavcodec 62.28.102"."""
     libavcodec = ".".join(str(n) for n in library_versions["libavcodec"])

@@ -21,7 +21,7 @@ from videozoo.data.sampling import segment_frames
 from videozoo.errors import SampleError, VideozooError
 from videozoo.video.chosen_frames import by_count
 from videozoo.video.geometry import Cut
-from videozoo.video.reader import find_damage, read_timed_clip
+from videozoo.video.reader import FramePlan, find_damage, read_timed_clip
 
 
 class ClipDataset(VideoDataset):
@@ -115,27 +115,33 @@ class ClipDataset(VideoDataset):
         pickled = load_clip(entry.path) if self._is_pickle(entry) else None
         listed = entry.labels if entry.labels is not None or not pickled else pickled.labels
         labels = self._checked(listed, entry) if self.labelled else None
-        choose = partial(self.choose_frames, rng=draw)
-        resize = partial(resized_size, short_size=self.short_size, rule=self.resize)
-        crop = self.crop if draw is None else self.draw_crop(draw)
+        plan = self._plan(draw)
         damage = None
         try:
             if pickled is not None:
-                frames = pickled.read_clip(choose, resize=resize, crop=crop)
+                choose = partial(self.choose_frames, rng=draw)
+                frames = pickled.read_clip(choose, resize=plan.resize, crop=plan.crop)
             else:
-                frames, _, damage = read_timed_clip(
-                    entry.path,
-                    by_count(choose),
-                    resize=resize,
-                    crop=crop,
-                    resize_with=self.resize_with,
-                    square_pixels=self.resize == "aspect",
-                )  # [T*seglen, 3, H, W]
+                # [T*seglen, 3, H, W]
+                frames, _, damage = read_timed_clip(entry.path, **vars(plan))
         except SampleError as error:
             raise error.at(entry.path) from error
         clip = frames.reshape(self.seg_num, -1, *frames.shape[2:])  # [T, seglen*3, H, W]
         video = pickled.video if pickled else entry.video
         return ClipSample(video, clip, labels, None if damage is None else str(damage))
+
+    def frame_plan(self, index: int) -> FramePlan | None:
+        """Returns which frames of a clip's file are seen; None: it is a pickle."""
+        return None if self._is_pickle(self.entries[index]) else self._plan(None)
+
+    def _plan(self, rng: np.random.Generator | None) -> FramePlan:
+        return FramePlan(
+            by_count(partial(self.choose_frames, rng=rng)),
+            resize=partial(resized_size, short_size=self.short_size, rule=self.resize),
+            crop=self.crop if rng is None else self.draw_crop(rng),
+            resize_with=self.resize_with,
+            square_pixels=self.resize == "aspect",
+        )
 
     def damage(self, index: int) -> str | None:
         """Decodes a whole video for what is missing of it, see VideoDataset.damage."""

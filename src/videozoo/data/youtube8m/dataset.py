@@ -11,7 +11,7 @@ import numpy as np
 
 from videozoo.data.batch import FeatureBatch
 from videozoo.data.collate import Empty, collate_features, empty_array
-from videozoo.data.dataset import VideoDataset
+from videozoo.data.dataset import Float64Array, VideoDataset
 from videozoo.data.sample import (
     FeatureSample,
     Int64Array,
@@ -148,6 +148,15 @@ class YouTube8MDataset(VideoDataset):
             raise
         except VideozooError as error:
             raise VideozooError(f"{shard.path}: record {record}: {error}") from error
+
+    def row_seconds(self, index: int) -> Float64Array | None:
+        """Returns when rows were seen: YouTube-8M's last a second; see VideoDataset."""
+        if self.recipe is not None:  # others may be spread over a video of any length
+            return None
+        shard, record = self._locate(index)
+        example = self._example(self._shards[shard], record)
+        seconds = np.arange(len(example.features[self.feature_names[0]]), dtype=np.float64) + 0.5
+        return seconds if self.frames is None else seconds[self.frames(len(seconds), None)]
 
     def _example(self, shard: ShardIndex, record: int) -> Example:
         if shard.kind == "tfrecord":
