@@ -20,11 +20,13 @@ if TYPE_CHECKING:
         stnet_resnet50_kinetics400,
         tsn_resnet50_kinetics400,
     )
+    from videozoo.web.page import app
 
 __version__ = "0.2.0"
 __all__ = [
     "Predictor",
     "__version__",
+    "app",
     "attention_cluster_youtube8m",
     "attention_lstm_youtube8m",
     "build_model",
@@ -42,6 +44,7 @@ __all__ = [
 
 _PLACES = {
     "Predictor": "videozoo.predict",
+    "app": "videozoo.web.page",
     "build_model": "videozoo.specs",
     "export": "videozoo.exporting.export",
     "infer": "videozoo.api",

@@ -316,6 +316,12 @@ def test_frames_that_the_model_saw_are_in_the_page(tested: Path) -> None:
     assert {"clip 1.mp4 at 0.0 s", "clip 1.mp4 at 0.16 s"} <= {one["alt"] for one in pictures}
 
 
+def test_of_the_surest_mistakes_it_is_told_which_moment_they_come_from(tested: Path) -> None:
+    mistakes = page_of(tested).sections["mistakes"]
+    told = mistakes.count("(without it") + mistakes.count("no moment alone matters")
+    assert 1 <= told == min(3, mistakes.count("called"))
+
+
 def test_frames_of_other_weights_are_not_shown(tested: Path) -> None:
     path = tested / "TSN_test_result.json"
     result = json.loads(path.read_text())

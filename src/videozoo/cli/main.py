@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import typer
 from typer.main import get_command
 
+from videozoo.cli import app as page
 from videozoo.cli import (
     config,
     convert,
@@ -54,6 +55,7 @@ app.command("test")(test.test)
 app.command("infer")(infer.infer)
 app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
+app.command("app")(page.app)
 app.command("label")(label.label)
 app.command("report")(report.report)
 app.command("convert")(convert.convert)

@@ -20,6 +20,7 @@ from videozoo.errors import VideozooError
 from videozoo.labelling.label_file import UNCLEAR, one_labelling
 from videozoo.labelling.label_session import LabelSession
 from videozoo.text import escaped
+from videozoo.web.listening import listening
 
 try:
     import uvicorn
@@ -71,7 +72,7 @@ def label_folder(
         VideozooError: something that was given has faults, another labelling writes the csv, or
             the port is taken.
     """
-    with one_labelling(out), listening(host, port) as waiting:
+    with one_labelling(out), listening(host, port, PORT) as waiting:
         session = LabelSession(folder, out=out, weights=weights, classes=classes, console=console)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         with closing(session.clips), suppress(KeyboardInterrupt):
@@ -89,22 +90,6 @@ def server_of(app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     )
-
-
-def listening(host: str, port: int | None) -> socket.socket:
-    """Returns a socket that waits for browsers.
-
-    Raises:
-        VideozooError: there is no such address of this machine, or the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for number in (PORT, 0) if port is None else (port,):
-        try:
-            return socket.create_server((host, number), family=family)
-        except OSError as error:
-            fault = error.strerror or str(error)
-    told = "" if port is None else f" --port {port}"
-    raise VideozooError(f"--host {host}{told}: cannot be listened at: {fault}")
 
 
 class LabelPage:
