@@ -34,7 +34,7 @@ def test_infer_timeline_writes_what_was_found(
 ) -> None:
     said = timeline(command, clip_data, video, "--format", form, "--save-dir", "found")
     assert f"{video}: " in said
-    assert "segments in 3.0 s" in said
+    assert "1 segment in 3.0 s" in said
     value = json.loads(Path("found/TSN_infer_timeline.json").read_text())
     (one,) = value["videos"]
     assert [w["start"] for w in one["windows"]] == [0, 0.4, 0.8, 1.2, 1.6, 2.0]

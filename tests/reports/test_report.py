@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -282,6 +283,30 @@ def test_what_is_no_result_is_refused_in_a_sentence(tmp_path: Path) -> None:
         videozoo.report(tmp_path, out=tmp_path)
     (tmp_path / "LINEAR_test_predictions.csv").write_text("video,true\na,b\n")
     with pytest.raises(VideozooError, match=r"predictions\.csv: is damaged"):
+        videozoo.report(tmp_path)
+    assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"unreadable": 3},
+        {"damaged": [5]},
+        {"evaluated": "5"},
+        {"top1": "high"},
+        {"classes": [{}]},
+        {"confusion": 5},
+        {"confusion": [[1, "1"], [0, 1]]},
+        {"confusion_counts": [[0, 9, 1]]},
+        {"notes": [None]},
+        {"protocol": 5},
+        {"protocol": {"versions": []}},
+    ],
+    ids=str,
+)
+def test_a_result_of_other_forms_is_damaged(tmp_path: Path, other: dict[str, Any]) -> None:
+    write_result(tmp_path, **other)
+    with pytest.raises(VideozooError, match=r"LINEAR_test_result\.json: is damaged"):
         videozoo.report(tmp_path)
     assert not list(tmp_path.glob("*.html"))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,6 +46,20 @@ def test_an_uploaded_file_stays_while_a_page_shows_it(tmp_path: Path) -> None:
     assert not one.parent.exists()
     uploads.show("page a", None)
     assert not two.parent.exists()
+
+
+def test_what_no_page_came_to_show_is_removed_later(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path / "uploads")
+    shown, lost, new = (upload(tmp_path, name) for name in ("shown", "lost", "new"))
+    piece = tmp_path / "uploads" / "tmp1234"  # of an upload that was broken off
+    piece.touch()
+    for file in (shown, lost, piece):
+        os.utime(file, (1, 1))
+    uploads.show("page", shown)
+    assert shown.exists()
+    assert new.exists()
+    assert not lost.parent.exists()
+    assert not piece.exists()
 
 
 def test_an_example_is_never_removed(tmp_path: Path) -> None:
@@ -86,6 +104,30 @@ def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_a_folder_without_videos_is_no_folder_of_examples(tmp_path: Path) -> None:
     with pytest.raises(VideozooError, match="no"):
         page.app("x.safetensors", examples=tmp_path)
+
+
+@pytest.mark.parametrize("limit", [{"max_size": -1}, {"max_length": 0}, {"max_time": math.nan}])
+def test_a_limit_is_a_number_above_0(limit: dict[str, float]) -> None:
+    with pytest.raises(VideozooError, match=r"max (size|length|time) .*: give a number above 0"):
+        page.app("x.safetensors", **limit)  # type: ignore[arg-type]
+
+
+def test_a_page_is_not_served_under_a_foreign_name() -> None:
+    gradio = pytest.importorskip("gradio")
+    with gradio.Blocks() as blocks:
+        gradio.HTML("a page")
+    address = page.serve(blocks)
+    try:
+        for name, status in (("127.0.0.1", 200), ("evil.example", 421)):
+            asked = urllib.request.Request(f"{address}config", headers={"Host": name})
+            with ExitStack() as stack:
+                try:
+                    found = stack.enter_context(urllib.request.urlopen(asked, timeout=10)).status
+                except urllib.error.HTTPError as error:
+                    found = stack.enter_context(error).code
+            assert found == status
+    finally:
+        blocks.close(verbose=False)
 
 
 def test_an_address_that_is_not_free_is_told_before_the_model_is_loaded(

@@ -228,6 +228,18 @@ def test_what_cannot_be_had(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_readme_of_something_else_stays(clip_data: World, tmp_path: Path) -> None:
+    model, readme = HubModel(clip_data.weights), tmp_path / "README.md"
+    readme.write_text("mine")
+    with pytest.raises(VideozooError, match=r"holds a README\.md of something else"):
+        model.save_pretrained(tmp_path)
+    with pytest.raises(VideozooError, match=r"README\.md: cannot be made"):
+        model.save_pretrained(readme)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
+    for _ in range(2):  # its own one is written anew
+        model.save_pretrained(tmp_path / "new")
+
+
 def test_folders_that_hold_none(tmp_path: Path) -> None:
     with pytest.raises(VideozooError, match=r"model\.safetensors: there is no such checkpoint"):
         HubModel.from_pretrained(tmp_path)

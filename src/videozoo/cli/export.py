@@ -41,7 +41,7 @@ def export(
     infer and test take such a file as --weights too.
     """
     if weights is None:
-        raise VideozooError("which weights? give --weights")
+        raise VideozooError("give --weights, such as checkpoints/LINEAR_best.safetensors")
     console = Terminal()
     named = experiments.Weights.named(weights)
     experiment = experiments.open_experiment(

@@ -16,6 +16,7 @@ from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.terminal import Terminal
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +139,10 @@ def print_results(found: Inferred, console: Console) -> None:
     """Prints the answers to the first videos: their best classes, where nothing says how many."""
     for result in found.shown:
         console.print(
-            f"{result.video}: {_answer(result)}", highlight=False, markup=False, soft_wrap=True
+            f"{escaped(result.video)}: {_answer(result)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     if (more := found.predicted - len(found.shown)) > 0:
         console.print(f"... and {more} more, all in the result file", highlight=False)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from videozoo.errors import MAX_BAD
 from videozoo.score_notes import METRIC_NAMES
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
@@ -118,7 +119,7 @@ def print_unreadable(
     console.print(heading.format(len(unreadable)), highlight=False)
     for video, reason in unreadable[:most]:
         text = reason if video in reason else f"{video}: {reason}"
-        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {escaped(text)}", highlight=False, markup=False, soft_wrap=True)
     if len(unreadable) > most:
         console.print(f"  ... and {len(unreadable) - most} more{where}")
 

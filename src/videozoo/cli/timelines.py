@@ -14,6 +14,8 @@ from rich.console import Console
 from videozoo.cli.tables import print_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.terminal import Terminal
+from videozoo.text import counted, escaped
 
 if TYPE_CHECKING:
     from videozoo.config import Experiment
@@ -41,7 +43,7 @@ def run_timeline(
     if not videos:
         raise VideozooError("--timeline: name the videos, or - for the standard input")
     live = any(map(is_stream, videos))
-    console = Console(markup=False, highlight=False, soft_wrap=True, quiet=live)
+    console = Terminal(highlight=False, soft_wrap=True, quiet=live)
     found = infer_timelines(
         videos, weights, experiment, each=_print_line if live else None, console=console, **how
     )
@@ -62,8 +64,8 @@ def run_timeline(
 def print_segments(found: VideoTimeline, console: Console) -> None:
     """Prints the first segments of a video."""
     if found.windows:
-        count = len(found.segments)
-        console.print(f"{found.video}: {count} segments in {found.end:.1f} s")
+        count = counted(len(found.segments), "segment")
+        console.print(f"{escaped(found.video)}: {count} in {found.end:.1f} s")
     for segment in found.segments[:_MOST]:
         console.print(
             f"  {segment.start:9.2f} - {segment.end:9.2f} s  {segment.label}  {segment.score:.3f}"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videozoo.data.sample import UInt8Array
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +74,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """Returns the answer in a line."""
-        return f"{self.video}: {self.label} {self.score:.3f}; {self.reason}"
+        return f"{escaped(self.video)}: {self.label} {self.score:.3f}; {self.reason}"
 
     @property
     def reason(self) -> str:

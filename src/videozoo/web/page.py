@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videozoo.errors import VideozooError
-from videozoo.web.listening import listening
+from videozoo.web.listening import OwnNames, listening
 from videozoo.web.uploads import Uploads, uploads_folder
 from videozoo.web.worker import Job, Worker
 
@@ -52,6 +53,9 @@ def app(
         VideozooError: gradio is missing, the weights do not fit, the folder holds no videos, or a
             number is out of range.
     """
+    for name, limit in {"size": max_size, "length": max_length, "time": max_time}.items():
+        if not 0 < limit < inf:
+            raise VideozooError(f"max {name} {limit:g}: give a number above 0")
     videos = [] if examples is None else _examples(Path(examples))
     _gradio()
     from videozoo.web.blocks import build
@@ -80,6 +84,8 @@ def serve(
     Raises:
         VideozooError: the port is taken, or there is no such host.
     """
+    from starlette.middleware import Middleware  # comes with gradio
+
     plain = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     _, address, _ = page.launch(
         server_name=host,
@@ -94,6 +100,7 @@ def serve(
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
+        app_kwargs={"middleware": [Middleware(OwnNames, host=host)]},
         theme=_gradio().themes.Default(**plain),
     )
     return str(address)

@@ -6,8 +6,12 @@ import atexit
 import shutil
 import tempfile
 import threading
+import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+_LOST = 7200  # seconds: longer than all who wait for their turn may have to
 
 
 @cache
@@ -19,7 +23,9 @@ def uploads_folder() -> Path:
 
 
 class Uploads:
-    """Which page shows which file; an uploaded one that no page shows is removed.
+    """Which page shows which file; an uploaded one that no page shows any more is removed.
+
+    One that no page came to show is removed later: its browser was closed in the middle.
 
     Args:
         folder: of uploaded files; others are left alone.
@@ -38,6 +44,7 @@ class Uploads:
                 self._shown[page] = file
             if before is not None and before not in self._shown.values():
                 self._remove(before)
+            self._remove_lost()
             return before
 
     def shows(self, page: str, file: Path) -> bool:
@@ -47,5 +54,12 @@ class Uploads:
     def _remove(self, file: Path) -> None:
         if file.is_relative_to(self.folder) and file.exists():
             file.unlink()
-            if not any(file.parent.iterdir()):  # gradio makes a folder for each content
+            if file.parent != self.folder and not any(file.parent.iterdir()):  # one a content
                 file.parent.rmdir()
+
+    def _remove_lost(self) -> None:
+        shown, now = {*self._shown.values()}, time.time()
+        for file in {*self.folder.rglob("*")} - shown:
+            with suppress(FileNotFoundError):  # a whole upload is given its name just now
+                if file.is_file() and now - file.stat().st_mtime > _LOST:
+                    self._remove(file)
