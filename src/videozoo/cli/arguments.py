@@ -128,6 +128,16 @@ Reject = Annotated[
         help="Answer 'none of these' where the best score is below this, 0 to 1.",
     ),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/COUNT",
+        help="Do one share of the list, such as 3/64, counted from 1. When all are done, the same"
+        " command without --shard puts them together.",
+        show_default=False,
+    ),
+]
 Window = Annotated[float, typer.Option("--window", help="Seconds of a window of a timeline.")]
 Stride = Annotated[
     float, typer.Option("--stride", help="Seconds from one window to the next, at most --window.")

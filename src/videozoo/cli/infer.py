@@ -11,10 +11,17 @@ from rich.console import Console
 from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
+from videozoo.cli.tables import (
+    GOES_ON,
+    print_damaged,
+    print_unreadable,
+    shard_done,
+    warn_of_unreadable,
+)
 from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -59,6 +66,7 @@ def infer(
     offset: args.Offset = None,
     min_duration: args.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
+    shard: args.ShardOf = None,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -117,15 +125,16 @@ def infer(
         console=console,
     )
     try:
-        found = inference.write(Path(save_dir), format_)
+        found = inference.write(Path(save_dir), format_, shard=Shard.parse(shard))
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise
     print_results(found, console)
+    result = Path(save_dir) / f"{experiment.model}_infer_result"
     console.print(
         f"{found.predicted} of {found.listed} videos"
-        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; written to"
-        f" {Path(save_dir) / f'{experiment.model}_infer_result'}.{format_}",
+        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; "
+        + (f"written to {result}.{format_}" if shard is None else shard_done(shard)),
         highlight=False,
         soft_wrap=True,
     )

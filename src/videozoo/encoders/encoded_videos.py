@@ -121,7 +121,12 @@ class EncodedVideos(VideoDataset):
         """Returns the classes of a video as its list names them; None: it does not."""
         return self._entries[index].labels
 
-    def prepare(self, device: torch.device, report: Report | None = None) -> None:
+    def prepare(
+        self,
+        device: torch.device,
+        report: Report | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> None:
         """Encodes the videos whose rows are not kept yet; several processes share them.
 
         Raises:
@@ -134,11 +139,12 @@ class EncodedVideos(VideoDataset):
             self.recipe, partial(encoder_of, self.recipe, device), self._store, self._threads
         )
         self.kept_before = 0
-        mine = range(rank, len(self), world) if self._cached else range(len(self))
+        wanted = range(len(self)) if indices is None else indices
+        mine = wanted[rank::world] if self._cached else wanted
         self._encode(encoding, mine, report)
         for share in gathered({i: c for i, c in self._found.items() if isinstance(c, str)}):
             self._found.update(share)
-        self._encode(encoding, [i for i in range(len(self)) if not self._is_here(i)], None)
+        self._encode(encoding, [i for i in wanted if not self._is_here(i)], None)
 
     def _is_here(self, index: int) -> bool:
         """Says whether a video is known to be unreadable, or its rows lie on this machine."""

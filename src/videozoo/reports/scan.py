@@ -16,7 +16,7 @@ from videozoo.data.readers import Readers, readers_can_be_made
 from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
-from videozoo.parts import stamp_of
+from videozoo.part_recipe import stamp_of
 from videozoo.text import csv_value
 
 HEADER = ("index", "sample", "status", "reason")
@@ -88,7 +88,7 @@ def scan_samples(
         VideozooError: `out` cannot be written.
     """
     part = out.with_name(f"{out.name}.part")
-    stamp = f"scan of {len(dataset)} samples {stamp_of(dataset)}"
+    stamp = f"scan of {len(dataset)} samples {stamp_of(dataset, range(len(dataset)))}"
     # Written anew, for the last line of a stopped scan may be half there.
     kept = () if restart else ((i, *row) for i, row in enumerate(_whole_rows(part, stamp)))
     write_csv(part, [stamp], kept)

@@ -1,0 +1,117 @@
+"""Lists that are shared out to many jobs, and what puts their results together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Command
+
+from tiny import World, write_list
+from videozoo.errors import VideozooError
+from videozoo.shards import Shard, Span
+
+MODEL = {"clip_data": "TSN", "feature_data": "AttentionCluster"}
+
+
+def long_list(world: World, times: int = 3) -> Path:
+    lines = world.listing.read_text().splitlines() * times
+    return write_list(Path("long.list"), ["missing.mp4 1", *lines] if "mp4" in lines[0] else lines)
+
+
+def read(path: Path) -> Any:
+    value = json.loads(path.read_text())
+    for timed in ("seconds", "videos_per_second"):
+        value.pop(timed, None)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("listed", "step", "count"), [(10, 2, 3), (7, 4, 5), (0, 3, 2), (5, 1, 9), (1000, 7, 64)]
+)
+def test_shards_are_disjoint_and_complete(listed: int, step: int, count: int) -> None:
+    spans = [Span(listed, step, Shard(number, count)) for number in range(1, count + 1)]
+    assert [index for span in spans for index in span.indices()] == list(range(listed))
+    assert [step for span in spans for step in span.steps] == list(Span(listed, step).steps)
+    steps = [len(span.steps) for span in spans]
+    assert max(steps) - min(steps) <= 1
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "3", "a/b", "1/0", "-1/2"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(VideozooError, match="counted from 1"):
+        Shard.parse(text)
+
+
+@pytest.mark.parametrize("world", MODEL)
+@pytest.mark.parametrize(("word", "form"), [("infer", "json"), ("infer", "csv"), ("test", "csv")])
+def test_shards_put_together_are_what_one_process_writes(
+    command: Command, request: pytest.FixtureRequest, world: str, word: str, form: str
+) -> None:
+    data: World = request.getfixturevalue(world)
+    words = (word, "--weights", data.weights, "--filelist", long_list(data), "--format", form)
+    code = command(*words, "--save-dir", "whole").code
+    for number in (3, 1, 12, *range(4, 12), 2):  # more than there are batches
+        done = command(*words, "--save-dir", "found", "--shard", f"{number}/12")
+        assert f"shard {number}/12 is done" in done.out, done.err
+    assert "12 of 12" in command("verify", "found", "--weights", data.weights).out
+    again = command(*words, "--save-dir", "found")
+    assert again.code == code
+    assert f"going on: {15 + code // 2} of {15 + code // 2} were done" in again.out
+    said = command("verify", "found", "--weights", data.weights, "--filelist", "long.list")
+    assert said.code == 0, said.out
+    files = sorted(Path("found").iterdir())
+    assert [file.name for file in files] == sorted(p.name for p in Path("whole").iterdir())
+    for file in files:
+        one = Path("whole") / file.name
+        if file.name.endswith("_test_result.json"):
+            assert read(file) == read(one)
+        else:
+            assert file.read_bytes() == one.read_bytes()
+    assert code == (2 if world == "clip_data" else 0)
+
+
+@pytest.mark.parametrize("change", ["missing", "top_k", "damaged", "part"])
+def test_shards_that_do_not_belong_together_stay_apart(
+    command: Command, clip_data: World, change: str
+) -> None:
+    words = ("infer", "--weights", clip_data.weights, "--filelist", clip_data.listing)
+    for number in (1, 2):
+        top_k = number + 1 if change == "top_k" else 1
+        command(*words, "--shard", f"{number}/2", "--infer-topk", top_k)
+    folder = Path("TSN_infer_result.2-of-2.parts")
+    if change == "missing":
+        (folder / "done.json").unlink()
+    elif change == "damaged":
+        part = next(folder.glob("*.part"))
+        part.write_bytes(part.read_bytes()[:-2])
+    elif change == "part":
+        next(folder.glob("*.part")).unlink()
+    done = command("verify", ".")
+    assert ("they differ in top_k" if change == "top_k" else "1 of 2; run again: 2") in done.out
+    assert done.code == 2
+    refused = command(*words, "--infer-topk", 1)
+    assert ("other weights" if change == "top_k" else "1 of 2 shards are done") in refused.err
+    assert not Path("TSN_infer_result").exists()
+    for number in (1, 2):
+        command(*words, "--shard", f"{number}/2", "--infer-topk", 1)
+    assert command("verify", ".").code == 0
+    assert command(*words, "--infer-topk", 1).code == 0
+    assert not list(Path().glob("*.parts"))
+
+
+def test_results_that_were_changed_do_not_add_up(command: Command, clip_data: World) -> None:
+    command("infer", "--weights", clip_data.weights, "--filelist", clip_data.listing)
+    assert command("verify", ".").code == 0
+    result = Path("TSN_infer_result.json")
+    result.write_text(result.read_text().replace("clip0", "clip7"))
+    assert "changed" in command("verify", ".").out
+    summary = Path("TSN_infer_summary.json")
+    summary.write_text(summary.read_text().replace('"listed": 5', '"listed": 6'))
+    done = command("verify", ".", "--weights", clip_data.config, "--filelist", clip_data.config)
+    assert done.code == 2
+    assert done.out.count(": NO, ") == 4
+    Path("empty").mkdir()
+    assert "holds no results" in command("verify", "empty").err
