@@ -113,7 +113,7 @@ def test(
             left = say_done(parts, console)
         prepare(samples.dataset, device, console, left)
         done = len(span.indices()) - len(left)
-        with progress(console, "test", log_interval, done=done) as report:
+        with progress(console, "test", log_interval, done=done, forecast=True) as report:
             found = evaluate(
                 loaded.classifier.to(device),
                 samples.dataset,

@@ -23,12 +23,13 @@ from videozoo.distributed import (
 from videozoo.errors import VideozooError
 from videozoo.experiments import Weights
 from videozoo.files import make_folder
+from videozoo.forecast import METER
 from videozoo.inputs import open_trained, prepare, protocol
 from videozoo.part_recipe import list_sum, recipe_of
 from videozoo.parts import Parts, opened_parts, say_done
 from videozoo.predict import Predictor
 from videozoo.progress import progress
-from videozoo.reports.results import write_predictions
+from videozoo.reports.results import result_size, write_predictions
 from videozoo.scoring import step_size
 from videozoo.shards import Shard, Span
 
@@ -117,7 +118,9 @@ class Inference:
                 left = say_done(parts, self.console)
                 prepare(self.dataset, device, self.console, left)
                 done = len(span.indices()) - len(left)
-                with progress(self.console, "infer", self.log_interval, done=done) as report:
+                with progress(
+                    self.console, "infer", self.log_interval, done=done, forecast=True
+                ) as report:
                     self._add_parts(parts, parts.report(report))
                 parts.collect()
                 found = None
@@ -145,6 +148,7 @@ class Inference:
             steps=parts.left,
         ):
             lines += [result.as_json(index) for index, result in results]
+            METER.written += sum(result_size(result) for _, result in results)
             if micro_batch.last:
                 step = micro_batch.step + 1
                 if parts.is_due:

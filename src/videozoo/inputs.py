@@ -259,7 +259,7 @@ def prepare(
     indices: Sequence[int] | None = None,
 ) -> None:
     """Does what must be done before samples are read, with a bar: encodes videos."""
-    with progress(console, "encode", 50) as report:
+    with progress(console, "encode", 50, forecast=True) as report:
         dataset.prepare(device, report, indices)
 
 

@@ -16,6 +16,7 @@ from videozoo.data.loader import make_loader, raise_if_fatal
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
+from videozoo.forecast import METER
 from videozoo.models.layers import autocast, full_precision, mean_logits
 
 Say = Callable[[str], None]
@@ -81,7 +82,7 @@ def score_batches(
     )
     scorer = Scorer(classifier, device, settings.precision, say)
     done = 0 if steps is None else min(steps.start * size, len(dataset))
-    for batch in map(raise_if_fatal, loader):
+    for batch in map(raise_if_fatal, METER.watched(loader)):
         yield batch, scorer.logits(batch)
         if report is not None and batch.micro_batch is not None and batch.micro_batch.last:
             done += batch.micro_batch.step_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from commands import Command
 
 from tiny import World, write_list
+from videozoo import forecast
 from videozoo.errors import VideozooError
 from videozoo.shards import Shard, Span
 
@@ -115,3 +117,49 @@ def test_results_that_were_changed_do_not_add_up(command: Command, clip_data: Wo
     assert done.out.count(": NO, ") == 4
     Path("empty").mkdir()
     assert "holds no results" in command("verify", "empty").err
+
+
+@pytest.mark.parametrize("word", ["infer", "test", "scan"])
+def test_a_dry_run_says_how_long_it_takes_and_writes_nothing(
+    command: Command, clip_data: World, word: str
+) -> None:
+    listing = long_list(clip_data)
+    how = ("--config", clip_data.config) if word == "scan" else ("--weights", clip_data.weights)
+    done = command(word, *how, "--filelist", listing, "--dry-run")
+    assert done.code == 0, done.err
+    assert re.search(r"about \d+ s for 16 videos: [\d.]+ a second", done.out)
+    assert [path.name for path in Path().iterdir()] == [listing.name]
+
+
+def test_a_forecast_is_of_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 110.0, 112.0, 120.0])
+    monkeypatch.setattr(forecast.time, "perf_counter", lambda: next(clock))
+    said: list[str] = []
+    told = forecast.Forecast(said.append)
+    told(10, 12_000)  # ten seconds of warming up
+    told(11, 12_000)
+    forecast.METER.waited += 7
+    forecast.METER.written += 1000
+    told(20, 12_000)
+    told(30, 12_000)
+    assert said == [
+        "about 3 h 20 min for 12,000 videos: 1 a second, bound by reading and decoding; results"
+        " 1.2 MB"
+    ]
+
+
+def test_shards_of_features_are_written_by_the_run_without(
+    command: Command, clip_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("prepare", "features", "out", clip_data.listing, "--no-labels", "--no-sound")
+    for number in (2, 1):
+        done = command(*words, "--shard", f"{number}/2")
+        assert f"shard {number}/2 is done" in done.out, done.err
+        assert not list(Path("out").glob("*.tfrecord"))
+
+    def encoder_of(*given: object) -> None:
+        raise AssertionError("nothing is left to encode")
+
+    monkeypatch.setattr("videozoo.encoders.encoded_videos.encoder_of", encoder_of)
+    assert command(*words).code == 0
+    assert len(list(Path("out").glob("*.tfrecord"))) == 1

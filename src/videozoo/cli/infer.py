@@ -67,6 +67,7 @@ def infer(
     min_duration: args.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
     shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -98,6 +99,7 @@ def infer(
         ),
     )
     if timeline:
+        args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
         return run_timeline(
             paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
             min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=Path(save_dir),
@@ -109,7 +111,7 @@ def infer(
     settings = experiment["INFER"]
     from videozoo.inference import open_inference
 
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
@@ -119,13 +121,14 @@ def infer(
         experiment,
         top_k=infer_topk,
         reject=reject,
-        save_dir=Path(save_dir),
+        save_dir=None if dry_run else Path(save_dir),
         form=format_,
         log_interval=log_interval,
         console=console,
     )
     try:
-        found = inference.write(Path(save_dir), format_, shard=Shard.parse(shard))
+        with args.dry_run(dry_run, save_dir) as folder:
+            found = inference.write(Path(folder), format_, shard=Shard.parse(shard))
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise

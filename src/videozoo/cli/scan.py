@@ -35,6 +35,7 @@ def scan(
         bool, typer.Option("--restart", help="Read all samples again, not only those left.")
     ] = False,
     set_: args.Set = None,
+    dry_run: args.DryRun = False,
 ) -> None:
     """Read every listed sample and write which cannot be used, and why, as a csv.
 
@@ -63,10 +64,13 @@ def scan(
         samples = open_samples(experiment[section], paths, labelled=False)
     else:
         samples = open_list(experiment, section, labelled=section != "INFER")
-    with progress(console, "scan", 10) as report:
+    with (
+        args.dry_run(dry_run, out) as file,
+        progress(console, "scan", 10, forecast=True) as report,
+    ):
         found = scan_samples(
             samples.dataset,
-            Path(out),
+            Path(file),
             workers=workers,
             restart=restart,
             report=report,

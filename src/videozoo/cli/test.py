@@ -41,6 +41,7 @@ def test(
     ] = "csv",
     log_interval: args.LogInterval = 10,
     shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -72,20 +73,21 @@ def test(
         ),
     )
     settings = experiment["TEST"]
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
     try:
-        found = videozoo.test(
-            named,
-            experiment=experiment,
-            save_dir=save_dir,
-            form=format_,
-            log_interval=log_interval,
-            console=console,
-            shard=Shard.parse(shard),
-        )
+        with args.dry_run(dry_run, save_dir) as folder:
+            found = videozoo.test(
+                named,
+                experiment=experiment,
+                save_dir=folder,
+                form=format_,
+                log_interval=log_interval,
+                console=console,
+                shard=Shard.parse(shard),
+            )
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise

@@ -141,10 +141,10 @@ class EncodedVideos(VideoDataset):
         self.kept_before = 0
         wanted = range(len(self)) if indices is None else indices
         mine = wanted[rank::world] if self._cached else wanted
-        self._encode(encoding, mine, report)
+        self._encode(encoding, mine, len(wanted), report)
         for share in gathered({i: c for i, c in self._found.items() if isinstance(c, str)}):
             self._found.update(share)
-        self._encode(encoding, [i for i in wanted if not self._is_here(i)], None)
+        self._encode(encoding, [i for i in wanted if not self._is_here(i)], 0)
 
     def _is_here(self, index: int) -> bool:
         """Says whether a video is known to be unreadable, or its rows lie on this machine."""
@@ -152,7 +152,9 @@ class EncodedVideos(VideoDataset):
         found = self._found.get(index)
         return isinstance(found, SampleError) or (found is not None and self._store.has(found))
 
-    def _encode(self, encoding: Encoding, indices: Sequence[int], report: Report | None) -> None:
+    def _encode(
+        self, encoding: Encoding, indices: Sequence[int], total: int, report: Report | None = None
+    ) -> None:
         entries, all_kept = [self._entries[index] for index in indices], True
         for done, (index, encoded) in enumerate(zip(indices, encoding(entries), strict=True), 1):
             rows = encoded.rows
@@ -160,7 +162,7 @@ class EncodedVideos(VideoDataset):
             self.kept_before += encoded.kept
             all_kept = all_kept and encoded.kept
             if report is not None and not all_kept:  # of what is there already nobody need be told
-                report(done * len(self) // len(indices), len(self))
+                report(done * total // len(indices), total)
 
     def subset(
         self, indices: Sequence[int], entries: Sequence[ClipEntry] | None = None

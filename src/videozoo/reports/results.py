@@ -121,6 +121,12 @@ def write_predictions(
     return found
 
 
+def result_size(result: Result) -> int:
+    """Returns about how many bytes a result has as JSON and in the pickle."""
+    labels = sum(len(p.label) for p in result.predictions)
+    return 60 + len(result.video) * 2 + labels + 115 * len(result.predictions)
+
+
 Add = Callable[[Result | None], None]
 """Writes one result; None: it was the last."""
 
