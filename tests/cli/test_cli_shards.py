@@ -163,3 +163,16 @@ def test_shards_of_features_are_written_by_the_run_without(
     monkeypatch.setattr("videozoo.encoders.encoded_videos.encoder_of", encoder_of)
     assert command(*words).code == 0
     assert len(list(Path("out").glob("*.tfrecord"))) == 1
+
+
+def test_shards_of_a_scan_become_the_same_csv(command: Command, clip_data: World) -> None:
+    words = ("scan", "--config", clip_data.config, "--filelist", long_list(clip_data))
+    command(*words, "--out", "whole.csv")
+    for number in (2, 3, 1):
+        if number == 1:
+            assert "shard 1 of 3 is not done" in command(*words, "--out", "found.csv").err
+        said = command(*words, "--out", "found.csv", "--shard", f"{number}/3").out
+        assert f"shard {number}/3 is done" in said
+    assert "going on: 16 of 16 were done" in command(*words, "--out", "found.csv").out
+    assert Path("found.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert not list(Path().glob("*.part"))
