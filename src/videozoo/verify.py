@@ -92,7 +92,8 @@ def _checks_of(path: Path, wanted: Wanted) -> list[Check]:
     """Returns the checks of a result, given the file that has its counts and protocol."""
     value = _read(path)
     try:
-        return [*_counted(path, value), *_made(path.name, value["protocol"], wanted)]
+        counts, *files = _counted(path, value)
+        return [counts, *_made(path.name, value["protocol"], wanted), *files]
     except (KeyError, TypeError, AttributeError):
         raise FileError(path, _DAMAGED) from None
 

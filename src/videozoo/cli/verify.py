@@ -33,10 +33,15 @@ def verify(
 
     console = Terminal()
     checks = check(results, weights=weights, filelist=filelist)
-    table = Table("", Column("result", overflow="fold"), "what has to hold", "what is found")
+    table = Table("", Column("what has to hold", overflow="fold"), "what is found")
+    of = ""
     for one in checks:
         mark = Text("yes", "green") if one.holds else Text("NO", "bold red")
-        table.add_row(mark, Text(one.of), one.what, Text(one.found))
+        if one.of != of:
+            of = one.of
+            table.add_section()
+            table.add_row("", Text(of, "bold"), "")
+        table.add_row(mark, one.what, Text(one.found))
     console.print(table)
     wrong = [one for one in checks if not one.holds]
     for one in wrong:  # once more in a line, which a log can be searched for
