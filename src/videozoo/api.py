@@ -19,6 +19,7 @@ from rich.console import Console
 from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
+from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.evaluation_share import evaluated_in
 from videozoo.experiments import Weights, open_experiment
@@ -98,6 +99,8 @@ def test(
     settings = experiment["TEST"]
     if save_dir is not None:
         make_folder(Path(save_dir))
+    elif shard is not None:
+        raise VideozooError("shard: needs a save_dir, where its parts stay")
     device = choose_device(settings.use_gpu, console.print)
     with joined(device), ExitStack() as stack:
         how, parts = protocol(loaded, experiment, "TEST"), None

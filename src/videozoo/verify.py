@@ -69,7 +69,7 @@ def _shards(stem: str, count: int, folders: dict[int, Path], wanted: Wanted) -> 
     told += f"; run again: {', '.join(map(str, left))}" if left else ""
     yield Check(stem, "all shards are done and whole", not left, told)
     ways: dict[str, dict[str, Any]] = {}
-    for path in folders.values():
+    for path in (one for one in folders.values() if (one / RECIPE).is_file()):
         recipe = _read(path / RECIPE)
         protocol = recipe.pop("protocol")
         recipe.pop("samples")  # each has its own
@@ -78,7 +78,7 @@ def _shards(stem: str, count: int, folders: dict[int, Path], wanted: Wanted) -> 
     differ = sorted(key for key, values in ways.items() if len(values) > 1)
     told = f"they differ in {', '.join(differ)}" if differ else "yes"
     yield Check(stem, "all shards are made alike", not differ, told)
-    if not differ:
+    if ways and not differ:
         yield from _made(stem, {key: next(iter(v.values())) for key, v in ways.items()}, wanted)
 
 
