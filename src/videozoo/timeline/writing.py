@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Protocol
@@ -140,12 +141,15 @@ def picture(found: VideoTimeline) -> bytes:
     figure = Figure(figsize=(11, 1.1 + 0.55 * max(1, len(labels))), layout="constrained")
     axes = figure.subplots(max(1, len(labels)), sharex=True, squeeze=False)[:, 0]
     middles = [(window["start"] + window["end"]) / 2 for window in found.windows]
+    between = [(left + right) / 2 for left, right in pairwise(middles)]
+    edges = [found.windows[0]["start"], *between, found.end]  # of what each window speaks for
     for strip, label in zip(axes, labels, strict=False):
         scores = [
             next((p["score"] for p in window["predictions"] if p["label"] == label), 0.0)
             for window in found.windows
         ]
-        strip.fill_between(middles, scores, step="mid", color="#9db8d6", linewidth=0)
+        scores.append(scores[-1])
+        strip.fill_between(edges, scores, step="post", color="#9db8d6", linewidth=0)
         for s in (s for s in found.segments if s.label == label):
             strip.axvspan(s.start, s.end, ymax=0.12, color="#1f5fa8", linewidth=0)
         text = harmless(label).replace("$", r"\$")
