@@ -254,16 +254,26 @@ def _refuse_typed_recipe(experiment: Experiment, mode: str) -> None:
             )
 
 
-def prepare(dataset: VideoDataset, device: torch.device, console: Console) -> None:
+def prepare(
+    dataset: VideoDataset,
+    device: torch.device,
+    console: Console,
+    indices: Sequence[int] | None = None,
+) -> None:
     """Does what must be done before samples are read, with a bar: encodes videos."""
-    with progress(console, "encode", 50) as report:
-        dataset.prepare(device, report)
+    with progress(console, "encode", 50, forecast=True) as report:
+        dataset.prepare(device, report, indices)
 
 
 def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:
     """Returns how scores were made: model, weights, frames, sizes, decoder and versions."""
     settings, recipe = experiment[mode], loaded.classifier.recipe
     family = family_of(settings)
+    rows: dict[str, Any] = {}
+    if recipe is not None:
+        from videozoo.video.reader import decoder_version
+
+        rows = {"rows": recipe.as_dict(), "decoder": decoder_version()}
     return {
         "model": experiment.model,
         "config": experiment.source,
@@ -274,7 +284,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         "temperature": loaded.classifier.calibration.temperature,
         **family.describe(),
         **family.reader(),
-        **({} if recipe is None else {"rows": recipe.as_dict()}),
+        **rows,
         "versions": {
             "videozoo": __version__,
             "torch": torch.__version__,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import encoders.test_hub_encoders as hub
+import hub_networks as hub
 from lite0 import made_network
 from videozoo.encoders import lite0_encoder
 from videozoo.encoders.encoder import Encoder

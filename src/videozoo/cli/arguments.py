@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from videozoo import distributed
 from videozoo.errors import VideozooError
+from videozoo.forecast import DRY_RUN, DryRunEndedError
 from videozoo.launcher import launch
 from videozoo.specs import SPECS
 
@@ -142,6 +146,23 @@ Reject = Annotated[
         help="Answer 'none of these' where the best score is below this, 0 to 1.",
     ),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/COUNT",
+        help="Do one share of the list, such as 3/64, counted from 1. When all are done, the same"
+        " command without --shard puts them together.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say how long it takes on this machine, from the first seconds of it, and stop.",
+    ),
+]
 Window = Annotated[float, typer.Option("--window", help="Seconds of a window of a timeline.")]
 Stride = Annotated[
     float, typer.Option("--stride", help="Seconds from one window to the next, at most --window.")
@@ -184,6 +205,26 @@ def say_no_effect(**flags: bool) -> None:
     if given:
         verb = "does" if len(given) == 1 else "do"
         typer.echo(f"{', '.join(given)} {verb} nothing here: accepted for old scripts", err=True)
+
+
+@contextmanager
+def dry_run(wanted: bool, out: str) -> Iterator[str]:
+    """Gives where results go, which is nowhere in a dry run; ends the command after it.
+
+    Args:
+        wanted: it is a dry run.
+        out: where they go else.
+    """
+    if not wanted:
+        yield out
+        return
+    before = DRY_RUN.set(True)
+    try:
+        with TemporaryDirectory(prefix="videozoo-dry-run-") as folder, suppress(DryRunEndedError):
+            yield os.path.join(folder, "results")
+    finally:
+        DRY_RUN.reset(before)
+    raise typer.Exit
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:

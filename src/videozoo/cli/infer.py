@@ -11,10 +11,17 @@ from rich.console import Console
 from videozoo import experiments
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
+from videozoo.cli.tables import (
+    GOES_ON,
+    print_damaged,
+    print_unreadable,
+    shard_done,
+    warn_of_unreadable,
+)
 from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 from videozoo.text import escaped
 
@@ -60,6 +67,8 @@ def infer(
     offset: args.Offset = None,
     min_duration: args.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -91,6 +100,7 @@ def infer(
         ),
     )
     if timeline:
+        args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
         return run_timeline(
             paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
             min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=Path(save_dir),
@@ -102,7 +112,7 @@ def infer(
     settings = experiment["INFER"]
     from videozoo.inference import open_inference
 
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
@@ -112,21 +122,23 @@ def infer(
         experiment,
         top_k=infer_topk,
         reject=reject,
-        save_dir=Path(save_dir),
+        save_dir=None if dry_run else Path(save_dir),
         form=format_,
         log_interval=log_interval,
         console=console,
     )
     try:
-        found = inference.write(Path(save_dir), format_)
+        with args.dry_run(dry_run, save_dir) as folder:
+            found = inference.write(Path(folder), format_, shard=Shard.parse(shard))
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise
     print_results(found, console)
+    result = Path(save_dir) / f"{experiment.model}_infer_result"
     console.print(
         f"{found.predicted} of {found.listed} videos"
-        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; written to"
-        f" {Path(save_dir) / f'{experiment.model}_infer_result'}.{format_}",
+        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; "
+        + (f"written to {result}.{format_}" if shard is None else shard_done(shard)),
         highlight=False,
         soft_wrap=True,
     )

@@ -31,6 +31,7 @@ from videozoo.cli import (
     split,
     test,
     train,
+    verify,
     zoo,
 )
 from videozoo.cli.arguments import expand
@@ -63,6 +64,7 @@ app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("split")(split.split)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)

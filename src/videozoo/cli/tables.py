@@ -25,6 +25,13 @@ COLUMNS = {
 }
 
 
+def shard_done(shard: str) -> str:
+    """Returns what is said when a shard is done."""
+    return (
+        f"shard {shard} is done; when all are, the same command without --shard writes the result"
+    )
+
+
 def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     """Prints the metrics, the counts and the first samples that could not be read."""
     title = (
@@ -43,6 +50,11 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     console.print(table)
     for note in found.notes_on(shown):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    print_faults(found, console)
+
+
+def print_faults(found: Evaluation, console: Console) -> None:
+    """Prints how many samples have no label, and the first that could not be read."""
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
     print_unreadable([(u.video, u.reason) for u in found.unreadable], console)

@@ -10,8 +10,16 @@ import typer
 import videozoo
 from videozoo import experiments
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_classes, print_evaluation, warn_of_unreadable
+from videozoo.cli.tables import (
+    GOES_ON,
+    print_classes,
+    print_evaluation,
+    print_faults,
+    shard_done,
+    warn_of_unreadable,
+)
 from videozoo.distributed import is_first_process
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 
 
@@ -32,6 +40,8 @@ def test(
         ),
     ] = "csv",
     log_interval: args.LogInterval = 10,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -63,26 +73,32 @@ def test(
         ),
     )
     settings = experiment["TEST"]
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
     try:
-        found = videozoo.test(
-            named,
-            experiment=experiment,
-            save_dir=save_dir,
-            form=format_,
-            log_interval=log_interval,
-            console=console,
-        )
+        with args.dry_run(dry_run, save_dir) as folder:
+            found = videozoo.test(
+                named,
+                experiment=experiment,
+                save_dir=folder,
+                form=format_,
+                log_interval=log_interval,
+                console=console,
+                shard=Shard.parse(shard),
+            )
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise
-    print_evaluation(found, experiment.model, console)
-    print_classes(found, console)
     stem = Path(save_dir) / f"{experiment.model}_test"
     written = f"written to {stem}_result.json and {stem}_predictions.{format_}"
+    if shard is None:
+        print_evaluation(found, experiment.model, console)
+        print_classes(found, console)
+    else:
+        print_faults(found, console)
+        written = f"{found.evaluated} of {found.listed} videos; {shard_done(shard)}"
     console.print(written, highlight=False, soft_wrap=True)
     warn_of_unreadable(len(found.unreadable), found.listed, console, settings)
     if found.unreadable and is_first_process():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import GOES_ON, print_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.terminal import Terminal
@@ -44,9 +44,13 @@ def run_timeline(
         raise VideozooError("--timeline: name the videos, or - for the standard input")
     live = any(map(is_stream, videos))
     console = Terminal(highlight=False, soft_wrap=True, quiet=live)
-    found = infer_timelines(
-        videos, weights, experiment, each=_print_line if live else None, console=console, **how
-    )
+    try:
+        found = infer_timelines(
+            videos, weights, experiment, each=_print_line if live else None, console=console, **how
+        )
+    except KeyboardInterrupt:
+        console.print(GOES_ON)
+        raise
     for one in found:
         print_segments(one, console)
     faults = [(one.video, one.fault) for one in found if one.fault is not None]
