@@ -162,6 +162,16 @@ def test_a_missing_engine_is_one_sentence(
     assert 'needs onnxruntime: pip install "videozoo[export]" installs it' in ended.err
 
 
+def test_a_pytorch_that_is_too_old_is_one_sentence(
+    tsn: tuple[World, Path], monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.8.1+cpu")
+    ended = command("export", "--weights", tsn[0].weights, "--format", "pt2", "--out", "x.pt2")
+    assert ended.code == 2
+    assert "export needs PyTorch 2.9 or later, and this is 2.8.1+cpu" in ended.err
+    assert not Path("x.pt2").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

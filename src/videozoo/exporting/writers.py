@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.export import Dim, ExportedProgram
+from torch.torch_version import TorchVersion
 
 from videozoo.checkpoints.exports import KEY, PT2_FILE
 from videozoo.engines import imported
@@ -22,8 +23,13 @@ def traced(graph: Graph) -> ExportedProgram:
     """Traces a graph, its named sizes free.
 
     Raises:
-        VideozooError: it cannot be traced.
+        VideozooError: it cannot be traced, or this PyTorch is too old to do it.
     """
+    if TorchVersion(torch.__version__) < "2.9.0a0":
+        raise VideozooError(
+            f"export needs PyTorch 2.9 or later, and this is {torch.__version__}: "
+            'pip install "videozoo[export]" installs it'
+        )
     names = {size for one in graph.inputs for size in one.shape if isinstance(size, str)}
     free = {name: Dim(name) for name in sorted(names)}
     shapes = tuple(
