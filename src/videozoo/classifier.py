@@ -170,7 +170,8 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     """Loads weights strictly into the model they are for.
 
     Args:
-        path: a native .safetensors file, a Fluid folder or .tar.gz, or a state dict of PyTorch.
+        path: a native .safetensors file, a Fluid folder, .tar.gz or .pdparams, or a state dict of
+            PyTorch.
         experiment: the config; None: the one that a native file holds.
 
     Raises:

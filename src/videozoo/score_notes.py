@@ -1,10 +1,21 @@
-"""What is to be said of scores that mean little, or nothing."""
+"""What scores are called, and what is to be said of those that mean little, or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
+METRIC_NAMES = {
+    "hit_at_1": "Hit@1",
+    "perr": "PERR",
+    "gap": "GAP",
+    "map": "mAP",
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro F1",
+    "ece": "ECE",
+    "loss": "loss",
+}
 FEW = 20  # videos: one is 5 % of the score
 _NAMED = 5  # classes of a sentence
 

@@ -7,6 +7,7 @@ predictor = HubModel.from_pretrained("me/tsn-of-my-videos").predictor()
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,75 +22,43 @@ from videozoo.checkpoints.native import (
 from videozoo.distributed import choose_device
 from videozoo.errors import VideozooError
 from videozoo.files import write_json, write_text
+from videozoo.model_card import model_card, result_beside
 from videozoo.predict import Predictor, load_predictor
+from videozoo.zoo.hub import LOGIN, PREFIX, REPOSITORY, WEIGHTS_FILE, asking, reason_of
 from videozoo.zoo.resolve import resolve_weights
 
 try:
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import HfApi, get_token, hf_hub_download
 except ImportError as error:
     raise VideozooError(
         "huggingface_hub is not installed: pip install 'videozoo[hub]' installs it"
     ) from error
 
-WEIGHTS_FILE = "model.safetensors"
 # What names places of the machine that trained: nobody else can use it, nor need see it.
 PATH_KEYS = (
     "filelist", "label_file", "kinetics_labels", "video_folder", "video_path", "pretrain_base",
     "distill_from", "encoder",
 )  # fmt: skip
-_SHOWN = 50
-
-CARD = """---
-library_name: videozoo
-pipeline_tag: video-classification
-tags:
-- videozoo
-- video-classification
----
-
-# {model}
-
-{model} with {classes} classes, trained with videozoo.
-
-{results}
-
-## Use
-
-```python
-from videozoo.sharing import HubModel
-
-predictor = HubModel.from_pretrained("{repo_id}").predictor()
-for result in predictor.predict("video.mp4", top_k=3):
-    print(result.video, result.unreadable or result.predictions)
-```
-
-The file model.safetensors is a checkpoint of videozoo: it goes to --weights as it is.
-
-## Input
-
-| what | value |
-|---|---|
-{preprocessing}
-
-## Classes
-
-{labels}
-"""
 
 
 class HubModel:
     """A checkpoint as the Hub knows it: weights, config and a card in one folder.
 
     Args:
-        checkpoint: a native .safetensors file, or a name of the zoo.
+        checkpoint: a native .safetensors file, a name of the zoo or an address of the Hub.
+
+    Attributes:
+        tested: what MODEL_test_result.json beside the checkpoint says; None: there is none of it.
+        note: why there is none, for people.
 
     Raises:
-        VideozooError: it is no checkpoint of videozoo.
+        VideozooError: it is no checkpoint of videozoo, or the result beside it is damaged.
     """
 
     def __init__(self, checkpoint: str | os.PathLike[str]) -> None:
         self.path = resolve_weights(checkpoint)
         self.header = read_native_header(self.path)
+        self.tested, self.note = result_beside(self.path, self.header.model)
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str], **how: Any) -> Self:
@@ -106,8 +75,8 @@ class HubModel:
         try:
             path = hf_hub_download(repo_id=os.fspath(name), filename=WEIGHTS_FILE, **how)
         except (OSError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise VideozooError(f"{name}: cannot be had from the Hub ({reason})") from error
+            reason = reason_of(error)
+            raise VideozooError(f"{name}: cannot be had from the Hub ({reason})") from None
         return cls(Path(path))
 
     def predictor(self, *, use_gpu: bool = True) -> Predictor:
@@ -119,11 +88,15 @@ class HubModel:
     ) -> None:
         """Writes weights, config and card into a folder, made where there is none.
 
-        `model_card_kwargs` are of the card: `results` (what the weights score, and how that was
-        measured) and `repo_id`.
+        `model_card_kwargs` are of the card: `repo_id`, `license`, and `results` (what the weights
+        score, and how that was measured) in place of what the test beside them found.
+
+        Raises:
+            VideozooError: nobody else can make the rows that the model takes, or the folder cannot
+                be written to.
         """
         folder, checkpoint = Path(folder), load_native(self.path)
-        folder.mkdir(parents=True, exist_ok=True)
+        _check_encoder(self.path, str((checkpoint.recipe or {}).get("encoder")))
         config = {
             mode: {k: _shared(k, v, checkpoint) for k, v in keys.items()}
             for mode, keys in checkpoint.config.items()
@@ -149,29 +122,46 @@ class HubModel:
         `branch` names the branch, the main one where it is None. Other keyword arguments are those
         of huggingface_hub.HfApi.upload_folder: create_pr, commit_message. Returns the address of
         what was made.
+
+        Raises:
+            VideozooError: no token is set, or the Hub refuses.
         """
-        api = HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with TemporaryDirectory() as folder:
+        check_name(repo_id)
+        if token is None and get_token() is None:
+            raise VideozooError(f"{repo_id}: no token of the Hub is set; {LOGIN}")
+        with TemporaryDirectory() as folder, asking(repo_id):
             card = {"repo_id": repo_id} | (model_card_kwargs or {})
             self.save_pretrained(folder, model_card_kwargs=card)
+            api = HfApi(token=token)
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
             if branch is not None:
                 api.create_branch(repo_id, branch=branch, exist_ok=True)
                 how["revision"] = branch
             return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **how))
 
-    def card(self, *, results: str = "", repo_id: str = "OWNER/NAME") -> str:
+    def card(
+        self, *, results: str = "", repo_id: str = "OWNER/NAME", license: str | None = None
+    ) -> str:
         """Returns the card: what is told of the weights, and what they say about themselves."""
-        header = self.header
-        labels = header.labels or []
-        more = f", and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-        return CARD.format(
-            model=header.model,
-            classes=header.config["INFER"]["num_classes"],
-            results=results or "No scores were stated for these weights.",
-            repo_id=repo_id,
-            preprocessing="\n".join(f"| {k} | {v} |" for k, v in header.preprocessing.items()),
-            labels=", ".join(labels[:_SHOWN]) + more or "Their names are not known.",
+        how = {"results": results, "repo_id": repo_id}
+        return model_card(self.header, self.tested, license=license, **how)
+
+
+def check_name(repo_id: str) -> None:
+    """Checks that a name may be one of the Hub.
+
+    Raises:
+        VideozooError: it is not of the form OWNER/NAME.
+    """
+    if not re.fullmatch(REPOSITORY, repo_id):
+        raise VideozooError(f"{repo_id}: is not of the form OWNER/NAME")
+
+
+def _check_encoder(path: Path, encoder: str) -> None:
+    if encoder.startswith(PREFIX) and not re.fullmatch(PREFIX + REPOSITORY, encoder):
+        raise VideozooError(
+            f"{path}: takes rows of {encoder}, a folder that nobody else has; push that network,"
+            " and train with --encoder hf:OWNER/NAME"
         )
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videozoo.data.unpickle import load_pickle
 from videozoo.errors import SampleError, VideozooError
+from videozoo.pickling.unpickle import load_pickle
 
 GOLDEN = Path(__file__).parent / "youtube8m" / "golden" / "youtube8m.pkl"
 
@@ -202,5 +202,5 @@ def test_damage_never_gives_another_error(at: int, byte: int, cut: int) -> None:
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, videozoo.data.unpickle; sys.exit('torch' in sys.modules)"
+    code = "import sys, videozoo.pickling.unpickle; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

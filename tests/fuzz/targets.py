@@ -30,7 +30,6 @@ from videozoo.config.ini import parse_overrides
 from videozoo.data.clips.clip_list import read_listing
 from videozoo.data.clips.clip_pickles import load_clip
 from videozoo.data.labels import read_label_file
-from videozoo.data.unpickle import load_pickle
 from videozoo.data.youtube8m.example import parse_example
 from videozoo.data.youtube8m.index import index_shards
 from videozoo.data.youtube8m.pickles import load_shard, parse_record
@@ -38,6 +37,7 @@ from videozoo.data.youtube8m.tfrecord import RecordReader, index_shard
 from videozoo.encoders.hub_frames import frames_wanted
 from videozoo.encoders.recipe import stored_recipe
 from videozoo.errors import VideozooError
+from videozoo.pickling.unpickle import load_pickle
 from videozoo.specs import find_spec, stored_experiment
 from videozoo.training.log import Curves
 from videozoo.training.state import load_state

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hub_server import hub  # noqa: F401 (a fixture)
 
+from cli.commands import run  # noqa: F401 (a fixture)
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
 
 

@@ -112,8 +112,8 @@ def load_image_resnet(path: Path | str, keys: Collection[str]) -> State:
     """Reads an image ResNet.
 
     Args:
-        path: a Fluid folder or .tar.gz, a .pth or .pt file (a state dict, or a dict that holds it
-            as "state_dict"; keys may begin with "module."), or a .safetensors file.
+        path: a Fluid folder, .tar.gz or .pdparams, a .pth or .pt file (a state dict, or a dict that
+            holds it as "state_dict"; keys may begin with "module."), or a .safetensors file.
         keys: of the ResNet expected, in torchvision's names.
 
     Returns:

@@ -1,7 +1,7 @@
 """Checkpoints of PaddlePaddle Fluid: a folder with one file a variable, read and written.
 
 The published archives are .tar.gz files of one such folder; they are read in memory and never
-unpacked. The layout of a file is in variables.py.
+unpacked. The layout of a file is in variables.py; that of later releases' one file in pdparams.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from torch import Tensor
 
 from videozoo.checkpoints.names import Table, from_fluid, is_optimizer_variable
+from videozoo.checkpoints.pdparams import SUFFIX, read_pdparams
 from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.checkpoints.variables import (
     Array,
@@ -52,7 +53,7 @@ def read_fluid(
     """Reads all variables of a Fluid checkpoint, one after another.
 
     Args:
-        path: the folder, or a .tar.gz archive that holds one such folder.
+        path: the folder, a .tar.gz archive that holds one such folder, or a .pdparams file.
         skip: says of a name that its variable need not be read (optimizer state).
         wanted: says of a name and a shape that the values are wanted; of other variables the shape
             comes alone, and takes no memory. None: all are.
@@ -68,6 +69,9 @@ def read_fluid(
     path = Path(path)
     if not path.exists():
         raise FileError(path, "there is no such checkpoint")
+    if path.suffix == SUFFIX and path.is_file():
+        found = read_pdparams(path, wanted=wanted, most=most)
+        return {name: array for name, array in found.items() if skip is None or not skip(name)}
 
     def left_out(name: str) -> bool:
         return _is_stray(name) or (skip is not None and skip(name))
@@ -124,7 +128,7 @@ def load_fluid_weights(
     """Reads a model's weights from a Fluid checkpoint, strictly.
 
     Args:
-        path: a folder, or a .tar.gz archive of one.
+        path: a folder, a .tar.gz archive of one, or a .pdparams file.
         table: the model's names, see names.Table.
         model_state: the model's own state dict: its shapes are expected.
 

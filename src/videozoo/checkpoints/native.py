@@ -21,6 +21,7 @@ from torch import Tensor
 from videozoo.checkpoints import checksum
 from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
+from videozoo.checkpoints.pdparams import SUFFIX as PDPARAMS
 from videozoo.checkpoints.strict import compare_shapes, is_head
 from videozoo.errors import FileError, brief
 from videozoo.files import replacing
@@ -234,8 +235,8 @@ def kind_of(path: Path | str) -> str:
     """Says what a checkpoint is, by its content.
 
     Returns:
-        "native": ours. "fluid": a folder of Fluid variables or a .tar.gz of one. "torch": a bare
-        PyTorch state dict (.pth, .pt, or .safetensors without our description).
+        "native": ours. "fluid": a folder of Fluid variables, a .tar.gz of one or a .pdparams file.
+        "torch": a bare PyTorch state dict (.pth, .pt, or .safetensors without our description).
 
     Raises:
         VideozooError: there is no such file or folder, or it is none of these.
@@ -251,7 +252,7 @@ def kind_of(path: Path | str) -> str:
     with path.open("rb") as file:
         start = file.read(9)
     check_weights_file(path, start)
-    if start[:2] == b"\x1f\x8b":
+    if start[:2] == b"\x1f\x8b" or (start[:1] == b"\x80" and path.suffix == PDPARAMS):
         return "fluid"
     # torch.save writes a zip file, or (before PyTorch 1.6) a pickle.
     if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":

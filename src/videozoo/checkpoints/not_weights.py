@@ -6,7 +6,7 @@ from pathlib import Path
 
 from videozoo.errors import FileError
 
-KNOWN = ".safetensors files, Fluid folders, .tar.gz archives of one, and .pth or .pt files"
+KNOWN = ".safetensors files, Fluid folders, .tar.gz archives of one, .pdparams, .pth and .pt files"
 
 # First bytes, or the ending, of files of other programs.
 _STARTS = {
@@ -17,7 +17,7 @@ _STARTS = {
 }
 _ENDINGS = {
     ".onnx": "an ONNX model",
-    ".pdparams": "a file of Paddle 2",
+    ".pdopt": "what Paddle's optimizer keeps (the weights are in the .pdparams beside it)",
     ".pdmodel": "a model of Paddle",
     ".pdiparams": "a file of Paddle 2",
     ".tflite": "a model of TensorFlow Lite",
@@ -31,7 +31,7 @@ _ENDINGS = {
     ".pkl": "a pickle",
     ".npy": "an array of numpy",
 }
-_WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar.gz")
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".tar.gz", ".pdparams")
 
 
 def check_weights_folder(folder: Path) -> None:

@@ -85,8 +85,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder or .tar.gz, or a name of the zoo."
-        " (default: the model's published weights)",
+        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; or a name of the zoo,"
+        " or hf:OWNER/NAME of the Hugging Face Hub. (default: the model's published weights)",
         show_default=False,
     ),
 ]

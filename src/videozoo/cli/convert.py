@@ -16,7 +16,7 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            help="Checkpoint: .safetensors, .pth, Fluid folder or .tar.gz, or a zoo name."
+            help="Checkpoint: .safetensors, .pth, .pdparams, a Fluid folder or .tar.gz; or a name."
         ),
     ],
     target: Annotated[

@@ -20,6 +20,7 @@ from videozoo.cli import (
     cut,
     doctor,
     explain,
+    hub,
     infer,
     label,
     prepare,
@@ -61,6 +62,7 @@ app.command("split")(split.split)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)
+app.add_typer(hub.app)
 add_moved(app)
 
 

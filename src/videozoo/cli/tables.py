@@ -10,22 +10,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from videozoo.errors import MAX_BAD
+from videozoo.score_notes import METRIC_NAMES
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
 
 GOES_ON = "interrupted; the same command goes on from what is done"
-NAMES = {
-    "hit_at_1": "Hit@1",
-    "perr": "PERR",
-    "gap": "GAP",
-    "map": "mAP",
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro F1",
-    "ece": "ECE",
-    "loss": "loss",
-}
 COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -44,7 +34,7 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     few = found.class_count in range(1, 6)  # any answer is among the first five
     shown = {k: value for k, value in found.metrics.items() if not (few and k == "top5")}
     for name in (*shown, "videos/s"):
-        table.add_column(NAMES.get(name, name), justify="right")
+        table.add_column(METRIC_NAMES.get(name, name), justify="right")
     table.add_row(
         *("-" if isnan(value) else f"{value:.4f}" for value in shown.values()),
         f"{found.evaluated / found.seconds:.3g}",

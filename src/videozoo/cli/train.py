@@ -72,8 +72,8 @@ def train(
         typer.Option(
             "--pretrain",
             help="Start from an image ResNet (Fluid folder, .pth, .safetensors, or resnet18 to"
-            " resnet152, fetched) or a checkpoint; none: random weights. (default: the config's"
-            " pretrain_base, else ResNet50_pretrained where it fits)",
+            " resnet152, fetched) or a checkpoint, also hf:OWNER/NAME; none: random weights."
+            " (default: the config's pretrain_base, else ResNet50_pretrained where it fits)",
             show_default=False,
         ),
     ] = None,

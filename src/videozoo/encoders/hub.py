@@ -6,7 +6,6 @@ Weights are read from safetensors alone, and code of a repository is never run.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +21,8 @@ from videozoo.encoders.hub_frames import frames_wanted, read_json
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import sha256_of
 from videozoo.models.layers import autocast
+from videozoo.zoo.hub import PREFIX, REPOSITORY, library
 
-PREFIX = "hf:"
 _FILES = (
     "config.json", "preprocessor_config.json", "video_preprocessor_config.json",
     "processor_config.json", "model.safetensors", "model-*.safetensors",
@@ -177,7 +176,7 @@ def open_hub_encoder(
     place = name.removeprefix(PREFIX)
     folder = Path(place).expanduser()
     if not folder.is_dir():
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", place):
+        if not re.fullmatch(REPOSITORY, place):
             raise VideozooError(f"{name}: is no folder, and not of the form hf:OWNER/NAME")
         folder = _fetched(place, name)
     return HubEncoder(folder, name=name, device=device, precision=precision)
@@ -185,7 +184,7 @@ def open_hub_encoder(
 
 def _fetched(repository: str, name: str) -> Path:
     """Returns the folder of a repository's files in the Hub's cache."""
-    hub = _imported("huggingface_hub", name)
+    hub = library("huggingface_hub", name)
     try:
         return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
     except (OSError, ValueError) as error:
@@ -193,15 +192,6 @@ def _fetched(repository: str, name: str) -> Path:
         raise VideozooError(
             f"{name}: cannot be had from the Hub ({reason}); fetch its files elsewhere and give"
             " hf:FOLDER, or take efficientnet_lite0, which needs no network"
-        ) from error
-
-
-def _imported(module: str, name: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise VideozooError(
-            f"{name}: needs {module}: pip install 'videozoo[hub]' installs it"
         ) from error
 
 
@@ -239,7 +229,7 @@ def _sha256(folder: Path, name: str) -> str:
 
 def _open(folder: Path, kind: Kind, name: str) -> Any:
     """Returns a network with its weights, in test mode."""
-    transformers = _imported("transformers", name)
+    transformers = library("transformers", name)
     with _quiet(transformers):
         try:
             model, told = getattr(transformers, kind.model).from_pretrained(

@@ -19,6 +19,7 @@ from videozoo.data.clips.clip_files import (
 )
 from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
 from videozoo.data.clips.clip_rows import split_line
+from videozoo.data.clips.metadata import metadata_notes
 from videozoo.data.sample import label_fault
 from videozoo.data.youtube8m.shards import is_shard
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
@@ -45,7 +46,7 @@ def holds_videos(source: str | Sequence[str], *, otherwise: bool = False) -> boo
         found = match_pattern(source)
         named = path.suffix.lower() in VIDEO_SUFFIXES
         return _has_videos(found, otherwise) if found is not None else named or otherwise
-    if path.suffix.lower() in (*VIDEO_SUFFIXES, ".csv"):
+    if path.suffix.lower() in (*VIDEO_SUFFIXES, ".csv", ".jsonl"):
         return True
     if is_shard(path):
         return False
@@ -122,6 +123,9 @@ def open_videos(
     if not isinstance(source, str):
         notes: list[str] = []
         found = each_once(source, partial(expand_path, notes=notes))
+        for folder in (Path(one).expanduser() for one in source if Path(one).expanduser().is_dir()):
+            own = [clip for clip in found if folder in clip.parents]
+            notes += metadata_notes(folder, own)
         return Listing([ClipEntry(path, None, str(path)) for path in found], names, notes)
     listing = read_listing(
         source,

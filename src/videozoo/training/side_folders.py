@@ -7,10 +7,11 @@ from pathlib import Path
 
 from videozoo.data.clips.clip_files import Content, look_through, why_missing
 from videozoo.data.clips.clip_list import read_listing
+from videozoo.data.clips.metadata import read_metadata
 from videozoo.data.clips.side_names import listed, tell_sides
 from videozoo.errors import VideozooError
 from videozoo.text import counted
-from videozoo.training.side_lists import Listed, names_below
+from videozoo.training.side_lists import Listed, names_below, read_list
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,21 @@ def _sides(folder: Path, sides: dict[str, Path], left: list[str]) -> SideFolders
     return SideFolders(train, val, test, [note, *left])
 
 
-def read_classes(folder: Path, class_names: list[str] | None = None) -> Listed:
-    """Reads a folder of class folders, and says what of it is no video of a class.
+def read_classes(
+    folder: Path, class_names: list[str] | None = None, column: str | None = None
+) -> Listed:
+    """Reads a folder of videos with their classes, and says what of it is no video of a class.
 
     Args:
-        folder: with one sub-folder a class.
-        class_names: by number, where they are known; None: the sub-folders that hold videos.
+        folder: with one sub-folder a class, or a metadata.csv that says the classes.
+        class_names: by number, where they are known; None: those that have videos.
+        column: of metadata.csv, see read_list.
 
     Raises:
         VideozooError: no video, a video outside the class folders, or one of an unknown class.
     """
+    if read_metadata(folder):
+        return read_list(folder, column, class_names)
     listing = read_listing(folder, class_names=class_names)
     names = listing.class_names or []
     below = names_below(listing.entries, folder, names)

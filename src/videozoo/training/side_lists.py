@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from videozoo.data.clips.clip_list import ClipEntry, read_listing
-from videozoo.data.clips.clip_rows import csv_columns, read_list_text
+from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
 from videozoo.data.labels import read_label_file
 from videozoo.errors import VideozooError, did_you_mean
-from videozoo.reading import csv_lines, read_rows
+from videozoo.reading import read_rows
 from videozoo.text import class_name, counted, valid
 
 TRAIN_LIST, VALID_LIST, TEST_LIST = "train.list", "val.list", "test.list"
@@ -65,8 +64,10 @@ def _refuse_doubles(source: Path, entries: Sequence[ClipEntry]) -> None:
         seen.add(entry.path)
 
 
-def read_list(path: Path, column: str | None = None) -> Listed:
-    """Reads a list of videos, a csv among them.
+def read_list(
+    path: Path, column: str | None = None, class_names: list[str] | None = None
+) -> Listed:
+    """Reads a list of videos, a csv among them; or a folder whose metadata.csv is one.
 
     Cells such as `run,jump` name several classes where one of their parts stands in another cell
     too; otherwise the comma belongs to a name.
@@ -74,12 +75,13 @@ def read_list(path: Path, column: str | None = None) -> Listed:
     Args:
         path: of the list, see read_listing.
         column: of a csv that names what each video is a part of; a pattern, or None, is none.
+        class_names: by number, where they are known.
 
     Raises:
         VideozooError: the list is bad, has videos without a label or no such column.
     """
-    groups = None if column is None else _column(column, path)
-    listing = read_listing(path, multi_label=None)
+    listing = read_listing(path, class_names=class_names, multi_label=None)
+    groups = None if column is None else _column(column, listing, path)
     many = listing.many
     bare = next((entry for entry in listing.entries if entry.labels is None), None)
     if bare is not None:
@@ -87,6 +89,10 @@ def read_list(path: Path, column: str | None = None) -> Listed:
     _refuse_doubles(path, listing.entries)
     highest = max((label for entry in listing.entries for label in entry.labels or ()), default=0)
     names = listing.class_names or [str(number) for number in range(highest + 1)]
+    if highest >= len(names):
+        raise VideozooError(
+            f"{path}: has the label {highest}, but there are {counted(len(names), 'class')}"
+        )
     above = [set(entry.path.parents) for entry in listing.entries]
     root = max(set.intersection(*above), key=lambda parent: len(parent.parts), default=None)
     below = (
@@ -102,14 +108,12 @@ def read_list(path: Path, column: str | None = None) -> Listed:
     return Listed(listing.entries, names, below, groups, notes)
 
 
-def _column(name: str, path: Path) -> list[str | None] | None:
+def _column(name: str, listing: Listing, path: Path) -> list[str | None] | None:
     """Returns the cells of a csv's column; None where the name is a pattern instead."""
-    text = read_list_text(path)
-    columns = csv_columns(text, path)
-    if columns is not None and name.lower() in columns:
-        place = columns.index(name.lower())
-        return [cells[place].strip() or None for _, cells in [*csv_lines(text, path)][1:]]
-    if columns is not None and name != "none" and re.fullmatch(r"[\w -]+", name):
+    columns = listing.columns
+    if name.lower() in columns:
+        return [cell.strip() or None for cell in columns[name.lower()]]
+    if columns and name != "none" and re.fullmatch(r"[\w -]+", name):
         hint = did_you_mean(name, columns)
         raise VideozooError(
             f"--group-by {name}: {path} has no such column, but {', '.join(columns)}{hint}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -86,8 +86,9 @@ def split_folder(
     """Splits a data set; one that has its sides already is taken as it is.
 
     Args:
-        source: a folder of class folders; one with train/ and val/ or the like, with the classes
-            inside; one that `videozoo split` wrote; or a list of videos, see read_listing.
+        source: a folder of class folders, or with a metadata.csv; one with train/ and val/ or the
+            like, with either inside; one that `videozoo split` wrote; or a list of videos, see
+            read_listing.
         seed: decides the split.
         group_by: a regular expression for paths below the class folders, a column of a csv, or
             "none"; None: guessed from names, where that does no harm.
@@ -101,23 +102,22 @@ def split_folder(
     """
     if not 0 < share < 1:
         raise VideozooError(f"--share {share:g}: must lie between 0 and 1, such as 0.2")
+    column = None if group_by == NO_GROUPS else group_by
     if source.is_file():
-        listed = read_list(source, None if group_by == NO_GROUPS else group_by)
+        listed = read_list(source, column)
         return _divided(listed, source, seed, group_by, share, rows_of)
     if written := read_written(source):
         notes = [f"split as the lists in {source} say"]
         return _given(written, source, notes, group_by, rows_of)
     folders = find_sides(source)
-    train = read_classes(folders.train)
+    train = read_classes(folders.train, None, column)
     if folders.val is None:
-        listed = Listed(
-            train.entries, train.class_names, train.below, None, folders.notes + train.notes
-        )
+        listed = replace(train, notes=folders.notes + train.notes)
         return _divided(listed, folders.train, seed, group_by, share, rows_of)
     _check_classes(train, folders.train)
-    sides = {"train": train, "val": read_classes(folders.val, train.class_names)}
+    sides = {"train": train, "val": read_classes(folders.val, train.class_names, column)}
     if folders.test is not None:
-        sides["test"] = read_classes(folders.test, train.class_names)
+        sides["test"] = read_classes(folders.test, train.class_names, column)
     return _given(sides, source, folders.notes, group_by, rows_of)
 
 

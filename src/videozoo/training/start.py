@@ -25,6 +25,7 @@ from videozoo.training.state import (
 )
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo.hub import fetch_checkpoint, on_the_hub
 
 # Gives the path of published weights, pulled where they are not here; what else can be done where
 # they cannot be fetched is to end the sentence that says so.
@@ -63,8 +64,8 @@ def open_start(
     Args:
         classifier: with random weights.
         experiment: the config.
-        pretrain: what --pretrain gave: a path or a name of the zoo; "none": random weights, on
-            purpose.
+        pretrain: what --pretrain gave: a path, a name of the zoo or an address of the Hub; "none":
+            random weights, on purpose.
         resume: what --resume gave.
         save_dir: where --resume auto looks.
         fetch: pulls published weights.
@@ -161,21 +162,24 @@ def _nothing_to_resume(save_dir: Path, model: str) -> str:
 def choose_weights(experiment: Experiment, pretrain: str | None) -> str | None:
     """Returns what training starts from, where nothing is resumed.
 
-    It is what --pretrain gave; else pretrain_base, where it is "none", a path that exists or a name
-    of the zoo; else the image network that the original fetched for the model, if it did.
+    It is what --pretrain gave; else pretrain_base, where it is "none", a path that exists, a name
+    of the zoo or an address of the Hub; else the image network that the original fetched for the
+    model, if it did.
 
     Args:
         experiment: the config.
         pretrain: what --pretrain gave.
 
     Returns:
-        A path, a name of the zoo, "none", or None: nothing is said and nothing was published.
+        A path, a name of the zoo, an address of the Hub, "none", or None: nothing is said and
+        nothing was published.
     """
     settings = experiment["TRAIN"]
     base = settings.pretrain_base
     if pretrain is not None:
         return pretrain
-    if base and (base.lower() == "none" or Path(base).exists() or archives.find(base)):
+    named = base and (archives.find(base) or on_the_hub(base))
+    if base and (named or base.lower() == "none" or Path(base).exists()):
         return base
     return SPECS[experiment.model].default_pretrain(settings)
 
@@ -202,6 +206,8 @@ def _first_weights(
         archives.check_start(published, experiment)
         path = fetch(published, _INSTEAD)
         source = f"{published.name} ({path})"
+    elif on_the_hub(given):
+        path, source = fetch_checkpoint(given), given
     elif Path(given).exists():
         path, source = Path(given), given
     else:

@@ -1,4 +1,7 @@
-"""What `--weights` means: a path, a name of the zoo, or nothing. It is asked here and once."""
+"""What `--weights` means: a path, a name of the zoo, an address of the Hub, or nothing.
+
+It is asked here and once.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,26 @@ from pathlib import Path
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo.hub import fetch_checkpoint, on_the_hub
 
 
 def find_weights(
     given: str | os.PathLike[str] | None, *, model: str | None = None
 ) -> Path | VideoWeights:
-    """Returns which weights are meant; nothing is fetched.
+    """Returns which weights are meant; published ones are not fetched yet.
+
+    A checkpoint of the Hub is, since the file alone says its model.
 
     Args:
-        given: a path; a name of the zoo, where no file or folder has that name; or None: the
-            weights that were published of the model.
+        given: a path; a name of the zoo or "hf:OWNER/NAME", where no file or folder has that name;
+            or None: the weights that were published of the model.
         model: as in videozoo.specs.SPECS; needed where nothing is given.
 
     Raises:
-        VideozooError: there are none, or they are an image ResNet's.
+        VideozooError: there are none, they are an image ResNet's, or cannot be had from the Hub.
     """
+    if on_the_hub(given):
+        return fetch_checkpoint(str(given))
     if given is None:
         if model is None:
             raise VideozooError("no weights and no model are given; give --weights")

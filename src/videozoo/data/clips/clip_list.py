@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from videozoo.data.clips.clip_files import PICKLE_SUFFIXES, Content, look_through, match_pattern
+from videozoo.data.clips.clip_files import Content, look_through, match_pattern
 from videozoo.data.clips.clip_rows import (
     BadLines,
     Row,
+    check_labelled,
     csv_columns,
     csv_rows,
     list_rows,
     read_list_text,
 )
+from videozoo.data.clips.metadata import differences, metadata_notes, read_metadata
 from videozoo.data.clips.side_names import listed, tell_sides
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.text import class_name, counted, whole_number
@@ -48,12 +50,14 @@ class Listing:
         class_names: by number; None where the list knows numbers alone.
         notes: what was passed over or decided, for people.
         many: a clip may have several classes, or none of them.
+        columns: the cells of a table's columns, by name; empty: it is no table.
     """
 
     entries: list[ClipEntry]
     class_names: list[str] | None
     notes: list[str] = field(default_factory=list)
     many: bool = False
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def read_listing(
@@ -68,9 +72,11 @@ def read_listing(
 
     What kind of list it is shows in its content:
 
+    - a folder whose metadata.csv or metadata.jsonl says the classes, see read_metadata;
     - a folder with one sub-folder a class; the clips may lie at any depth in it;
     - a pattern such as `videos/*/*.mp4`, whose folders are the classes;
-    - a CSV file with the columns path and label (numbers or names; others are passed over);
+    - a CSV file, or JSON lines (.jsonl), with the columns path (or file_name) and label (or
+      labels): numbers or names; others are passed over;
     - Kinetics' official CSV file, whose videos `{youtube_id}_{start:06d}_{end:06d}.mp4` lie in
       `video_folder`, in folders or not;
     - a text file with a clip a line: a Kinetics pickle, or a path, a space and a label. The path
@@ -93,26 +99,27 @@ def read_listing(
         VideozooError: the list is missing, empty or has a bad line, or none of its files exists.
     """
     path = Path(os.path.expanduser(source))
-    if path.is_dir():
+    table = read_metadata(path) if labelled and path.is_dir() else None
+    if table is None and path.is_dir():
         return _read_folder(path, class_names, labelled=labelled)
-    if (found := match_pattern(str(source))) is not None:
+    if table is None and (found := match_pattern(str(source))) is not None:
         return _read_pattern(str(source), found, class_names, labelled=labelled)
-    text = read_list_text(path)
-    columns = csv_columns(text, path)
-    if columns is None:
-        rows = list_rows(text)
-    else:
-        if labelled and "label" not in columns:
-            raise VideozooError(f"{path}: has no column 'label'")
-        rows = csv_rows(text, path, columns, videos=video_folder or path.parent)
+    notes: list[str] = []
+    if table is not None:
+        content = look_through(path)
+        others = [file for file in content.others if file != table.path]
+        notes = replace(content, others=others).notes(path)
+        notes += differences(table, content.clips, left="of the folder, left aside")
+        path = table.path
+    columns, rows = _read_rows(path, video_folder, labelled) if table is None else table[1:]
     if not rows:
         raise VideozooError(f"{path}: lists no clips")
     labels: list[tuple[int, ...] | None] = [None] * len(rows)
     names = list(class_names) if class_names is not None else None
-    notes: list[str] = []
     many = False
     if labelled:
-        many = has_many(rows, names)
+        several = "labels" in (columns or ()) and any("," in (row.label or "") for row in rows)
+        many = several or has_many(rows, names)
         if many and multi_label is False and columns is not None:
             notes.append(
                 f"warning: {path}: what stands between commas is taken for one class; where videos"
@@ -120,7 +127,7 @@ def read_listing(
             )
         many = many if multi_label is None else multi_label
         if not many:
-            _check_labelled(rows, path, columns is None)
+            check_labelled(rows, path, columns is None)
         if names is None and columns is not None:
             names = _names_in(rows, many)
         labels = _numbers(rows, names, path, many)
@@ -129,7 +136,22 @@ def read_listing(
         for row, numbers in zip(rows, labels, strict=True)
     ]
     _check_some_exist(entries, path)
-    return Listing(entries, names, notes, many)
+    cells = zip(*(row.cells for row in rows), strict=True)
+    by_name = dict(zip(columns or (), map(list, cells), strict=False))
+    return Listing(entries, names, notes, many, by_name)
+
+
+def _read_rows(
+    path: Path, video_folder: Path | None, labelled: bool
+) -> tuple[list[str] | None, list[Row]]:
+    """Returns the columns of a list, None where it is no table, and its rows."""
+    text = read_list_text(path)
+    columns = csv_columns(text, path)
+    if columns is None:
+        return None, list_rows(text)
+    if labelled and not {"label", "labels"} & {*columns}:
+        raise VideozooError(f"{path}: has no column 'label'")
+    return columns, csv_rows(text, path, columns, videos=video_folder or path.parent)
 
 
 def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: bool) -> Listing:
@@ -138,6 +160,7 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
     if not clips:
         raise VideozooError(f"{folder}: {content.why_none()}")
     if not labelled:
+        notes += metadata_notes(folder, clips)
         names = list(class_names) if class_names is not None else None
         return Listing([ClipEntry(clip, None, str(clip)) for clip in clips], names, notes)
     return _by_folder(folder, clips, class_names, notes)
@@ -222,20 +245,6 @@ def has_many(rows: Sequence[Row], class_names: Sequence[str] | None = None) -> b
         for parts in different
         if len(parts) > 1
     )
-
-
-def _check_labelled(rows: Sequence[Row], path: Path, plain: bool) -> None:
-    """Makes sure that each clip has a label; a pickle in a plain list has its own.
-
-    Raises:
-        VideozooError: names the first one that has none.
-    """
-    bad = BadLines(path)
-    for row in rows:
-        if row.label is None and not (plain and row.path.lower().endswith(PICKLE_SUFFIXES)):
-            behind = f" behind the path '{row.path}'" if plain else ""
-            bad.add(row.line, f"has no label{behind}")
-    bad.raise_if_any()
 
 
 def _names_in(rows: Sequence[Row], many: bool) -> list[str] | None:

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from videozoo.data.sample import Int64Array, UInt8Array
-from videozoo.data.unpickle import load_pickle, whole_numbers
 from videozoo.errors import SampleError, brief
+from videozoo.pickling.unpickle import load_pickle, whole_numbers
 from videozoo.video.geometry import Cut, ResizeRule
 
 _MOST_BYTES = 512 << 20  # of a clip's images

@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from videozoo.data.clips.clip_files import (
     CLIP_SUFFIXES,
@@ -17,7 +18,7 @@ from videozoo.data.clips.clip_files import (
     why_missing,
 )
 from videozoo.errors import FileError, VideozooError
-from videozoo.reading import csv_lines, lines_of, read_plain_text
+from videozoo.reading import csv_lines, lines_of, parse_json, read_plain_text
 from videozoo.text import counted, csv_value, escaped, whole_number
 
 _ENDINGS = "|".join(re.escape(suffix) for suffix in CLIP_SUFFIXES)
@@ -34,11 +35,13 @@ class Row:
         line: its number in the file, from 1.
         path: the clip, relative to what the reader of the list decides.
         label: as written; None where there is none.
+        cells: all of a table's line.
     """
 
     line: int
     path: str
     label: str | None
+    cells: tuple[str, ...] = ()
 
 
 class BadLines:
@@ -83,18 +86,20 @@ def read_list_text(path: Path) -> str:
 
 
 def csv_columns(text: str, path: Path) -> list[str] | None:
-    """Returns the column names of a CSV file; None where the text is a plain list.
+    """Returns the column names of a CSV file or of JSON lines; None: the text is a plain list.
 
     Raises:
         VideozooError: the file is called .csv and has no header that is known, or has one and
             separates its columns by something else than commas.
     """
+    if path.suffix.lower() == ".jsonl":
+        return [column.lower() for column in next(_table_lines(text, path))[1]]
     is_csv = path.suffix.lower() == ".csv"
     first = text[: text.find("\n") + 1 or len(text)]
     for delimiter in ",\t;":
         cells = next((cells for _, cells in csv_lines(first, path, delimiter)), [])
         columns = [cell.strip().lower() for cell in cells]
-        known = "path" in columns or set(_KINETICS_COLUMNS) <= set(columns)
+        known = {"path", "file_name"} & set(columns) or set(_KINETICS_COLUMNS) <= set(columns)
         if known and (is_csv or len(columns) > 1):
             if delimiter == ",":
                 return columns
@@ -103,10 +108,42 @@ def csv_columns(text: str, path: Path) -> list[str] | None:
     if is_csv:
         raise FileError(
             path,
-            "its first line must name the columns: path,label or Kinetics' "
+            "its first line must name the columns: path,label or file_name,label or Kinetics' "
             "label,youtube_id,time_start,time_end,split",
         )
     return None
+
+
+def _table_lines(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the columns, then the rows of a CSV file or of JSON lines, with their line numbers.
+
+    Raises:
+        VideozooError: a line is no JSON object.
+    """
+    if path.suffix.lower() != ".jsonl":
+        yield from csv_lines(text, path)
+        return
+    records: list[tuple[int, dict[str, Any]]] = []
+    for number, line in enumerate(lines_of(text), 1):
+        if line.strip():
+            try:
+                record = parse_json(line)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                raise FileError(path, f"line {number}: is no JSON object")
+            records.append((number, record))
+    columns = list(dict.fromkeys(key for _, record in records for key in record))
+    several = any(isinstance(record.get("label"), list) for _, record in records)
+    yield 0, ["labels" if several and column == "label" else column for column in columns]
+    for number, record in records:
+        yield number, [_cell(record.get(column)) for column in columns]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_cell, value))
+    return "" if value is None else str(value)
 
 
 def list_rows(text: str) -> list[Row]:
@@ -164,7 +201,7 @@ def unquoted(path: str) -> str:
 
 
 def csv_rows(text: str, path: Path, columns: Sequence[str], *, videos: Path) -> list[Row]:
-    """Reads a CSV file with a header, Kinetics' official one among them.
+    """Reads a CSV file with a header, Kinetics' official one among them; or JSON lines.
 
     Args:
         text: the whole file.
@@ -175,25 +212,40 @@ def csv_rows(text: str, path: Path, columns: Sequence[str], *, videos: Path) -> 
     Raises:
         VideozooError: a row is bad.
     """
-    kinetics = None if "path" in columns else _KineticsFiles(videos)
+    place = next((name for name in ("path", "file_name") if name in columns), None)
+    kinetics = _KineticsFiles(videos) if place is None else None
     rows, bad = [], BadLines(path)
-    for line, cells in [*csv_lines(text, path)][1:]:
+    for line, cells in [*_table_lines(text, path)][1:]:
         if len(cells) != len(columns):
             bad.add(line, f"has {counted(len(cells), 'column')}, the header has {len(columns)}")
             continue
         row = dict(zip(columns, map(csv_value, cells), strict=True))
-        label = row.get("label", "").strip() or None
+        label = row.get("label", row.get("labels", "")).strip() or None
         try:
-            clip = kinetics.find(row) if kinetics else unquoted(row["path"])
+            clip = kinetics.find(row) if kinetics else unquoted(row[str(place)])
         except ValueError:
             bad.add(line, "time_start and time_end must be whole seconds")
             continue
         if not clip.strip():
             bad.add(line, "has no path")
             continue
-        rows.append(Row(line, clip, label))
+        rows.append(Row(line, clip, label, tuple(cells)))
     bad.raise_if_any()
     return rows
+
+
+def check_labelled(rows: Sequence[Row], path: Path, plain: bool) -> None:
+    """Makes sure that each clip has a label; a pickle in a plain list has its own.
+
+    Raises:
+        VideozooError: names the first one that has none.
+    """
+    bad = BadLines(path)
+    for row in rows:
+        if row.label is None and not (plain and row.path.lower().endswith(PICKLE_SUFFIXES)):
+            behind = f" behind the path '{row.path}'" if plain else ""
+            bad.add(row.line, f"has no label{behind}")
+    bad.raise_if_any()
 
 
 class _KineticsFiles:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from videozoo.data.clips.metadata import read_metadata
 from videozoo.errors import VideozooError
 
 _NAMES = {
@@ -56,7 +57,9 @@ def tell_sides(folder: Path, clips: Iterable[Path]) -> Sides:
             inner.setdefault(place, set()).update(deeper[:1])
     exact = {name: side for name in inner if (side := _side_of(name, exactly=True))}
     named = {name: side for name in inner if (side := _side_of(name, exactly=False))}
-    sides = {name: side for name, side in exact.items() if inner[name]}
+    sides = {
+        name: side for name, side in exact.items() if inner[name] or read_metadata(folder / name)
+    }
     loose = {name: side for name, side in named.items() if inner[name]}
     if len(set(loose.values())) > 1 and set.intersection(*(inner[name] for name in loose)):
         sides = loose  # my_train/ and my_val/ with the same classes

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from videozoo.data.sample import Int64Array, UInt8Array
-from videozoo.data.unpickle import load_pickle, whole_numbers
 from videozoo.data.youtube8m.example import Example
 from videozoo.errors import ChangedError, SampleError, brief
+from videozoo.pickling.unpickle import load_pickle, whole_numbers
 
 _STORED_AS = {"rgb": "feature"}
 _NOT_FEATURES = ("video", "label", "nframes")
