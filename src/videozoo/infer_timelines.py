@@ -13,7 +13,7 @@ from videozoo.config import Experiment
 from videozoo.data.clips.clip_files import expand_path
 from videozoo.data.labels import check_class_names, read_label_file
 from videozoo.distributed import choose_device
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
@@ -88,7 +88,7 @@ def infer_timelines(
         make_folder(save_dir)
     found = []
     for name in names:
-        one = VideoTimeline(name)
+        one = VideoTimeline(as_given(name))
         segmenter = Segmenter(hysteresis, predictor.name)
         with progress(console, "timeline", 10 * log_interval, "s of video") as report:
             windows = predictor.timeline(

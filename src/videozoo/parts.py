@@ -29,9 +29,10 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from videozoo.addresses.places import stamp
 from videozoo.data.dataset import VideoDataset
 from videozoo.distributed import gathered, process_place
-from videozoo.errors import VideozooError
+from videozoo.errors import SampleError, VideozooError
 from videozoo.files import json_text, sha256_of, write_bytes, write_json
 
 # A part is written after so many seconds, or after that share of the time so far: at most so much
@@ -231,8 +232,7 @@ def stamp_of(dataset: VideoDataset) -> str:
         if file is not None and file != last:
             last = file
             try:
-                about = os.stat(file)
-                found.update(f"{about.st_size} {about.st_mtime_ns}\0".encode())
-            except OSError:
+                found.update(f"{stamp(file)}\0".encode())
+            except (OSError, SampleError):
                 found.update(b"missing\0")
     return found.hexdigest()[:16]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from videozoo import experiments
+from videozoo.addresses.results import results_folder
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
@@ -90,11 +90,12 @@ def infer(
         ),
     )
     if timeline:
-        return run_timeline(
-            paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
-            min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=Path(save_dir),
-            form=format_, log_interval=log_interval,
-        )  # fmt: skip
+        with results_folder(save_dir) as folder:
+            return run_timeline(
+                paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
+                min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=folder,
+                form=format_, log_interval=log_interval,
+            )  # fmt: skip
     args.refuse_given(context, TIMELINE_OPTIONS, "is for --timeline, which is not given")
     if format_ == "srt":
         raise VideozooError("--format srt: is for --timeline; give json or csv")
@@ -105,27 +106,28 @@ def infer(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    inference = open_inference(
-        paths or (),
-        named,
-        experiment,
-        top_k=infer_topk,
-        reject=reject,
-        save_dir=Path(save_dir),
-        form=format_,
-        log_interval=log_interval,
-        console=console,
-    )
-    try:
-        found = inference.write(Path(save_dir), format_)
-    except KeyboardInterrupt:
-        console.print(GOES_ON)
-        raise
+    with results_folder(save_dir) as folder:
+        inference = open_inference(
+            paths or (),
+            named,
+            experiment,
+            top_k=infer_topk,
+            reject=reject,
+            save_dir=folder,
+            form=format_,
+            log_interval=log_interval,
+            console=console,
+        )
+        try:
+            found = inference.write(folder, format_)
+        except KeyboardInterrupt:
+            console.print(GOES_ON)
+            raise
     print_results(found, console)
     console.print(
         f"{found.predicted} of {found.listed} videos"
         f"{f', {found.rejected} of them none of these' if found.rejected else ''}; written to"
-        f" {Path(save_dir) / f'{experiment.model}_infer_result'}.{format_}",
+        f" {folder / f'{experiment.model}_infer_result'}.{format_}",
         highlight=False,
         soft_wrap=True,
     )

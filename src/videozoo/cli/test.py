@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 import videozoo
 from videozoo import experiments
+from videozoo.addresses.results import results_folder
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import GOES_ON, print_classes, print_evaluation, warn_of_unreadable
 from videozoo.distributed import is_first_process
@@ -67,21 +67,22 @@ def test(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    try:
-        found = videozoo.test(
-            named,
-            experiment=experiment,
-            save_dir=save_dir,
-            form=format_,
-            log_interval=log_interval,
-            console=console,
-        )
-    except KeyboardInterrupt:
-        console.print(GOES_ON)
-        raise
+    with results_folder(save_dir) as folder:
+        try:
+            found = videozoo.test(
+                named,
+                experiment=experiment,
+                save_dir=folder,
+                form=format_,
+                log_interval=log_interval,
+                console=console,
+            )
+        except KeyboardInterrupt:
+            console.print(GOES_ON)
+            raise
     print_evaluation(found, experiment.model, console)
     print_classes(found, console)
-    stem = Path(save_dir) / f"{experiment.model}_test"
+    stem = folder / f"{experiment.model}_test"
     written = f"written to {stem}_result.json and {stem}_predictions.{format_}"
     console.print(written, highlight=False, soft_wrap=True)
     warn_of_unreadable(len(found.unreadable), found.listed, console, settings)

@@ -1,0 +1,133 @@
+"""Results at an address: written to a folder of this machine, and uploaded file by file when whole.
+
+Files appear in that folder whole, see videozoo.files; so none is half there at the address.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from videozoo.addresses.places import brought, copy_path, home
+from videozoo.addresses.remote import Remote, check_writable, download, is_address, listing, upload
+from videozoo.distributed import is_first_process
+from videozoo.errors import NICKNAMES, SampleError, VideozooError
+from videozoo.files import replacing
+
+INTERVAL = 60.0  # seconds between two looks for new files
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def uploading(function: Callable[P, T]) -> Callable[P, T]:
+    """Lets the argument save_dir of a function be an address, see results_folder."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **named: P.kwargs) -> T:
+        given = named.get("save_dir")
+        if not is_address(given):
+            return function(*args, **named)
+        with results_folder(str(given)) as folder:
+            named["save_dir"] = folder
+            return function(*args, **named)
+
+    return wrapped
+
+
+@contextmanager
+def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> Iterator[Path]:
+    """Gives the folder to write results to; what is written there for an address is uploaded.
+
+    That happens while the block runs and at its end, whatever ends it. The folder stays where the
+    block fails, so that the same command goes on.
+
+    Args:
+        given: a folder, or an address.
+        takes: patterns of names; such files are fetched from the address first.
+
+    Raises:
+        VideozooError: the address cannot be read or written to.
+    """
+    if not is_address(given) or os.fspath(given).startswith("file:"):
+        yield brought(given)
+        return
+    address, inner = os.fspath(given).rstrip("/"), copy_path(os.fspath(given)).relative_to(home())
+    folder = home() / "results" / inner
+    NICKNAMES[f"{home() / 'results' / inner.parts[0]}/"] = f"{inner.parts[0]}://"
+    _take(address, folder, takes)
+    if not is_first_process():
+        yield folder
+        return
+    check_writable(address)
+    folder.mkdir(parents=True, exist_ok=True)
+    uploads = _Uploads(folder, address)
+    uploads.start()
+    try:
+        yield folder
+    except BaseException:
+        uploads.finish()
+        raise
+    uploads.finish()
+    shutil.rmtree(folder)
+
+
+def _take(address: str, folder: Path, takes: Sequence[str]) -> None:
+    """Fetches the files of a folder that patterns name, and that are not here."""
+    if not takes:
+        return
+    found: list[Remote] = []
+    with suppress(SampleError):  # nothing was written there yet
+        found = listing(address)
+    for remote in found:
+        name = remote.address.removeprefix(f"{address}/")
+        if any(fnmatch.fnmatch(name, one) for one in takes) and not (folder / name).exists():
+            with replacing(folder / name) as temporary:
+                download(remote, temporary)
+
+
+class _Uploads(threading.Thread):
+    """Uploads the whole files of a folder as they come."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        super().__init__(daemon=True, name="videozoo-uploads")
+        self._folder, self._address = folder, address
+        self._done: dict[Path, tuple[int, int]] = {}
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Looks for new files until the end."""
+        while not self._ended.wait(INTERVAL):
+            with suppress(VideozooError):  # is tried again, and told at the end
+                self._upload()
+
+    def finish(self) -> None:
+        """Uploads what is left.
+
+        Raises:
+            VideozooError: something cannot be uploaded.
+        """
+        self._ended.set()
+        self.join()
+        try:
+            self._upload()
+        except VideozooError as error:
+            raise VideozooError(f"{error}; the results are kept: {self._folder.parent}") from None
+
+    def _upload(self) -> None:
+        for path in sorted(self._folder.rglob("*")):
+            inner = path.relative_to(self._folder)
+            if any(part.startswith(".") or part.endswith(".parts") for part in inner.parts):
+                continue  # not whole, or of use on this machine alone
+            with suppress(FileNotFoundError):  # replaced, or a checkpoint that is kept no longer
+                state = path.stat()
+                seen = (state.st_size, state.st_mtime_ns)
+                if path.is_file() and self._done.get(path) != seen:
+                    upload(path, f"{self._address}/{inner.as_posix()}")
+                    self._done[path] = seen
