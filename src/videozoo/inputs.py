@@ -265,7 +265,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
     family = family_of(settings)
     return {
         "model": experiment.model,
-        "config": experiment.source,
+        "config": as_given(experiment.source),
         "weights": as_given(loaded.path),
         "weights_sha256": loaded.sha256,
         "num_classes": settings.num_classes,

@@ -25,6 +25,7 @@ from videozoo.files import cache_home, replacing
 _THREADS = 16  # that look addresses up
 _known: dict[Path, Remote | None] = {}  # None: there is nothing
 _listed: set[Path] = set()  # folders all of whose files are known
+writing: set[Path] = set()  # folders of results that this process is to upload
 _NO_HOST = "_"  # of hdfs:///folder
 
 
@@ -35,6 +36,8 @@ def home() -> Path:
 
 def copy_path(address: str) -> Path:
     """Returns the path that stands for an address; nothing is asked or fetched.
+
+    What this process has written for the address, and not uploaded yet, goes before.
 
     Raises:
         VideozooError: it holds a password, or cannot be a path.
@@ -55,6 +58,9 @@ def copy_path(address: str) -> Path:
         parts[-1:] = [f"{stem or suffix}.{mark}{dot}{suffix if stem else ''}"]
         scheme += "-signed"
     path = home().joinpath(scheme, host, *parts)
+    own = home() / "results" / path.relative_to(home())
+    if writing & {*own.parents} and own.is_file():
+        return own
     NICKNAMES[f"{home() / scheme}/"] = f"{scheme.removesuffix('-signed')}://"
     if query and record_of(path).get("address") != address:
         write_record(path, {"address": address})
@@ -115,21 +121,23 @@ def look_up(paths: Iterable[Path]) -> None:
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    for path in unknown:
-        _known.pop(path, None)
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(known, unknown))
+        list(pool.map(_ask, unknown))
 
 
 def known(path: str | os.PathLike[str]) -> Remote | None:
     """Returns what lies at the address of a path; None: nothing, or it is an ordinary path."""
     place = Path(os.path.normpath(path))
-    if place not in _known and (address := address_of(place)):
-        try:
-            _known[place] = None if _listed & {*place.parents} else about(address)
-        except SampleError:
-            _known[place] = None
+    if place not in _known and address_of(place) and not _listed & {*place.parents}:
+        _ask(place)
     return _known.get(place)
+
+
+def _ask(path: Path) -> None:
+    try:
+        _known[path] = about(str(address_of(path)))
+    except SampleError:
+        _known[path] = None
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from videozoo.addresses.places import brought, copy_path, home
+from videozoo.addresses.places import brought, copy_path, home, writing
 from videozoo.addresses.remote import Remote, check_writable, download, is_address, listing, upload
 from videozoo.distributed import is_first_process
 from videozoo.errors import NICKNAMES, SampleError, VideozooError
@@ -58,9 +58,11 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
     if not is_address(given) or os.fspath(given).startswith("file:"):
         yield brought(given)
         return
-    address, inner = os.fspath(given).rstrip("/"), copy_path(os.fspath(given)).relative_to(home())
-    folder = home() / "results" / inner
-    NICKNAMES[f"{home() / 'results' / inner.parts[0]}/"] = f"{inner.parts[0]}://"
+    address = os.fspath(given).rstrip("/")
+    folder = home() / "results" / copy_path(address).relative_to(home())
+    scheme = address.partition(":")[0]
+    NICKNAMES[f"{home() / 'results' / scheme}/"] = f"{scheme}://"
+    writing.add(folder)
     _take(address, folder, takes)
     if not is_first_process():
         yield folder
@@ -75,6 +77,7 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
         uploads.finish()
         raise
     uploads.finish()
+    writing.discard(folder)
     shutil.rmtree(folder)
 
 

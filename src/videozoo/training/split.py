@@ -252,8 +252,8 @@ def written_values(split: Split, folder: Path) -> Values:
     """Writes a split, see write_split; returns the config keys that name its lists and classes."""
     written = write_split(split, folder)
     lists = {"TRAIN": "train", "VALID": "val", "TEST": "test" if "test" in written else "val"}
-    values: Values = {mode: {"filelist": str(written[side])} for mode, side in lists.items()}
-    return values | {"MODEL": {"label_file": str(written["labels"])}}
+    values: Values = {mode: {"filelist": as_given(written[side])} for mode, side in lists.items()}
+    return values | {"MODEL": {"label_file": as_given(written["labels"])}}
 
 
 def counts(split: Split) -> list[tuple[str, dict[str, int]]]:
