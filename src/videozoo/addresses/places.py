@@ -23,7 +23,7 @@ from videozoo.errors import NICKNAMES, SampleError, VideozooError
 from videozoo.files import cache_home, replacing
 
 _THREADS = 16  # that look addresses up
-_known: dict[Path, Remote | None] = {}  # None: there is nothing
+_known: dict[Path, Remote | SampleError] = {}  # what lies there, or why nothing can be read
 _listed: set[Path] = set()  # folders all of whose files are known
 writing: set[Path] = set()  # folders of results that this process is to upload
 _NO_HOST = "_"  # of hdfs:///folder
@@ -51,11 +51,10 @@ def copy_path(address: str) -> Path:
     if "@" in host and scheme.startswith("http"):
         raise VideozooError(f"{shown(address)}: leave name and password out of the address")
     if {"", ".", ".."} & {host, *parts} or (host == _NO_HOST and not parts):
-        raise VideozooError(f"{shown(address)}: is no address of a file or folder")
+        raise VideozooError(f"{shown(address)}: a part of it is empty, . or .., which has no path")
     if query:  # its own for each signature; the whole address is in its record
-        stem, dot, suffix = parts[-1].rpartition(".") if parts else ("", "", "")
-        mark = hashlib.sha256(address.encode()).hexdigest()[:12]
-        parts[-1:] = [f"{stem or suffix}.{mark}{dot}{suffix if stem else ''}"]
+        mark, name = hashlib.sha256(address.encode()).hexdigest()[:12], Path(host, *parts)
+        parts[-1:] = [f"{name.stem}-{mark}{name.suffix}"]
         scheme += "-signed"
     path = home().joinpath(scheme, host, *parts)
     own = home() / "results" / path.relative_to(home())
@@ -130,14 +129,15 @@ def known(path: str | os.PathLike[str]) -> Remote | None:
     place = Path(os.path.normpath(path))
     if place not in _known and address_of(place) and not _listed & {*place.parents}:
         _ask(place)
-    return _known.get(place)
+    found = _known.get(place)
+    return found if isinstance(found, Remote) else None
 
 
 def _ask(path: Path) -> None:
     try:
         _known[path] = about(str(address_of(path)))
-    except SampleError:
-        _known[path] = None
+    except SampleError as error:
+        _known[path] = error
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -169,7 +169,7 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         return
     inside: dict[Path, tuple[set[str], list[str]]] = {folder: (set(), [])}
     for path, remote in sorted(_known.items()):
-        if remote is not None and not remote.is_folder and folder in path.parents:
+        if isinstance(remote, Remote) and not remote.is_folder and folder in path.parents:
             inside.setdefault(path.parent, (set(), []))[1].append(path.name)
             for above in path.parents[: len(path.parts) - len(folder.parts) - 1]:
                 inside.setdefault(above.parent, (set(), []))[0].add(above.name)
@@ -182,14 +182,16 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def found_at(path: Path) -> Remote:
-    """Returns what lies at the address of a path.
+    """Returns which file lies at the address of a path.
 
     Raises:
-        SampleError: nothing.
+        SampleError: none, or it may not be read.
     """
     found = known(path)
     if found is None or found.is_folder:
-        raise SampleError("there is no such file, or it may not be read", path=path)
+        why = _known.get(Path(os.path.normpath(path)))
+        reason = why.reason if isinstance(why, SampleError) else "there is no such file"
+        raise SampleError(reason, path=path)
     return found
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import errno
 import os
+import queue
 import random
 import re
+import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from videozoo.errors import SampleError, VideozooError
 
 SCHEMES = ("s3", "gs", "hdfs", "https", "http", "memory", "file")
 TRIES, LONGEST, PAUSE = 6, 120.0, 0.5  # seconds: of tries that fail, and before the second one
+ANSWER, LISTING = 60.0, 3600.0  # seconds within which a try must be done
+SLOWEST = 100_000  # bytes a second, for which a try has more time
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[^/]*")
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "created")
 _INSTALLS = {"s3": 'pip install "videozoo[fleet]"', "gs": 'pip install "videozoo[fleet]" gcsfs'}
@@ -79,7 +84,7 @@ def listing(address: str) -> list[Remote]:
         SampleError, VideozooError: see about.
     """
     system, base = _system(address), address.rstrip("/")
-    found = _tried(address, lambda: system.find(base, detail=True))
+    found = _tried(address, lambda: system.find(base, detail=True), LISTING)
     start = str(system._strip_protocol(base)).rstrip("/") + "/"
     inside = {name.removeprefix(start): info for name, info in found.items() if name != start}
     return [
@@ -107,7 +112,7 @@ def download(remote: Remote, target: Path) -> None:
         if remote.size is not None and here != remote.size:
             raise ConnectionError(f"breaks off at {here:,} bytes of {remote.size:,}")
 
-    _tried(remote.address, once)
+    _tried(remote.address, once, ANSWER + (remote.size or LISTING * SLOWEST) / SLOWEST)
 
 
 def upload(path: Path, address: str) -> None:
@@ -128,7 +133,7 @@ def upload(path: Path, address: str) -> None:
         if part != address:
             system.mv(part, address)
 
-    _tried(address, once)
+    _tried(address, once, ANSWER + path.stat().st_size / SLOWEST)
 
 
 def check_writable(folder: str) -> None:
@@ -142,8 +147,10 @@ def check_writable(folder: str) -> None:
 
 
 def _remote(address: str, info: dict[str, Any]) -> Remote:
-    version = next((str(info[key]) for key in _VERSIONS if info.get(key) is not None), "")
-    return Remote(address, info.get("size"), version, info.get("type") == "directory")
+    version = next((info[key] for key in _VERSIONS if info.get(key) is not None), "")
+    if isinstance(version, datetime):  # as lists and single answers differ in
+        version = version.timestamp()
+    return Remote(address, info.get("size"), str(version), info.get("type") == "directory")
 
 
 def _system(address: str) -> Any:
@@ -175,8 +182,13 @@ def _system(address: str) -> Any:
     return found
 
 
-def _tried(address: str, ask: Callable[[], T]) -> T:
+def _tried(address: str, ask: Callable[[], T], seconds: float = ANSWER) -> T:
     """Returns what is asked for, asked again after longer and longer pauses while faults may pass.
+
+    Args:
+        address: that is asked.
+        ask: gives the answer.
+        seconds: that it may take.
 
     Raises:
         SampleError: there is no such file, or it may not be read.
@@ -186,7 +198,7 @@ def _tried(address: str, ask: Callable[[], T]) -> T:
     while True:
         tries += 1
         try:
-            return ask()
+            return _within(seconds, ask)
         except VideozooError:
             raise
         except Exception as error:  # of fsspec's libraries, which change; never chained: requests
@@ -195,6 +207,30 @@ def _tried(address: str, ask: Callable[[], T]) -> T:
                 raise _fault(address, error, tries) from None
         time.sleep(wait)
         pause *= 2
+
+
+def _within(seconds: float, ask: Callable[[], T]) -> T:
+    """Returns what is asked for; a try that hangs is left behind in its thread.
+
+    Raises:
+        TimeoutError: there is no answer yet.
+    """
+    heard: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+    def listen() -> None:
+        try:
+            heard.put((ask(), None))
+        except Exception as error:  # raised again where it is waited for
+            heard.put((None, error))
+
+    threading.Thread(target=listen, daemon=True, name="videozoo-address").start()
+    try:
+        answer, error = heard.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:,.0f} s") from None
+    if error is not None:
+        raise error
+    return cast("T", answer)
 
 
 def _passing(error: Exception) -> bool:
@@ -213,7 +249,7 @@ def _fault(address: str, error: Exception, tries: int) -> VideozooError:
     if hasattr(error, "passing"):
         return SampleError(text, path=shown(address))
     if isinstance(error, FileNotFoundError):
-        return SampleError("there is no such file or bucket", path=shown(address))
+        return SampleError("there is no such file or folder", path=shown(address))
     if isinstance(error, PermissionError):
         return SampleError(f"access is refused ({text})", path=shown(address))
     if "Credentials" in type(error).__name__:

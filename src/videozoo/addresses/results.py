@@ -121,7 +121,8 @@ class _Uploads(threading.Thread):
         try:
             self._upload()
         except VideozooError as error:
-            raise VideozooError(f"{error}; the results are kept: {self._folder.parent}") from None
+            where = home() / "results"  # not the folder, which would be shown as the address
+            raise VideozooError(f"{error}; the results are kept below {where}") from None
 
     def _upload(self) -> None:
         for path in sorted(self._folder.rglob("*")):

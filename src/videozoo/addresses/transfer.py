@@ -162,14 +162,16 @@ class _Listener(threading.Thread):
 
 
 def look(address: str) -> tuple[int | None, str]:
-    """Returns the length of an address's file, and what changes with it; None and "": not told.
+    """Returns the length of an address's file, None where it is not told, and what changes with it.
+
+    Of a server that tells no more, that is the length.
 
     Raises:
         AddressError: the address does not give the file.
     """
     with _open(address, "HEAD") as answer:
         said, length = answer.headers, answer.headers.get("Content-Length", "")
-        version = said.get("ETag") or said.get("Last-Modified") or ""
+        version = said.get("ETag") or said.get("Last-Modified") or length
         return int(length) if length.isdigit() else None, version
 
 

@@ -113,16 +113,18 @@ class VideoStream:
 
     Raises:
         DecodingError: there is no such file, it is no video, or no decoder for it is built in.
+        VideozooError: it lies at an address, and cannot be had.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
         self._kept: list[Packet[AvVideoStream]] | None = None
-        if not os.path.isfile(path):
-            raise DecodingError("no such file", path=path)
-        if not path.stat().st_size:
-            raise DecodingError("the file is empty", path=path)
+        with local(path) as file:
+            if not os.path.isfile(file):
+                raise DecodingError("no such file", path=path)
+            if not file.stat().st_size:
+                raise DecodingError("the file is empty", path=path)
         self._open(trying=False)
         several = len(self._container.streams.video) > 1
         if several or self.container not in TIMED_CONTAINERS:
