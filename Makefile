@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-slow test-gpu fuzz lint format clean
+.PHONY: demo docs test test-all test-slow test-gpu fuzz lint format clean
 
 # Made anew when the dependencies change.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -13,6 +13,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo/run.py --folder demo
+
+# The pages of both languages and the reference as a site; a link that leads nowhere is an error.
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . docs/_build
+	@echo "written to docs/_build/index.html"
 
 test: lint
 	$(BIN)/python -m pytest -n auto -m "not slow"
@@ -50,4 +56,4 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache demo
+	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo

@@ -13,9 +13,13 @@ sys.path.append(str(Path(__file__).parents[1] / "examples" / "demo"))  # demo_cl
 # No test reaches out for published weights; those that pull some serve them here.
 os.environ["VIDEOZOO_ZOO_MIRROR"] = "http://127.0.0.1:9"
 
-# A shell starts what runs in its background with Ctrl-C ignored, and processes pass that on.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What runs in a shell's background, or under nohup, ignores these, and so do its processes.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Tensors in tests are tiny, and tests run in parallel: threads would only wait for each other.
 torch.set_num_threads(1)

@@ -146,7 +146,7 @@ def test_nothing_of_it_is_published_or_has_fluid_names(run: Run, world: World) -
     assert said.count("\n") == 1
     assert model in said
     said = run("convert", world.weights, "fluid.tar.gz", code=2)
-    assert said == f"error: {model} is no model of the original library: it has no names there\n"
+    assert said == f"error: {model} is no model of the original: it has no names there\n"
 
 
 @pytest.mark.parametrize(("model", "own"), [("ToyClips", "width"), ("ToyFeatures", "drop_rate")])

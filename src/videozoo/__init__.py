@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from videozoo import models
     from videozoo.api import infer, load, test
+    from videozoo.exporting.export import export
     from videozoo.predict import Predictor
     from videozoo.reports.page import report
     from videozoo.specs import build_model
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
         stnet_resnet50_kinetics400,
         tsn_resnet50_kinetics400,
     )
+    from videozoo.web.page import app
 
 __version__ = "0.2.0"
 __all__ = [
     "Predictor",
     "__version__",
+    "app",
     "attention_cluster_youtube8m",
     "attention_lstm_youtube8m",
     "build_model",
+    "export",
     "infer",
     "load",
     "models",
@@ -40,7 +44,9 @@ __all__ = [
 
 _PLACES = {
     "Predictor": "videozoo.predict",
+    "app": "videozoo.web.page",
     "build_model": "videozoo.specs",
+    "export": "videozoo.exporting.export",
     "infer": "videozoo.api",
     "load": "videozoo.api",
     "report": "videozoo.reports.page",

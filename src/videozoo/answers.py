@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 from videozoo.errors import VideozooError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NONE_OF_THESE = "none of these"
+MOST_SHOWN = 20  # results that a command prints
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def evaluated_of(line: str) -> tuple[int, Evaluated]:
     return index, Evaluated(*values)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inferred:
-    """What an infer has written: counts, and the first results.
+    """What an infer has found: counts, and the first results.
 
     Attributes:
         listed: samples in the list.
@@ -109,16 +111,35 @@ class Inferred:
         damaged: name and reason of those that could in part.
     """
 
-    listed: int
-    rejected: int
-    shown: list[Result]
-    unreadable: list[tuple[str, str]]
-    damaged: list[tuple[str, str]]
+    listed: int = 0
+    rejected: int = 0
+    shown: list[Result] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Counts a result."""
+        self.listed += 1
+        self.rejected += result.rejected
+        if result.damage is not None:
+            self.damaged.append((result.video, result.damage))
+        if result.unreadable is not None:
+            self.unreadable.append((result.video, result.unreadable))
+        elif len(self.shown) < MOST_SHOWN:
+            self.shown.append(result)
 
     @property
     def predicted(self) -> int:
         """Samples that could be read."""
         return self.listed - len(self.unreadable)
+
+
+def counted_results(results: Iterable[Result]) -> Inferred:
+    """Returns the counts of results."""
+    found = Inferred()
+    for result in results:
+        found.add(result)
+    return found
 
 
 def check_reject(reject: float | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,21 @@ from videozoo.addresses.results import uploading
 from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
+from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation, evaluate
 from videozoo.evaluation_share import evaluated_in
 from videozoo.experiments import Weights, open_experiment
 from videozoo.files import make_folder
 from videozoo.inference import open_inference
 from videozoo.inputs import open_trained, prepare, protocol
-from videozoo.parts import opened_parts, recipe_of, say_done
+from videozoo.part_recipe import list_sum, recipe_of
+from videozoo.parts import opened_parts, say_done
 from videozoo.predict import Paths, Predictor, load_predictor, path_list
 from videozoo.progress import progress
 from videozoo.reports.evaluated import check_form, write_evaluated
 from videozoo.reports.results import write_test_result
+from videozoo.scoring import step_size
+from videozoo.shards import Shard, Span
 from videozoo.zoo.resolve import resolve_weights
 
 PathLike = str | os.PathLike[str]
@@ -66,6 +71,7 @@ def test(
     log_interval: int = 10,
     experiment: Experiment | None = None,
     console: Console | None = None,
+    shard: Shard | None = None,
 ) -> Evaluation:
     """Tests weights on a labelled list.
 
@@ -81,6 +87,8 @@ def test(
         log_interval: batches between two lines of progress.
         experiment: a config that is resolved already, in place of the four before.
         console: where to show progress; None: nowhere.
+        shard: test this share of the list; its parts stay in save_dir, which it needs. A test of
+            the whole list takes those of all shards.
 
     Raises:
         VideozooError: lists every fault found, or nothing could be evaluated.
@@ -93,22 +101,30 @@ def test(
     settings = experiment["TEST"]
     if save_dir is not None:
         make_folder(Path(save_dir))
+    elif shard is not None:
+        raise VideozooError("shard: needs a save_dir, where its parts stay")
     device = choose_device(settings.use_gpu, console.print)
     with joined(device), ExitStack() as stack:
-        prepare(samples.dataset, device, console)
         how, parts = protocol(loaded, experiment, "TEST"), None
+        how |= {"list_sha256": list_sum(settings.filelist, samples.dataset)}
+        span = Span(len(samples.dataset), step_size(settings), shard)
+        left = span.indices()
         path = Path(save_dir or ".") / f"{experiment.model}_test_result.json"
         if save_dir is not None:
-            recipe = recipe_of(samples.dataset, settings, how, device=device.type)
-            parts = stack.enter_context(opened_parts(path, recipe))
-        done = say_done(parts, settings.batch_size, len(samples.dataset), console)
-        with progress(console, "test", log_interval, done=done) as report:
+            recipe = partial(
+                recipe_of, samples.dataset, settings=settings, protocol=how, device=device.type
+            )
+            parts = stack.enter_context(opened_parts(path, recipe, span))
+            left = say_done(parts, console)
+        prepare(samples.dataset, device, console, left)
+        done = len(span.indices()) - len(left)
+        with progress(console, "test", log_interval, done=done, forecast=True) as report:
             found = evaluate(
                 loaded.classifier.to(device),
                 samples.dataset,
                 settings=settings,
                 device=device,
-                report=report,
+                report=report if parts is None else parts.report(report),
                 say=console.print,
                 parts=parts,
                 by_class=True,
@@ -116,10 +132,12 @@ def test(
         found.class_names = labels
         if parts is not None:
             parts.collect()
-        if parts is not None and is_first_process():
+        if parts is not None and shard is None and is_first_process():
             table = path.with_name(f"{experiment.model}_test_predictions.{form}")
             write_evaluated(table, parts.merged(evaluated_in), found.name)
-            write_test_result(path, found, settings=settings, protocol=how, predictions=table.name)
+            write_test_result(
+                path, found, listing=settings.filelist, protocol=how, predictions=table.name
+            )
     return found
 
 

@@ -28,6 +28,7 @@ from videozoo.checkpoints.native import (
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.encoders.recipe import CARRIED, Recipe, carried_recipe
+from videozoo.engines import BatchTensors, open_exported
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.models.cpu import for_inference
@@ -170,15 +171,17 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     """Loads weights strictly into the model they are for.
 
     Args:
-        path: a native .safetensors file, a Fluid folder, .tar.gz or .pdparams, or a state dict of
-            PyTorch.
-        experiment: the config; None: the one that a native file holds.
+        path: a native .safetensors file, what `videozoo export` made of one, a Fluid folder,
+            .tar.gz or .pdparams, or a state dict of PyTorch.
+        experiment: the config; None: the one that a native or an exported file holds.
 
     Raises:
         VideozooError: the weights are missing, of another model, or do not fit; everything that
             does not fit is listed.
     """
     kind = kind_of(path)
+    if kind == "export":
+        return _exported(path, experiment or experiment_of(path))
     labels: list[str] | None = None
     if kind == "native":
         checkpoint = load_native(path)
@@ -195,25 +198,19 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
         classifier.calibration = stored_calibration(
             checkpoint.extra, num_classes=num_classes, path=path
         )
-    elif kind == "fluid":
-        if experiment is None:
-            raise VideozooError(
-                f"{path}: a checkpoint of the original library does not say its model;"
-                " give --model-name and --config"
-            )
-        settings = experiment["INFER"]
-        classifier = _empty(settings, family_of(settings).eigenvalues())
-        table = fluid_names(experiment, classifier.model)
-        state = load_fluid_weights(path, table, classifier.model.state_dict())
     else:
         if experiment is None:
+            what = "a checkpoint of Fluid" if kind == "fluid" else "a state dict of PyTorch"
             raise VideozooError(
-                f"{path}: a state dict of PyTorch does not say its model; give --model-name and"
-                " --config"
+                f"{path}: {what} does not say its model; give --model-name and --config"
             )
         settings = experiment["INFER"]
         classifier = _empty(settings, family_of(settings).eigenvalues())
-        state = whole_state_dict(path, classifier.model.state_dict())
+        if kind == "fluid":
+            table = fluid_names(experiment, classifier.model)
+            state = load_fluid_weights(path, table, classifier.model.state_dict())
+        else:
+            state = whole_state_dict(path, classifier.model.state_dict())
     if kind == "native":
         classifier.recipe = carried_recipe(checkpoint, path)
     own = classifier.model.state_dict()
@@ -221,6 +218,15 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     state = {key: value.to(own[key].dtype, copy=True) for key, value in state.items()}
     classifier.model.load_state_dict(state, assign=True)
     return LoadedWeights(classifier.eval(), experiment, labels, path, sha256_of_weights(path))
+
+
+def _exported(path: Path, experiment: Experiment) -> LoadedWeights:
+    found, many = open_exported(path, experiment), experiment["INFER"].multi_label
+    classifier = Classifier(
+        inputs=BatchTensors(), model=found.model, multi_label=many, calibration=found.calibration
+    )
+    classifier.recipe = found.recipe
+    return LoadedWeights(classifier, experiment, found.labels, path, sha256_of_weights(path))
 
 
 class _Undrawn(TorchFunctionMode):
@@ -283,9 +289,7 @@ def fluid_names(experiment: Experiment, model: nn.Module) -> Table:
     """
     spec = SPECS[experiment.model]
     if spec.fluid_names is None:
-        raise VideozooError(
-            f"{spec.name} is no model of the original library: it has no names there"
-        )
+        raise VideozooError(f"{spec.name} is no model of the original: it has no names there")
     return spec.fluid_names(model, experiment["INFER"])
 
 

@@ -173,7 +173,8 @@ def evaluate(
     for counts in gathered(share.counts()):
         total.add(counts)
     unreadable = sorted(total.unreadable, key=lambda u: u.index)
-    if total.evaluated == 0:
+    shard = None if parts is None else parts.span.shard
+    if total.evaluated == 0 and shard is None:
         if parts is not None:
             parts.discard()
         first = f"; the first: {unreadable[0].reason}" if unreadable else ""
@@ -181,10 +182,14 @@ def evaluate(
             f"none of the {len(dataset)} samples could be evaluated: {len(unreadable)}"
             f" unreadable, {total.unlabelled} without a label{first}"
         )
-    metrics, of_classes = _figures(share)
+    metrics: dict[str, float] = {}
+    of_classes: dict[str, Any] = {}
+    if shard is None:  # a shard's would say little
+        metrics, of_classes = _figures(share)
+        metrics["loss"] = fsum(total.losses) / total.evaluated
     return Evaluation(
-        metrics={**metrics, "loss": fsum(total.losses) / total.evaluated},
-        listed=len(dataset),
+        metrics=metrics,
+        listed=len(dataset) if parts is None else len(parts.span.indices()),
         evaluated=total.evaluated,
         unreadable=unreadable,
         damaged=sorted(total.damaged, key=lambda one: one.index),
@@ -204,7 +209,8 @@ def _take_in_all(
     parts: Parts | None,
 ) -> None:
     """Adds this process's samples to its share, those of finished parts among them."""
-    first = 0 if parts is None else parts.steps_done
+    left = None if parts is None else parts.left
+    first = 0 if left is None else left.start
     for path in () if parts is None else parts.own:
         share.add_part(path, device)
     part, began = new_share(device), time.perf_counter()
@@ -219,7 +225,7 @@ def _take_in_all(
         part, began = new_share(device), time.perf_counter()
 
     steps = first
-    for batch, logits in score(first_step=first):
+    for batch, logits in score(steps=left):
         part.take_in(batch, logits, classifier, lines=parts is not None)
         if batch.micro_batch is not None and batch.micro_batch.last:
             steps = batch.micro_batch.step + 1

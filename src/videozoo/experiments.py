@@ -66,7 +66,7 @@ class Weights:
         """The model that they say they are of; None: they do not say, or there are none."""
         if isinstance(self.found, VideoWeights):
             return self.found.model
-        if not self.is_native:
+        if not self.has_config:
             return None
         from videozoo.checkpoints.native import read_native_header
 
@@ -74,9 +74,9 @@ class Weights:
         return read_native_header(self.found).model
 
     @property
-    def is_native(self) -> bool:
-        """Whether they are a checkpoint of videozoo's own."""
-        return self.kind == "native"
+    def has_config(self) -> bool:
+        """Whether they carry their config: a checkpoint of videozoo's own, or an export of one."""
+        return self.kind in ("native", "export")
 
     @property
     def kind(self) -> str | None:
@@ -120,7 +120,7 @@ def open_experiment(
     with faults.noting():
         name = _model_of(model_name, config, weights)
     with faults.noting():
-        if config is None and weights.is_native:
+        if config is None and weights.has_config:
             from videozoo.classifier import experiment_of
 
             assert isinstance(weights.found, Path)

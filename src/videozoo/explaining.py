@@ -20,6 +20,8 @@ from videozoo.scoring import Scorer, check_scores
 if TYPE_CHECKING:
     from videozoo.explain.explanation import Explanation
 
+_SHOWN = 8  # classes that a sentence names
+
 
 class ExplainingPredictor(ABC):
     """Explains what it says; see Predictor for what it is made of."""
@@ -72,8 +74,9 @@ class ExplainingPredictor(ABC):
         """
         names = [self.name(index) for index in range(self.settings.num_classes)]
         if label is not None and label not in names:
-            near = did_you_mean(label, names)
-            raise VideozooError(f"class {label}: the model knows no such class{near}")
+            more = ", ..." if len(names) > _SHOWN else ""
+            told = did_you_mean(label, names) or f"; it knows {', '.join(names[:_SHOWN])}{more}"
+            raise VideozooError(f"class {label}: the model knows no such class{told}")
         if segments < 2 or (len(names) == 1 and not self.classifier.multi_label):
             raise VideozooError("to explain takes two segments or more, and two classes")
         wanted = None if label is None else names.index(label)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from videozoo.addresses.places import stamp
 from videozoo.config import Experiment
 from videozoo.data.clips.clip_files import expand_path
 from videozoo.data.labels import check_class_names, read_label_file
@@ -18,9 +21,11 @@ from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
 from videozoo.inputs import open_weights, protocol
+from videozoo.parts import Parts, opened_parts, say_done
 from videozoo.predict import Predictor
 from videozoo.progress import progress
-from videozoo.timeline.segments import Segmenter
+from videozoo.shards import Span
+from videozoo.timeline.segments import Segment, Segmenter
 from videozoo.timeline.source import is_stream
 from videozoo.timeline.windows import Window, check_window
 from videozoo.timeline.writing import FORMS, VideoTimeline, write_timelines
@@ -68,7 +73,9 @@ def infer_timelines(
         console: where to show progress; None: nowhere.
 
     Returns:
-        What was found in each; of those that cannot be read, why.
+        What was found in each; of those that cannot be read, why. Where files are written, a part
+        a video as it comes, so that the same call goes on after a kill, each has its last window
+        alone: the others are in the file, not in memory.
 
     Raises:
         VideozooError: a path does not exist, a number is none, or the stream cannot be read.
@@ -86,8 +93,9 @@ def infer_timelines(
     hysteresis = predictor.hysteresis(**thresholds)  # type: ignore[arg-type]
     if save_dir is not None and not live:
         make_folder(save_dir)
-    found = []
-    for name in names:
+    how |= {"window": window, "stride": stride, **thresholds}
+
+    def of_video(name: str) -> VideoTimeline:
         one = VideoTimeline(as_given(name))
         segmenter = Segmenter(hysteresis, predictor.name)
         with progress(console, "timeline", 10 * log_interval, "s of video") as report:
@@ -108,12 +116,42 @@ def infer_timelines(
                 if live:
                     raise
                 one.windows, one.fault = [], error.reason
-        found.append(one)
-    if save_dir is not None and not live:
-        how |= {"window": window, "stride": stride, **thresholds}
-        stem = save_dir / f"{experiment.model}_infer_timeline"
-        write_timelines(stem, found, form, protocol=how)
-    return found
+        return one
+
+    if save_dir is None or live:
+        return list(map(of_video, names))
+    stem = save_dir / f"{experiment.model}_infer_timeline"
+    recipe = {"protocol": how, "top_k": top_k, "videos": list(map(_stamp, names))}
+    with opened_parts(stem, lambda span: recipe, Span(len(names))) as parts:
+        say_done(parts, console)
+        for number in parts.left:
+            line = json.dumps([number, asdict(of_video(names[number]))])
+            parts.add(line.encode(), steps_done=number + 1)
+        write_timelines(stem, _Kept(parts), form, protocol=how)
+        return [replace(one, windows=one.windows[-1:]) for one in _Kept(parts)]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Timelines in parts, one a video, of which one at a time is in memory."""
+
+    parts: Parts
+
+    def __len__(self) -> int:
+        return self.parts.span.listed
+
+    def __iter__(self) -> Iterator[VideoTimeline]:
+        return self.parts.merged(lambda part: [_kept_in(part)])
+
+
+def _kept_in(part: Path) -> tuple[int, VideoTimeline]:
+    number, value = json.loads(part.read_bytes())
+    segments = [Segment(**segment) for segment in value.pop("segments")]
+    return number, VideoTimeline(**value, segments=segments)
+
+
+def _stamp(video: str) -> list[str]:
+    return [as_given(video), stamp(Path(video))]
 
 
 def open_predictor(

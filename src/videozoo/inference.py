@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from videozoo.answers import Inferred, Result, check_reject, result_of
+from videozoo.answers import Inferred, Result, check_reject, counted_results, result_of
 from videozoo.classifier import LoadedWeights
 from videozoo.config import Experiment
 from videozoo.data.dataset import VideoDataset
@@ -21,11 +23,15 @@ from videozoo.distributed import (
 from videozoo.errors import VideozooError
 from videozoo.experiments import Weights
 from videozoo.files import make_folder
+from videozoo.forecast import METER
 from videozoo.inputs import open_trained, prepare, protocol
-from videozoo.parts import Parts, opened_parts, recipe_of, say_done
+from videozoo.part_recipe import list_sum, recipe_of
+from videozoo.parts import Parts, opened_parts, say_done
 from videozoo.predict import Predictor
 from videozoo.progress import progress
-from videozoo.reports.results import write_predictions
+from videozoo.reports.results import result_size, write_predictions
+from videozoo.scoring import step_size
+from videozoo.shards import Shard, Span
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Inference:
         reject: the answer is "none of these" where the best score is below this.
         console: where to show progress.
         log_interval: batches between two lines of it.
+        list_sum: of the list, see part_recipe.list_sum.
     """
 
     predictor: Predictor
@@ -51,6 +58,7 @@ class Inference:
     reject: float | None
     console: Console
     log_interval: int
+    list_sum: str
 
     def results(self) -> list[Result]:
         """Returns the results in the order of the list, in every process."""
@@ -70,7 +78,11 @@ class Inference:
         return [result for _, result in sorted(pairs, key=lambda pair: pair[0])]
 
     def write(
-        self, folder: Path, form: str, keep: Callable[[Result], None] | None = None
+        self,
+        folder: Path,
+        form: str,
+        keep: Callable[[Result], None] | None = None,
+        shard: Shard | None = None,
     ) -> Inferred:
         """Writes the result files; goes on from what an earlier run that was stopped has done.
 
@@ -78,9 +90,11 @@ class Inference:
             folder: of the files.
             form: "json" or "csv".
             keep: told every result, in the order of the list, in the first process.
+            shard: the share of the list to do; its parts stay, and no file is written. A run over
+                the whole list takes those of all shards.
 
         Returns:
-            What was written, in every process.
+            What was found, in every process.
 
         Raises:
             VideozooError: another process writes these files, they cannot be written, or the
@@ -88,28 +102,37 @@ class Inference:
         """
         stem = folder / f"{self.experiment.model}_infer"
         how = protocol(self.weights, self.experiment, "INFER")
+        how |= {"list_sha256": self.list_sum}
         how |= {} if self.reject is None else {"reject": self.reject}
         settings, device = self.predictor.settings, self.predictor.device
+        result = stem.with_name(f"{stem.name}_result")
+        more: dict[str, Any] = {
+            "device": device.type,
+            "labels": self.predictor.labels,
+            "top_k": self.top_k,
+        }
         with joined(device):
-            prepare(self.dataset, device, self.console)
-            recipe = recipe_of(
-                self.dataset,
-                settings,
-                how,
-                device=device.type,
-                labels=self.predictor.labels,
-                top_k=self.top_k,
-            )
-            with opened_parts(folder / f"{self.experiment.model}_infer_result", recipe) as parts:
-                done = say_done(parts, settings.batch_size, len(self.dataset), self.console)
-                with progress(self.console, "infer", self.log_interval, done=done) as report:
-                    self._add_parts(parts, report)
+            span = Span(len(self.dataset), step_size(settings), shard)
+            recipe = partial(recipe_of, self.dataset, settings=settings, protocol=how, **more)
+            with opened_parts(result, recipe, span) as parts:
+                left = say_done(parts, self.console)
+                prepare(self.dataset, device, self.console, left)
+                done = len(span.indices()) - len(left)
+                with progress(
+                    self.console, "infer", self.log_interval, done=done, forecast=True
+                ) as report:
+                    self._add_parts(parts, parts.report(report))
                 parts.collect()
                 found = None
                 if is_first_process():
                     results = _told(parts.merged(_results_of), keep)
                     answered = self.reject is not None or self.predictor.answers
-                    found = write_predictions(stem, results, form, answered=answered, protocol=how)
+                    if shard is None:
+                        found = write_predictions(
+                            stem, results, form, answered=answered, protocol=how
+                        )
+                    else:
+                        found = counted_results(results)
                 written: Inferred = gathered(found)[0]
         return written
 
@@ -122,9 +145,10 @@ class Inference:
             reject=self.reject,
             report=report,
             say=self._say,
-            first_step=parts.steps_done,
+            steps=parts.left,
         ):
             lines += [result.as_json(index) for index, result in results]
+            METER.written += sum(result_size(result) for _, result in results)
             if micro_batch.last:
                 step = micro_batch.step + 1
                 if parts.is_due:
@@ -166,7 +190,15 @@ def open_inference(
         classifier=loaded.classifier, settings=settings, labels=labels, device=device
     )
     return Inference(
-        predictor, samples.dataset, loaded, experiment, top_k, reject, console, log_interval
+        predictor,
+        samples.dataset,
+        loaded,
+        experiment,
+        top_k,
+        reject,
+        console,
+        log_interval,
+        list_sum(None if paths else settings.filelist, samples.dataset),
     )
 
 

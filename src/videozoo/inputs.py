@@ -13,6 +13,7 @@ from rich.console import Console
 
 from videozoo import __version__
 from videozoo.addresses.remote import is_address
+from videozoo.checkpoints.exports import SUFFIXES
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
 from videozoo.config.experiment import bundled_config
@@ -104,7 +105,8 @@ def open_list(
         VideozooError: there is no filelist, or it has faults.
     """
     settings, source = experiment[mode], experiment.source
-    stored = source.endswith(".safetensors") and not experiment.origins[mode]["filelist"].typed
+    carries = (".safetensors", *SUFFIXES.values())
+    stored = source.endswith(carries) and not experiment.origins[mode]["filelist"].typed
     if stored and mode == "INFER":
         raise VideozooError(f"{source}: nothing to infer is given; name files, or give --filelist")
     if settings.filelist is None:
@@ -253,16 +255,26 @@ def _refuse_typed_recipe(experiment: Experiment, mode: str) -> None:
             )
 
 
-def prepare(dataset: VideoDataset, device: torch.device, console: Console) -> None:
+def prepare(
+    dataset: VideoDataset,
+    device: torch.device,
+    console: Console,
+    indices: Sequence[int] | None = None,
+) -> None:
     """Does what must be done before samples are read, with a bar: encodes videos."""
-    with progress(console, "encode", 50) as report:
-        dataset.prepare(device, report)
+    with progress(console, "encode", 50, forecast=True) as report:
+        dataset.prepare(device, report, indices)
 
 
 def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[str, Any]:
     """Returns how scores were made: model, weights, frames, sizes, decoder and versions."""
     settings, recipe = experiment[mode], loaded.classifier.recipe
     family = family_of(settings)
+    rows: dict[str, Any] = {}
+    if recipe is not None:
+        from videozoo.video.reader import decoder_version
+
+        rows = {"rows": recipe.as_dict(), "decoder": decoder_version()}
     return {
         "model": experiment.model,
         "config": as_given(experiment.source),
@@ -273,7 +285,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         "temperature": loaded.classifier.calibration.temperature,
         **family.describe(),
         **family.reader(),
-        **({} if recipe is None else {"rows": recipe.as_dict()}),
+        **rows,
         "versions": {
             "videozoo": __version__,
             "torch": torch.__version__,

@@ -9,18 +9,22 @@
 Each process goes on behind its own last part, with the batches that an unbroken run has: so the
 result is the same to the last bit. Parts made in another way are removed. When the result is there
 the folder goes.
+
+The folder of a shard, TSN_infer_result.3-of-64.parts, stays, with done.json when it has all parts.
+They are such as one run over the whole list has: once all shards are done, that run takes them
+for its own, and has only the result to write.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import re
 import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from heapq import merge
 from itertools import chain
 from pathlib import Path
@@ -29,16 +33,18 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from videozoo.addresses.places import stamp
-from videozoo.data.dataset import VideoDataset
+from videozoo.data.dataset import Report
 from videozoo.distributed import gathered, process_place
-from videozoo.errors import SampleError, VideozooError
-from videozoo.files import json_text, sha256_of, write_bytes, write_json
+from videozoo.errors import VideozooError
+from videozoo.files import json_text, link_or_copy, write_bytes, write_json
+from videozoo.shards import Shard, Span
 
 # A part is written after so many seconds, or after that share of the time so far: at most so much
 # is lost, and the parts of a day stay a few hundred.
 _SECONDS, _SHARE = 2.0, 0.01
-_IDLE_KEYS = ("num_workers", "reader_timeout", "filelist")  # they change no score
+RECIPE, DONE = "recipe.json", "done.json"
+Recipe = Callable[[Span], Mapping[str, Any]]
+"""Gives what decides the content of parts."""
 T = TypeVar("T")
 
 
@@ -48,18 +54,19 @@ class Parts:
     Args:
         folder: of the parts of all processes.
         rank: of this process.
+        span: the samples that they are to be of.
     """
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: Path, rank: int, span: Span) -> None:
         self.folder = folder
         self._rank = rank
         self._start = self._last = time.monotonic()
-        self.steps_done = 0
+        self.span = span
+        self.steps_done = span.steps.start
         for path in self.own:
-            number, checksum = path.stem.split("-")[1:]
-            if checksum != f"{zlib.crc32(path.read_bytes()):08x}":
+            if not is_sound(path):
                 break
-            self.steps_done = int(number)
+            self.steps_done = int(path.stem.split("-")[1])
         for path in self.own:
             if int(path.stem.split("-")[1]) > self.steps_done:
                 path.unlink()
@@ -72,6 +79,16 @@ class Parts:
     def own(self) -> list[Path]:
         """The parts of this process, in their order."""
         return self.of(self._rank)
+
+    @property
+    def left(self) -> range:
+        """The steps that are not done."""
+        return range(self.steps_done, self.span.steps.stop)
+
+    def report(self, report: Report) -> Report:
+        """Returns what is told of a run over the list, and reports of these samples alone."""
+        own = self.span.indices()
+        return lambda done, total: report(done - own.start, len(own))
 
     @property
     def is_due(self) -> bool:
@@ -121,18 +138,51 @@ class Parts:
                 write_bytes(self.folder / name, found)
 
 
+def is_sound(part: Path) -> bool:
+    """Says whether a part has the bytes that were written, by the checksum in its name."""
+    return part.stem.split("-")[2] == f"{zlib.crc32(part.read_bytes()):08x}"
+
+
+def parts_folder(result: Path, shard: Shard | None) -> Path:
+    """Returns the folder of a result's parts."""
+    return result.with_name(f"{result.stem}{shard.suffix if shard else ''}.parts")
+
+
+def shards_in(folder: Path) -> dict[tuple[str, int], dict[int, Path]]:
+    """Returns the folders of shards by number, for each result and number of shards."""
+    found: dict[tuple[str, int], dict[int, Path]] = {}
+    for path in folder.glob("*.parts"):
+        if named := re.fullmatch(r"(.+)\.([0-9]+)-of-([0-9]+)\.parts", path.name):
+            found.setdefault((named[1], int(named[3])), {})[int(named[2])] = path
+    return found
+
+
+def shards_left(folders: Mapping[int, Path], count: int) -> list[int]:
+    """Returns the shards that are not done, or not as they were written."""
+    return [n for n in range(1, count + 1) if n not in folders or not is_whole(folders[n])]
+
+
+def is_whole(folder: Path) -> bool:
+    """Says whether a shard's folder has all of its parts, as they were written."""
+    done, parts = _json_of(folder / DONE), set(folder.glob("*.part"))
+    return done is not None and {p.name for p in parts} == set(done) and all(map(is_sound, parts))
+
+
 @contextmanager
-def opened_parts(result: Path, recipe: Mapping[str, Any]) -> Iterator[Parts]:
+def opened_parts(result: Path, recipe: Recipe, span: Span) -> Iterator[Parts]:
     """Gives the parts of a result within the block; when the block is done they are removed.
+
+    Those of a shard stay. Those of all shards are taken where the whole list is done.
 
     Args:
         result: the file that is to be.
-        recipe: what decides its content; parts that were made of another one are removed.
+        recipe: parts that were made of another one are removed.
+        span: the samples that are done.
 
     Raises:
         VideozooError: another process writes this result, or the folder cannot be written to.
     """
-    folder = result.with_name(f"{result.stem}.parts")
+    folder, shards = parts_folder(result, span.shard), list[Path]()
     rank, _ = process_place()
     lock = FileLock(folder / "lock", timeout=0)
     fault = None
@@ -143,7 +193,8 @@ def opened_parts(result: Path, recipe: Mapping[str, Any]) -> Iterator[Parts]:
                 lock.acquire()
             if not folder.is_dir():  # whoever held the lock has just removed it
                 raise Timeout(str(folder))
-            _keep(folder, recipe)
+            _keep(folder, recipe(span))
+            shards = [] if span.shard else _taken(folder, result, recipe, span)
         except Timeout:
             fault = (
                 f"{result}: is being written by another process; wait for it, or give another"
@@ -153,86 +204,79 @@ def opened_parts(result: Path, recipe: Mapping[str, Any]) -> Iterator[Parts]:
             fault = f"{folder}: cannot be written to: {error.strerror}"
         except VideozooError as error:
             fault = str(error)
-    if fault := gathered(fault)[0]:
-        raise VideozooError(fault)
     try:
+        if fault := gathered(fault)[0]:
+            raise VideozooError(fault)
         if rank:
-            _keep(folder, recipe)
-        yield Parts(folder, rank)
+            _keep(folder, recipe(span))
+        yield Parts(folder, rank, span)
         gathered(None)  # the first process has read all parts
-        shutil.rmtree(folder, ignore_errors=True)
+        if span.shard is None:
+            for path in (folder, *shards):
+                shutil.rmtree(path, ignore_errors=True)
+        elif rank == 0:
+            write_json(folder / DONE, sorted(path.name for path in folder.glob("*.part")))
     finally:
-        if rank == 0 and not any(folder.glob("*.part")):
+        kept = (folder / DONE).exists() or any(folder.glob("*.part"))
+        if lock.is_locked and not kept:  # in the first process, where no other one writes
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+def _taken(folder: Path, result: Path, recipe: Recipe, span: Span) -> list[Path]:
+    """Takes the parts of all shards into a folder; returns the shards' folders, none of none.
+
+    Raises:
+        VideozooError: one is not done, is damaged, or was made in another way.
+    """
+    for (stem, count), folders in shards_in(result.parent).items():
+        if stem != result.stem:
+            continue
+        if left := shards_left(folders, count):
+            numbers = ", ".join(map(str, left[:12])) + ", ..." * (len(left) > 12)
+            raise VideozooError(
+                f"{result.parent}: {count - len(left)} of {count} shards are done; run these with"
+                f" --shard before, or remove the folders {stem}.*-of-{count}.parts: {numbers}"
+            )
+        for number, one in folders.items():
+            own = replace(span, shard=Shard(number, count))
+            if _json_of(one / RECIPE) != _plain(recipe(own)):
+                raise VideozooError(
+                    f"{one}: is of other weights, samples or settings; run this shard again, or"
+                    " remove the folder"
+                )
+        for part in folder.glob("*.part"):
+            part.unlink()
+        for part in (part for one in folders.values() for part in one.glob("*.part")):
+            link_or_copy(part, folder / part.name)
+        return list(folders.values())
+    return []
+
+
+def _plain(recipe: Mapping[str, Any]) -> Any:
+    return json.loads(json_text(recipe))
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _keep(folder: Path, recipe: Mapping[str, Any]) -> None:
     """Removes parts that were made in another way, and says how those to come are made."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "recipe.json"
-    text = json.loads(json_text(recipe))
-    try:
-        same = json.loads(path.read_text(encoding="utf-8")) == text
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        for part in folder.glob("*.part"):
+    if _json_of(folder / RECIPE) != _plain(recipe):
+        for part in (folder / DONE, *folder.glob("*.part")):
             part.unlink(missing_ok=True)
-        write_json(path, text)
+        write_json(folder / RECIPE, recipe)
 
 
-def say_done(parts: Parts | None, batch_size: int, listed: int, console: Console) -> int:
-    """Says from where a run goes on, if it does; returns how many samples are done.
-
-    Args:
-        parts: of this process.
-        batch_size: samples a step.
-        listed: samples in the list.
-        console: where to say it.
-    """
-    done = min(parts.steps_done * batch_size, listed) if parts is not None else 0
-    if done:
-        console.print(f"going on: {done:,} of {listed:,} were done", highlight=False)
-    return done
-
-
-def recipe_of(
-    dataset: VideoDataset, settings: Any, protocol: Mapping[str, Any], **more: Any
-) -> dict[str, Any]:
-    """Returns what decides a result: weights, settings, samples, processes.
-
-    Args:
-        dataset: the samples.
-        settings: of the mode.
-        protocol: how scores are made.
-        more: what else the result depends on.
-    """
-    listed = settings.filelist
-    keys = settings.model_dump(mode="json", exclude=set(_IDLE_KEYS))
-    list_sum = sha256_of(Path(listed)) if listed and os.path.isfile(listed) else None
-    how = {k: v for k, v in protocol.items() if k not in ("weights", "config")}
-    return {
-        "settings": keys,
-        "protocol": how,
-        "samples": stamp_of(dataset),
-        "list": list_sum,
-        "processes": process_place()[1],
-        **more,
-    }
-
-
-def stamp_of(dataset: VideoDataset) -> str:
-    """Returns what changes when the samples of a list do: their names, files, sizes and times."""
-    found = hashlib.sha256()
-    last: Path | None = None
-    for index in range(len(dataset)):
-        found.update(dataset.name(index).encode("utf-8", "surrogatepass") + b"\0")
-        file = dataset.file(index)
-        if file is not None and file != last:
-            last = file
-            try:
-                found.update(f"{stamp(file)}\0".encode())
-            except (OSError, SampleError):
-                found.update(b"missing\0")
-    return found.hexdigest()[:16]
+def say_done(parts: Parts, console: Console) -> range:
+    """Says from where a run goes on, if it does; returns the samples that are left."""
+    all_of = parts.span.indices()
+    left = parts.span.indices(min(gathered(parts.steps_done)))
+    if done := len(all_of) - len(left):
+        console.print(f"going on: {done:,} of {len(all_of):,} were done", highlight=False)
+    return left

@@ -117,7 +117,7 @@ class Predictor(TimelinePredictor, ExplainingPredictor):
             dataset: the samples.
             top_k: predictions a video; never more than there are classes.
             reject: the answer is none of the classes where the best score is below this.
-            how: report, say and first_step of score_batches.
+            how: report, say and steps of score_batches.
 
         Raises:
             VideozooError: the weights give scores that are no numbers.

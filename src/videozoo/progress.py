@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from videozoo.distributed import is_first_process
+from videozoo.forecast import Forecast
 
 if TYPE_CHECKING:
     from videozoo.data.dataset import Report
@@ -72,7 +73,13 @@ def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | No
 
 @contextmanager
 def progress(
-    console: Console, what: str, log_interval: int, unit: str = "videos", *, done: int = 0
+    console: Console,
+    what: str,
+    log_interval: int,
+    unit: str = "videos",
+    *,
+    done: int = 0,
+    forecast: bool = False,
 ) -> Iterator[Report]:
     """Gives a report function that shows progress: a bar, or lines where there is no terminal.
 
@@ -82,8 +89,14 @@ def progress(
         log_interval: calls between two lines.
         unit: of what is counted.
         done: before; speed and time left are those of what is done now.
+        forecast: say first how long it takes, see videozoo.forecast.
     """
     before = done
+    foretell = (
+        Forecast(lambda text: console.print(text, highlight=False, soft_wrap=True))
+        if forecast and is_first_process()
+        else lambda done, total: None
+    )
     start = time.perf_counter()
     if not is_first_process():
         yield lambda done, total: None
@@ -94,6 +107,7 @@ def progress(
         def line(done: int, total: int) -> None:
             nonlocal calls
             calls += 1
+            foretell(done, total)
             if calls % log_interval == 0 or done == total:
                 speed = (done - before) / (time.perf_counter() - start)
                 console.print(f"{what} {done}/{total}  {speed:.3g} {unit}/s", highlight=False)
@@ -112,6 +126,7 @@ def progress(
     task = bar.add_task("", total=None, speed="")
 
     def move(done: int, total: int) -> None:
+        foretell(done, total)
         speed = (done - before) / (time.perf_counter() - start)
         bar.update(task, completed=done, total=total, speed=f"{speed:.3g} {unit}/s")
 

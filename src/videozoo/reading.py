@@ -17,6 +17,7 @@ from videozoo.errors import FileError
 from videozoo.text import csv_value
 
 TEXT_LIMIT = 256 << 20  # bytes of a list: millions of lines
+_LEAST = 16 << 20  # bytes, of files whose size is not known
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -48,7 +49,8 @@ def read_bytes(path: Path | str, *, most: int = TEXT_LIMIT) -> bytes:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         # files of /proc have the size 0, and some of them nothing to read yet
-        data = b"" if size > most else file.read(most + 1) or b""
+        # no more than is needed, for all of it is allocated before
+        data = b"" if size > most else file.read(min(most, max(size, _LEAST)) + 1) or b""
     if max(size, len(data)) > most:
         limit = f"{most >> 20} MB" if most >> 20 else f"{most >> 10} KB"
         raise FileError(path, f"is larger than {limit}, the most that such a file may have")

@@ -16,10 +16,18 @@ from videozoo.data.loader import make_loader, raise_if_fatal
 from videozoo.data.sampler import StepSampler
 from videozoo.distributed import process_place
 from videozoo.errors import VideozooError
+from videozoo.forecast import METER
 from videozoo.models.layers import autocast, full_precision, mean_logits
 
 Say = Callable[[str], None]
 """Prints a line."""
+
+
+def step_size(settings: Settings) -> int:
+    """Returns how many samples all processes together score in a step."""
+    _, world = process_place()
+    size: int = settings.micro_batch or -(-settings.batch_size // world)
+    return size * world
 
 
 def score_batches(
@@ -30,7 +38,7 @@ def score_batches(
     device: torch.device,
     report: Report | None = None,
     say: Say = print,
-    first_step: int = 0,
+    steps: range | None = None,
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Yields each batch of this process's share, with its logits.
 
@@ -45,22 +53,24 @@ def score_batches(
         device: where the model is.
         report: told of the progress.
         say: prints a line.
-        first_step: the steps before it are done.
+        steps: those to do; None: all.
 
     Yields:
         The batch (on the host) and its logits, float32 or float64 [B, K] on the device.
     """
     rank, world = process_place()
-    size = settings.micro_batch or -(-settings.batch_size // world)
+    size = step_size(settings)
     sampler = StepSampler(
         len(dataset),
-        batch_size=size * world,
-        micro_batch_size=size,
+        batch_size=size,
+        micro_batch_size=size // world,
         shuffle=False,
         rank=rank,
         world=world,
     )
-    sampler.resume_at(0, first_step)
+    if steps is not None:
+        sampler.resume_at(0, steps.start)
+        sampler.stop = steps.stop
     loader = make_loader(
         dataset,
         sampler,
@@ -71,8 +81,8 @@ def score_batches(
         say=say,
     )
     scorer = Scorer(classifier, device, settings.precision, say)
-    done = min(first_step * sampler.batch_size, len(dataset))
-    for batch in map(raise_if_fatal, loader):
+    done = 0 if steps is None else min(steps.start * size, len(dataset))
+    for batch in map(raise_if_fatal, METER.watched(loader)):
         yield batch, scorer.logits(batch)
         if report is not None and batch.micro_batch is not None and batch.micro_batch.last:
             done += batch.micro_batch.step_size

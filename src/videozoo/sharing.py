@@ -21,7 +21,7 @@ from videozoo.checkpoints.native import (
 )
 from videozoo.distributed import choose_device
 from videozoo.errors import VideozooError
-from videozoo.files import write_json, write_text
+from videozoo.files import make_folder, write_json, write_text
 from videozoo.model_card import model_card, result_beside
 from videozoo.predict import Predictor, load_predictor
 from videozoo.zoo.hub import LOGIN, PREFIX, REPOSITORY, WEIGHTS_FILE, asking, reason_of
@@ -97,6 +97,9 @@ class HubModel:
         """
         folder, checkpoint = Path(folder), load_native(self.path)
         _check_encoder(self.path, str((checkpoint.recipe or {}).get("encoder")))
+        if (folder / "README.md").exists() and not (folder / WEIGHTS_FILE).exists():
+            raise VideozooError(f"{folder}: holds a README.md of something else; give a new folder")
+        make_folder(folder)
         config = {
             mode: {k: _shared(k, v, checkpoint) for k, v in keys.items()}
             for mode, keys in checkpoint.config.items()

@@ -61,8 +61,12 @@ def test_a_file_that_paddle_wrote() -> None:
     np.testing.assert_array_equal(found["fc_0.w_0"], np.arange(6, dtype=np.float32).reshape(3, 2))
     assert found["fc_0.b_0"].tolist() == [0.5, -1.0]
     assert read_fluid(OF_PADDLE).keys() == {"out.weight", "out.bias"}
-    # What tests write by pickle has the same form.
-    mine = {"out.weight": found["fc_0.w_0"], "out.bias": found["fc_0.b_0"]}
+
+
+@pytest.mark.skipif(np.__version__ < "2", reason="pickle itself needs the numpy 2 that wrote it")
+def test_what_these_tests_write_has_the_form_of_a_file_that_paddle_wrote() -> None:
+    found = read_fluid(OF_PADDLE)
+    mine = {name: found[name] for name in ("out.weight", "out.bias")}
     mine[TABLE] = {"out.weight": "fc_0.w_0", "out.bias": "fc_0.b_0"}
     theirs = pickle.loads(OF_PADDLE.read_bytes())
     assert [*theirs] == [*mine]

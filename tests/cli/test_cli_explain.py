@@ -41,6 +41,21 @@ def test_pictures_and_numbers_of_all_that_can_be_read(
     assert json.loads((made / "clip4_2.json").read_text())["moments"] != values["moments"]
 
 
+def test_all_that_cannot_be_read_is_named_a_line_each(
+    command: Command, clip_data: World, tmp_path: Path
+) -> None:
+    shutil.copy(clip_data.files[0], tmp_path / "a\nb.mp4")
+    for number in range(7):
+        (tmp_path / f"{number}\n.mp4").write_bytes(b"no video")
+    done = command("explain", tmp_path, "--weights", clip_data.weights, "--save-dir", "made")
+    assert done.code == 2
+    assert f"{tmp_path}/a\\nb.mp4: " in done.out
+    lines = [line for line in done.out.splitlines() if "cannot be opened" in line]
+    starts = [line.split(": ")[0].strip() for line in lines]
+    assert starts == [f"{tmp_path}/{number}\\n.mp4" for number in range(7)]
+    assert "result file" not in done.out  # there is none
+
+
 def test_a_class_that_was_asked_for(command: Command, clip_data: World) -> None:
     for name in CLIP_CLASSES[:2]:
         words = ("explain", clip_data.files[4], "--weights", clip_data.weights, "--class", name)
@@ -54,6 +69,7 @@ def test_a_class_that_was_asked_for(command: Command, clip_data: World) -> None:
     ("words", "said"),
     [
         (("--class", "swin"), "class swin: the model knows no such class; did you mean 'swim'?"),
+        (("--class", "?"), f"knows no such class; it knows {', '.join(CLIP_CLASSES)}"),
         (("nothing.mp4",), "nothing.mp4: no such file, folder or pattern"),
     ],
 )

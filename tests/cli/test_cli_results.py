@@ -235,15 +235,15 @@ def test_a_test_of_many_classes_a_video_has_them_in_its_files(
 
 
 def test_above_a_hundred_classes_the_confusion_is_counted_in_pairs(
-    clip_data: World, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    settings = clip_data.experiment["TEST"]
     for count in (100, 101):
         confusion = torch.zeros(count, count, dtype=torch.int64)
         confusion[0, 0], confusion[7, 99] = 2, 1
         found = Evaluation({"top1": 2 / 3}, 3, 3, seconds=1.0, confusion=confusion)
+        (tmp_path / "t.csv").touch()
         write_test_result(
-            tmp_path / f"{count}.json", found, settings=settings, protocol={}, predictions="t.csv"
+            tmp_path / f"{count}.json", found, listing=None, protocol={}, predictions="t.csv"
         )
     few, many = read(tmp_path / "100.json"), read(tmp_path / "101.json")
     assert (few["confusion"][0][0], few["confusion"][7][99]) == (2, 1)

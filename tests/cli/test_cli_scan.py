@@ -1,4 +1,4 @@
-"""videozoo scan and videozoo doctor."""
+"""videozoo scan."""
 
 from __future__ import annotations
 
@@ -93,21 +93,3 @@ def test_faults_of_scan(command: Command) -> None:
     assert (done.code, done.err) == (2, "error: --mode vald: unknown; did you mean 'valid'?\n")
     done = command("scan", "a.mp4")
     assert (done.code, done.err) == (2, "error: a.mp4: no such file, folder or pattern\n")
-
-
-def test_doctor_finds_all_that_is_needed(command: Command) -> None:
-    done = command("doctor")
-    assert done.code == 0
-    assert "all that videozoo needs works here" in done.out
-    assert "H.264 video" in done.out
-
-
-def test_doctor_tells_what_is_broken(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> tuple[bool, str]:
-        raise RuntimeError("no encoder")
-
-    monkeypatch.setattr("videozoo.cli.doctor._round_trip", broken)
-    done = command("doctor")
-    assert done.code == 1
-    assert "no encoder" in done.out
-    assert "something that videozoo needs does not work here" in done.out

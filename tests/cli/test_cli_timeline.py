@@ -11,6 +11,8 @@ from commands import Command
 
 from tiny import World
 from videos import write_video
+from videozoo.errors import VideozooError
+from videozoo.parts import Parts
 from videozoo.video.reader import probe_video
 
 SHORT = ("--window", "1", "--stride", "0.4")
@@ -34,7 +36,7 @@ def test_infer_timeline_writes_what_was_found(
 ) -> None:
     said = timeline(command, clip_data, video, "--format", form, "--save-dir", "found")
     assert f"{video}: " in said
-    assert "segments in 3.0 s" in said
+    assert "1 segment in 3.0 s" in said
     value = json.loads(Path("found/TSN_infer_timeline.json").read_text())
     (one,) = value["videos"]
     assert [w["start"] for w in one["windows"]] == [0, 0.4, 0.8, 1.2, 1.6, 2.0]
@@ -53,6 +55,29 @@ def test_infer_timeline_of_several_videos(command: Command, clip_data: World, vi
     value = json.loads(Path("TSN_infer_timeline.json").read_text())
     assert len(value["videos"]) == 2
     assert value["unreadable"][0]["video"] == "bad.mp4"
+
+
+def test_a_stopped_timeline_of_several_videos_goes_on(
+    command: Command, clip_data: World, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = (video, *clip_data.files[3:])
+    timeline(command, clip_data, *videos, "--save-dir", "whole")
+    write, seen = Parts.add, []
+
+    def stopped(self: Parts, data: bytes, *, steps_done: int) -> None:
+        write(self, data, steps_done=steps_done)
+        seen.append(steps_done)
+        if steps_done == 2:
+            raise VideozooError("stopped")
+
+    monkeypatch.setattr(Parts, "add", stopped)
+    timeline(command, clip_data, *videos, "--save-dir", "parts", code=2)
+    assert "going on: 2 of 3" in timeline(command, clip_data, *videos, "--save-dir", "parts")
+    assert seen == [1, 2, 3]
+    names = sorted(path.name for path in Path("whole").iterdir())
+    assert sorted(path.name for path in Path("parts").iterdir()) == names
+    for name in names:
+        assert (Path("parts") / name).read_bytes() == (Path("whole") / name).read_bytes()
 
 
 @pytest.mark.parametrize(

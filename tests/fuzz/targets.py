@@ -21,14 +21,18 @@ from typing import Any
 
 import torch
 
+from videozoo.checkpoints.exports import export_text
 from videozoo.checkpoints.fluid import read_fluid
 from videozoo.checkpoints.native import read_native_header
+from videozoo.checkpoints.pdparams import read_pdparams
+from videozoo.checkpoints.pt2 import check_pt2
 from videozoo.checkpoints.state_dicts import find_state_dict
 from videozoo.checkpoints.torch_files import TorchFile, read_torch_file
 from videozoo.config import load_experiment
 from videozoo.config.ini import parse_overrides
 from videozoo.data.clips.clip_list import read_listing
 from videozoo.data.clips.clip_pickles import load_clip
+from videozoo.data.clips.metadata import read_metadata
 from videozoo.data.labels import read_label_file
 from videozoo.data.youtube8m.example import parse_example
 from videozoo.data.youtube8m.index import index_shards
@@ -39,6 +43,7 @@ from videozoo.encoders.recipe import stored_recipe
 from videozoo.errors import VideozooError
 from videozoo.pickling.unpickle import load_pickle
 from videozoo.specs import find_spec, stored_experiment
+from videozoo.timeline.writing import read_segments
 from videozoo.training.log import Curves
 from videozoo.training.state import load_state
 from videozoo.video.bitstream import packet_facts, unit_length_size
@@ -167,6 +172,32 @@ def state_dict(data: bytes) -> None:
     find_state_dict(TorchFile(tensors_of(_json(data)), []), WANTED, "w.pth")
 
 
+def pdparams(data: bytes) -> None:
+    read_pdparams(written("w.pdparams", data), wanted=lambda name, shape: True, most=1 << 20)
+
+
+def exported(data: bytes) -> None:
+    """What an exported file says of itself, and whether PyTorch may open it."""
+    for suffix in (".onnx", ".xml"):
+        export_text(written(f"e{suffix}", data))
+    with zipfile.ZipFile(folder() / "e.pt2", "w") as archive:
+        archive.writestr("e/models/model.json", data)
+        archive.writestr("e/extra/videozoo.json", data)
+    export_text(folder() / "e.pt2")
+    check_pt2(folder() / "e.pt2")
+
+
+def metadata(data: bytes) -> None:
+    (folder() / "videos").mkdir(exist_ok=True)
+    for name in ("metadata.csv", "metadata.jsonl"):
+        read_metadata(written(f"videos/{name}", data).parent)
+        (folder() / "videos" / name).unlink()
+
+
+def segments(data: bytes) -> None:
+    read_segments(written("x_infer_timeline.json", data))
+
+
 def curves(data: bytes) -> None:
     Curves(written("curves.csv", data), folder(), after_step=5, within_epoch=True)
 
@@ -237,7 +268,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(config_file, overrides, label_file, clip_list, example, tfrecord, shard_cache),
         *(plain_pickle, shard_pickle, clip_pickle, fluid_variable, fluid_archive, description),
         *(safetensors_file, torch_pickle, torch_file, state_dict, curves, training_state),
-        *(packets, preprocessor, recipe, pull_record),
+        *(packets, preprocessor, recipe, pull_record, pdparams, exported, metadata, segments),
     )
 }
 

@@ -23,11 +23,12 @@ from toy_encoder import ToyEncoder
 from videozoo.answers import Prediction
 from videozoo.encoders import find
 from videozoo.errors import VideozooError
-from videozoo.labelling.label_app import LabelPage, is_own, listening
+from videozoo.labelling.label_app import PORT, LabelPage
 from videozoo.labelling.label_file import LabelFile, one_labelling
 from videozoo.labelling.label_order import VideoToLabel, helpful_order
 from videozoo.labelling.label_session import LabelSession
 from videozoo.training import folder_encoder
+from videozoo.web.listening import is_own, listening
 
 __all__ = ["command"]
 
@@ -218,7 +219,8 @@ def test_requests_of_other_sites_are_refused(open_labeller: Open) -> None:
     assert not Path("labels.csv").exists()
     for path in ("/clip/1", "/clip/-1", "/clip/..%2f..%2flabels.txt", "/../labels.txt", "/labels"):
         assert one.client.get(path).status_code in (400, 404), path
-    for body in (b"no json", b"[]", b"{}", b'{"number": "x", "label": "cat"}'):
+    hostile = (b'{"number": 1e400, "label": "cat"}', b"[" * 50_000, b"0" * 100_000)
+    for body in (b"no json", b"[]", b"{}", b'{"number": "x", "label": "cat"}', *hostile):
         told = one.client.post("/answer", content=body, headers=one.token)
         assert told.status_code == 400
     policy = one.client.get("/").headers["content-security-policy"]
@@ -414,6 +416,6 @@ def test_a_taken_port_is_said_and_another_is_found_by_itself() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(VideozooError, match=f"--port {port}: cannot be listened at: "):
-            listening("127.0.0.1", port)
-    with listening("127.0.0.1", None) as first, listening("127.0.0.1", None) as second:
+            listening("127.0.0.1", port, PORT)
+    with listening("127.0.0.1", None, PORT) as first, listening("127.0.0.1", None, PORT) as second:
         assert first.getsockname()[1] != second.getsockname()[1]

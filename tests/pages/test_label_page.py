@@ -29,12 +29,13 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         path = Path("videos", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, 25, codec="mpeg2video" if path.suffix == ".avi" else "libx264")
-    from videozoo.labelling.label_app import LabelPage, listening, server_of
+    from videozoo.labelling.label_app import PORT, LabelPage, server_of
     from videozoo.labelling.label_session import LabelSession
+    from videozoo.web.listening import listening
 
     session = LabelSession(Path("videos"), out=Path("labels.csv"), console=Console(quiet=True))
     server = server_of(LabelPage(session, host="127.0.0.1").app)
-    with closing(session.clips), listening("127.0.0.1", None) as waiting:
+    with closing(session.clips), listening("127.0.0.1", None, PORT) as waiting:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [waiting]})
         thread.start()
         while not server.started:

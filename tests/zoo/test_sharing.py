@@ -211,8 +211,10 @@ def test_a_push_that_is_refused_prints_no_token(
     told = run(*push, "me/mine", code=2)
     assert "me/mine: the Hub refuses this to the token that is set (401: Invalid username" in told
     assert "wrong_9876543210" not in told
+    monkeypatch.setenv("HF_TOKEN", "mine-of-another-form")
+    assert "another-form" not in run(*push, "me/mine", code=2)
     hub.refuses = 500
-    assert "wrong_9876543210" not in run(*push, "me/mine", code=2)
+    assert "another-form" not in run(*push, "me/mine", code=2)
     assert "mine: is not of the form OWNER/NAME" in run(*push, "mine", code=2)
     error = ValueError("Illegal header value b'Bearer secret-of-mine\\n'")
     assert "secret" not in reason_of(error)
@@ -224,6 +226,18 @@ def test_what_cannot_be_had(name: str, tmp_path: Path) -> None:
         HubModel.from_pretrained(name, cache_dir=tmp_path, local_files_only=True)
     assert str(error.value).startswith(f"{name}: cannot be had from the Hub (")
     assert "\n" not in str(error.value)
+
+
+def test_a_readme_of_something_else_stays(clip_data: World, tmp_path: Path) -> None:
+    model, readme = HubModel(clip_data.weights), tmp_path / "README.md"
+    readme.write_text("mine")
+    with pytest.raises(VideozooError, match=r"holds a README\.md of something else"):
+        model.save_pretrained(tmp_path)
+    with pytest.raises(VideozooError, match=r"README\.md: cannot be made"):
+        model.save_pretrained(readme)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["mine"]
+    for _ in range(2):  # its own one is written anew
+        model.save_pretrained(tmp_path / "new")
 
 
 def test_folders_that_hold_none(tmp_path: Path) -> None:

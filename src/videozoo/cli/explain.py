@@ -58,7 +58,7 @@ def explain(
             unreadable.append((video, found.reason))
         else:
             console.print(str(found))
-    print_unreadable(unreadable, console)
+    print_unreadable(unreadable, console, most=len(unreadable))  # no file has them
     console.print(f"pictures and numbers are in {folder}")
     if unreadable:
         raise typer.Exit(2)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from videozoo import experiments
-from videozoo.addresses.results import results_folder
+from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_damaged, print_unreadable, warn_of_unreadable
+from videozoo.cli.tables import (
+    GOES_ON,
+    print_damaged,
+    print_unreadable,
+    shard_done,
+    warn_of_unreadable,
+)
 from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +68,8 @@ def infer(
     offset: args.Offset = None,
     min_duration: args.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -90,10 +101,11 @@ def infer(
         ),
     )
     if timeline:
-        with results_folder(save_dir) as folder:
+        args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
+        with results_folder(save_dir) as place:
             return run_timeline(
                 paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
-                min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=folder,
+                min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=place,
                 form=format_, log_interval=log_interval,
             )  # fmt: skip
     args.refuse_given(context, TIMELINE_OPTIONS, "is for --timeline, which is not given")
@@ -102,32 +114,34 @@ def infer(
     settings = experiment["INFER"]
     from videozoo.inference import open_inference
 
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    with results_folder(save_dir) as folder:
+    share = Shard.parse(shard)
+    with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
         inference = open_inference(
             paths or (),
             named,
             experiment,
             top_k=infer_topk,
             reject=reject,
-            save_dir=folder,
+            save_dir=None if dry_run else Path(folder),
             form=format_,
             log_interval=log_interval,
             console=console,
         )
         try:
-            found = inference.write(folder, format_)
+            found = inference.write(Path(folder), format_, shard=share)
         except KeyboardInterrupt:
             console.print(GOES_ON)
             raise
     print_results(found, console)
+    result = Path(folder) / f"{experiment.model}_infer_result"
     console.print(
         f"{found.predicted} of {found.listed} videos"
-        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; written to"
-        f" {folder / f'{experiment.model}_infer_result'}.{format_}",
+        f"{f', {found.rejected} of them none of these' if found.rejected else ''}; "
+        + (f"written to {result}.{format_}" if shard is None else shard_done(shard)),
         highlight=False,
         soft_wrap=True,
     )
@@ -140,7 +154,10 @@ def print_results(found: Inferred, console: Console) -> None:
     """Prints the answers to the first videos: their best classes, where nothing says how many."""
     for result in found.shown:
         console.print(
-            f"{result.video}: {_answer(result)}", highlight=False, markup=False, soft_wrap=True
+            f"{escaped(result.video)}: {_answer(result)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     if (more := found.predicted - len(found.shown)) > 0:
         console.print(f"... and {more} more, all in the result file", highlight=False)

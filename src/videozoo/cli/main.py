@@ -14,12 +14,14 @@ from typing import Any, NoReturn
 import typer
 from typer.main import get_command
 
+from videozoo.cli import app as page
 from videozoo.cli import (
     config,
     convert,
     cut,
     doctor,
     explain,
+    export,
     hub,
     infer,
     label,
@@ -29,6 +31,7 @@ from videozoo.cli import (
     split,
     test,
     train,
+    verify,
     zoo,
 )
 from videozoo.cli.arguments import expand
@@ -53,12 +56,15 @@ app.command("test")(test.test)
 app.command("infer")(infer.infer)
 app.command("explain")(explain.explain)
 app.command("cut")(cut.cut)
+app.command("app")(page.app)
 app.command("label")(label.label)
 app.command("report")(report.report)
 app.command("convert")(convert.convert)
+app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("scan")(scan.scan)
 app.command("split")(split.split)
+app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(prepare.app)
 app.add_typer(zoo.app)

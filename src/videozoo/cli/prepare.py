@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from videozoo.addresses.places import brought
-from videozoo.addresses.results import results_folder
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_damaged, print_unreadable
+from videozoo.cli.tables import print_damaged, print_unreadable, shard_done
 from videozoo.distributed import choose_device, is_first_process, joined
+from videozoo.errors import VideozooError
 from videozoo.progress import progress
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def features(
         int | None, typer.Option("--workers", min=1, help="Reading threads. (default: the cores)")
     ] = None,
     cache: args.Cache = True,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
 ) -> None:
     """Describe videos by features, for the models of YouTube-8M.
 
@@ -170,7 +173,10 @@ def features(
     from videozoo.encoders.recipe import Sampling, recipe_in
     from videozoo.encoders.write_records import CLAIMED_BY, prepare_features
 
-    if args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
+    part = Shard.parse(shard)
+    if part is not None and not cache:
+        raise VideozooError("--shard: keeps rows for the run that writes; leave out --no-cache")
+    if not dry_run and args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
         return
     console = Terminal(quiet=not is_first_process())
     device = choose_device(use_gpu, console.print)
@@ -181,25 +187,29 @@ def features(
     else:
         args.refuse_given(context, ("rate", "most", "sound"), f"{encoder} says this itself")
     given = os.path.expanduser(out)
-    with joined(device), results_folder(given, CLAIMED_BY) as folder, ExitStack() as stack:
+    with args.dry_run(dry_run, given, CLAIMED_BY) as folder, joined(device), ExitStack() as stack:
         lines: dict[str, Callable[[int, int], None]] = {}
 
         def report(name: str, done: int, total: int) -> None:
             if name not in lines:
                 stack.close()  # the list before is done
-                lines[name] = stack.enter_context(progress(console, name, 50))
+                lines[name] = stack.enter_context(progress(console, name, 50, forecast=True))
             lines[name](done, total)
 
         lists = prepare_features(
             [brought(os.path.expanduser(source)) for source in sources],
-            folder,
+            Path(folder),
             recipe=recipe,
             device=device,
             cached=cache,
             threads=workers,
             labelled=labelled,
             report=report,
+            shard=part,
         )
+    if shard is not None:
+        console.print(shard_done(shard), highlight=False, soft_wrap=True)
+        return
     _print_lists(lists, recipe.dims, console)
     if any(found.unreadable for found in lists) and is_first_process():
         raise typer.Exit(2)

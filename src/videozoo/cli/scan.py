@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import print_damaged, print_unreadable
+from videozoo.cli.tables import print_damaged, print_unreadable, shard_done
 from videozoo.config.ini import MODES
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.experiments import flags_of, open_experiment
 from videozoo.progress import progress
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 
 
@@ -35,6 +36,8 @@ def scan(
         bool, typer.Option("--restart", help="Read all samples again, not only those left.")
     ] = False,
     set_: args.Set = None,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
 ) -> None:
     """Read every listed sample and write which cannot be used, and why, as a csv.
 
@@ -63,22 +66,27 @@ def scan(
         samples = open_samples(experiment[section], paths, labelled=False)
     else:
         samples = open_list(experiment, section, labelled=section != "INFER")
-    with progress(console, "scan", 10) as report:
+    with (
+        args.dry_run(dry_run, out) as file,
+        progress(console, "scan", 10, forecast=True) as report,
+    ):
         found = scan_samples(
             samples.dataset,
-            Path(out),
+            Path(file),
             workers=workers,
             restart=restart,
             report=report,
             timeout=experiment[section].reader_timeout,
             say=lambda text: console.print(text, highlight=False, soft_wrap=True),
+            shard=Shard.parse(shard),
         )
     bad, damaged = found.unusable, found.damaged
     print_unreadable(bad, console, most=20)
     print_damaged(damaged, console)
     console.print(
         f"{found.listed - len(bad)} of {found.listed} samples can be used"
-        f"{f', {len(damaged)} of them damaged' if damaged else ''}; written to {out}",
+        f"{f', {len(damaged)} of them damaged' if damaged else ''}; "
+        + (f"written to {out}" if shard is None else shard_done(shard)),
         highlight=False,
         soft_wrap=True,
     )

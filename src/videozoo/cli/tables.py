@@ -11,6 +11,7 @@ from rich.text import Text
 
 from videozoo.errors import MAX_BAD
 from videozoo.score_notes import METRIC_NAMES
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
@@ -22,6 +23,13 @@ COLUMNS = {
     "f1": "F1",
     "average_precision": "AP",
 }
+
+
+def shard_done(shard: str) -> str:
+    """Returns what is said when a shard is done."""
+    return (
+        f"shard {shard} is done; when all are, the same command without --shard writes the result"
+    )
 
 
 def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
@@ -42,6 +50,11 @@ def print_evaluation(found: Evaluation, model: str, console: Console) -> None:
     console.print(table)
     for note in found.notes_on(shown):
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    print_faults(found, console)
+
+
+def print_faults(found: Evaluation, console: Console) -> None:
+    """Prints how many samples have no label, and the first that could not be read."""
     if found.unlabelled:
         console.print(f"{found.unlabelled} videos name no class and were left out")
     print_unreadable([(u.video, u.reason) for u in found.unreadable], console)
@@ -118,7 +131,7 @@ def print_unreadable(
     console.print(heading.format(len(unreadable)), highlight=False)
     for video, reason in unreadable[:most]:
         text = reason if video in reason else f"{video}: {reason}"
-        console.print(f"  {text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {escaped(text)}", highlight=False, markup=False, soft_wrap=True)
     if len(unreadable) > most:
         console.print(f"  ... and {len(unreadable) - most} more{where}")
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 import videozoo
 from videozoo import experiments
-from videozoo.addresses.results import results_folder
+from videozoo.addresses.results import parts_taken
 from videozoo.cli import arguments as args
-from videozoo.cli.tables import GOES_ON, print_classes, print_evaluation, warn_of_unreadable
+from videozoo.cli.tables import (
+    GOES_ON,
+    print_classes,
+    print_evaluation,
+    print_faults,
+    shard_done,
+    warn_of_unreadable,
+)
 from videozoo.distributed import is_first_process
+from videozoo.shards import Shard
 from videozoo.terminal import Terminal
 
 
@@ -32,6 +41,8 @@ def test(
         ),
     ] = "csv",
     log_interval: args.LogInterval = 10,
+    shard: args.ShardOf = None,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -63,12 +74,13 @@ def test(
         ),
     )
     settings = experiment["TEST"]
-    if args.launched(
+    if not dry_run and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    with results_folder(save_dir) as folder:
-        try:
+    share = Shard.parse(shard)
+    try:
+        with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
             found = videozoo.test(
                 named,
                 experiment=experiment,
@@ -76,14 +88,19 @@ def test(
                 form=format_,
                 log_interval=log_interval,
                 console=console,
+                shard=share,
             )
-        except KeyboardInterrupt:
-            console.print(GOES_ON)
-            raise
-    print_evaluation(found, experiment.model, console)
-    print_classes(found, console)
-    stem = folder / f"{experiment.model}_test"
+    except KeyboardInterrupt:
+        console.print(GOES_ON)
+        raise
+    stem = Path(folder) / f"{experiment.model}_test"
     written = f"written to {stem}_result.json and {stem}_predictions.{format_}"
+    if shard is None:
+        print_evaluation(found, experiment.model, console)
+        print_classes(found, console)
+    else:
+        print_faults(found, console)
+        written = f"{found.evaluated} of {found.listed} videos; {shard_done(shard)}"
     console.print(written, highlight=False, soft_wrap=True)
     warn_of_unreadable(len(found.unreadable), found.listed, console, settings)
     if found.unreadable and is_first_process():

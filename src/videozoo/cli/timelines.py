@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from videozoo.cli.tables import print_unreadable
+from videozoo.cli.tables import GOES_ON, print_unreadable
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.terminal import Terminal
+from videozoo.text import counted, escaped
 
 if TYPE_CHECKING:
     from videozoo.config import Experiment
@@ -41,10 +43,14 @@ def run_timeline(
     if not videos:
         raise VideozooError("--timeline: name the videos, or - for the standard input")
     live = any(map(is_stream, videos))
-    console = Console(markup=False, highlight=False, soft_wrap=True, quiet=live)
-    found = infer_timelines(
-        videos, weights, experiment, each=_print_line if live else None, console=console, **how
-    )
+    console = Terminal(highlight=False, soft_wrap=True, quiet=live)
+    try:
+        found = infer_timelines(
+            videos, weights, experiment, each=_print_line if live else None, console=console, **how
+        )
+    except KeyboardInterrupt:
+        console.print(GOES_ON)
+        raise
     for one in found:
         print_segments(one, console)
     faults = [(one.video, one.fault) for one in found if one.fault is not None]
@@ -62,8 +68,8 @@ def run_timeline(
 def print_segments(found: VideoTimeline, console: Console) -> None:
     """Prints the first segments of a video."""
     if found.windows:
-        count = len(found.segments)
-        console.print(f"{found.video}: {count} segments in {found.end:.1f} s")
+        count = counted(len(found.segments), "segment")
+        console.print(f"{escaped(found.video)}: {count} in {found.end:.1f} s")
     for segment in found.segments[:_MOST]:
         console.print(
             f"  {segment.start:9.2f} - {segment.end:9.2f} s  {segment.label}  {segment.score:.3f}"

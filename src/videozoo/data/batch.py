@@ -62,6 +62,11 @@ class Batch:
         """The views (crops and mirror images) that each video is scored by."""
         return 1
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What an exported graph takes of the videos."""
+        raise NotImplementedError
+
     def to(self, device: torch.device | str) -> Self:
         """Returns the same batch with its tensors on `device`.
 
@@ -157,6 +162,11 @@ class FeatureBatch(Batch):
     features: tuple[Tensor, ...]
     lengths: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The features of each modality, then the lengths."""
+        return *self.features, self.lengths
+
     def _kept(self, places: Tensor) -> Self:
         videos = torch.arange(len(places))[:, None]  # [S, 1]
         return replace(
@@ -202,6 +212,11 @@ class ClipBatch(Batch):
     def images(self) -> int:
         """The images that a view has for an image network: T."""
         return self.clips.shape[1]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The clips alone."""
+        return (self.clips,)
 
     @property
     def view_count(self) -> int:
@@ -250,6 +265,12 @@ class ClipBatch(Batch):
 
     def _mixed_videos(self, share: Tensor) -> Self:
         return replace(self, clips=_mix(self.clips, share))
+
+
+def unlabelled() -> dict[str, Any]:
+    """Returns the fields that all batches have, for a graph: of its videos nothing is known."""
+    none = torch.zeros(0)
+    return {"videos": [], "weights": none, "labels": none, "labelled": none}
 
 
 def _mix(values: Tensor, share: Tensor) -> Tensor:

@@ -120,12 +120,18 @@ class VideoDataset(Dataset[Any], ABC):
         """Returns the classes of a sample as its list names them; None: it does not."""
         return None
 
-    def prepare(self, device: torch.device, report: Report | None = None) -> None:
+    def prepare(
+        self,
+        device: torch.device,
+        report: Report | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> None:
         """Does what must be done once before samples are read; by default that is nothing.
 
         Args:
             device: where what takes computing is computed.
             report: told how many of how many samples are done.
+            indices: of the samples that will be read; None: all.
 
         Raises:
             VideozooError: it cannot be done for any sample.

@@ -220,6 +220,7 @@ class StepSampler(Sampler[MicroBatch]):
         self.classes = classes
         self.epoch = 0
         self._resume = (0, 0)
+        self.stop: int | None = None  # the step before which an epoch ends; None: its last one
 
     @property
     def steps(self) -> int:
@@ -253,7 +254,7 @@ class StepSampler(Sampler[MicroBatch]):
         elif self.shuffle:
             order = EpochOrder(self.length, seed=self.seed, epoch=epoch, groups=self.groups)
         first = self._resume[1] if self._resume[0] == epoch else 0
-        for step in range(first, self.steps):
+        for step in range(first, self.steps if self.stop is None else self.stop):
             start, stop = step * size, min((step + 1) * size, self.length)
             indices = np.arange(start, stop) if order is None else order.take(start, stop)
             parts = split_evenly(indices, self.micro_batch_size)

@@ -121,7 +121,12 @@ class EncodedVideos(VideoDataset):
         """Returns the classes of a video as its list names them; None: it does not."""
         return self._entries[index].labels
 
-    def prepare(self, device: torch.device, report: Report | None = None) -> None:
+    def prepare(
+        self,
+        device: torch.device,
+        report: Report | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> None:
         """Encodes the videos whose rows are not kept yet; several processes share them.
 
         Raises:
@@ -134,11 +139,12 @@ class EncodedVideos(VideoDataset):
             self.recipe, partial(encoder_of, self.recipe, device), self._store, self._threads
         )
         self.kept_before = 0
-        mine = range(rank, len(self), world) if self._cached else range(len(self))
-        self._encode(encoding, mine, report)
+        wanted = range(len(self)) if indices is None else indices
+        mine = wanted[rank::world] if self._cached else wanted
+        self._encode(encoding, mine, len(wanted), report)
         for share in gathered({i: c for i, c in self._found.items() if isinstance(c, str)}):
             self._found.update(share)
-        self._encode(encoding, [i for i in range(len(self)) if not self._is_here(i)], None)
+        self._encode(encoding, [i for i in wanted if not self._is_here(i)], 0)
 
     def _is_here(self, index: int) -> bool:
         """Says whether a video is known to be unreadable, or its rows lie on this machine."""
@@ -146,7 +152,9 @@ class EncodedVideos(VideoDataset):
         found = self._found.get(index)
         return isinstance(found, SampleError) or (found is not None and self._store.has(found))
 
-    def _encode(self, encoding: Encoding, indices: Sequence[int], report: Report | None) -> None:
+    def _encode(
+        self, encoding: Encoding, indices: Sequence[int], total: int, report: Report | None = None
+    ) -> None:
         entries, all_kept = [self._entries[index] for index in indices], True
         for done, (index, encoded) in enumerate(zip(indices, encoding(entries), strict=True), 1):
             rows = encoded.rows
@@ -154,7 +162,7 @@ class EncodedVideos(VideoDataset):
             self.kept_before += encoded.kept
             all_kept = all_kept and encoded.kept
             if report is not None and not all_kept:  # of what is there already nobody need be told
-                report(done * len(self) // len(indices), len(self))
+                report(done * total // len(indices), total)
 
     def subset(
         self, indices: Sequence[int], entries: Sequence[ClipEntry] | None = None

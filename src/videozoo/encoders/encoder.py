@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videozoo.data.framing import resized_size
 from videozoo.data.sample import UInt8Array
@@ -122,6 +122,16 @@ class Encoder(ABC):
         Returns:
             float32 [batch, D] a modality, on the CPU.
         """
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows, in float32 by plain operators, for an exported graph.
+
+        On the CPU, in test mode: uint8 [n, window, 3, height, width] -> float32 [n, D] a modality.
+
+        Raises:
+            VideozooError: the encoder has none.
+        """
+        raise VideozooError(f"the encoder {self.name} cannot be exported")
 
     def packed(self) -> dict[str, Any] | None:
         """Returns what a checkpoint must carry to encode without a file of the user's.

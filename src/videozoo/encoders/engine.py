@@ -24,6 +24,7 @@ from videozoo.encoders.moments import read_moments
 from videozoo.encoders.recipe import MOVES, SOUND, Recipe
 from videozoo.encoders.row_store import Rows, RowStore
 from videozoo.errors import SampleError
+from videozoo.forecast import METER
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Encoding:
         """
         batcher: _Batcher | None = None
         waiting: deque[tuple[ClipEntry, _Video]] = deque()
-        for entry, video in self._ahead(entries):
+        for entry, video in METER.watched(self._ahead(entries)):
             waiting.append((entry, video))
             if video.frames is not None:
                 batcher = batcher or _Batcher(self.open_encoder())

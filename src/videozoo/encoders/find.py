@@ -10,7 +10,7 @@ import torch
 from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.motion import MOTION
 from videozoo.encoders.openvino_engine import openvino_is_installed
-from videozoo.encoders.recipe import MOVES, SOUND, Recipe, Sampling
+from videozoo.encoders.recipe import MOVES, OPENED, SOUND, Recipe, Sampling
 from videozoo.encoders.sound import BANDS
 from videozoo.errors import VideozooError
 
@@ -50,6 +50,9 @@ def encoder_of(recipe: Recipe, device: torch.device) -> Encoder:
     Raises:
         VideozooError: it cannot be opened, or has other weights now.
     """
+    if recipe.packed is not None and OPENED in recipe.packed:
+        opened: Encoder = recipe.packed[OPENED]
+        return opened
     if recipe.packed is not None:
         return _unpacked(_Packed(recipe), device)
     encoder = open_encoder(recipe.encoder, device)

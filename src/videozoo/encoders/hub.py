@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.hub_frames import frames_wanted, read_json
@@ -85,6 +85,17 @@ KINDS: dict[str, Kind] = {
 OTHER = Kind(model="AutoModel", row="pooled")
 
 
+class _HubRows(nn.Module):
+    """What a network of the Hub makes of frames: uint8 [n, window, 3, H, W] -> [n, D]."""
+
+    def __init__(self, model: nn.Module, rows: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self.rows = model, rows  # whose parameters they are, and what is computed
+
+    def forward(self, frames: Tensor) -> tuple[Tensor]:
+        return (self.rows(frames),)
+
+
 class HubEncoder(Encoder):
     """A network of the Hub: what it makes of a frame, or of a window of frames ("rgb").
 
@@ -126,15 +137,23 @@ class HubEncoder(Encoder):
         Raises:
             VideozooError: the network does not take frames of the size that its own file says.
         """
-        values = self._wanted.normalised(frames.to(self._device))  # [n, window, 3, H, W]
-        if self._kind.window is None:
-            values = values[:, 0]  # [n, 3, H, W]
         try:
             with autocast(self._device, self.precision):
-                told = self._model(**{self._kind.frames: values}, **self._kind.asked)
+                rows = self._rows(frames.to(self._device))  # [n, D]
         except ValueError as error:
             raise VideozooError(f"{self.name}: refuses its frames ({error})") from error
-        return (self._row(told).float().cpu(),)
+        return (rows.float().cpu(),)
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows; see Encoder.network."""
+        return _HubRows(self._model, self._rows)
+
+    def _rows(self, frames: Tensor) -> Tensor:
+        """uint8 [n, window, 3, H, W] -> [n, D]."""
+        values = self._wanted.normalised(frames)  # [n, window, 3, H, W]
+        if self._kind.window is None:
+            values = values[:, 0]  # [n, 3, H, W]
+        return self._row(self._model(**{self._kind.frames: values}, **self._kind.asked))
 
     def _row(self, told: Any) -> Tensor:
         """Returns [n, D] of a network's answer."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Self
@@ -23,8 +24,8 @@ from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
 from videozoo.checkpoints.strict import is_head
 from videozoo.data.transforms import normalise_clips
 from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters
+from videozoo.encoders.network_rows import ClipRows, ResNetRows, fastest
 from videozoo.errors import FileError, VideozooError, did_you_mean
-from videozoo.models.cpu import for_inference
 from videozoo.models.layers import autocast
 from videozoo.models.resnet import ResNet
 from videozoo.specs import SPECS, stored_experiment
@@ -63,8 +64,8 @@ class ResNetEncoder(Encoder):
         self.dims = {"rgb": channels, "quarters": 4 * channels}
         self.framing = Framing(224, 224)
         self.precision = precision or own_precision(device)
-        self._device = device
-        self._trunk = _fastest(trunk, device, self.precision)
+        self._device, self._plain = device, trunk.eval()
+        self._trunk = fastest(trunk, device, self.precision)
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
@@ -74,6 +75,10 @@ class ResNetEncoder(Encoder):
             features = self._trunk(values)  # [n, C, 7, 7]
         rgb, quarters = pooled_quarters(features)  # [n, C], [n, 4 * C]
         return rgb.cpu(), quarters.cpu()
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows; see Encoder.network."""
+        return ResNetRows(deepcopy(self._plain).cpu(), _MEAN, _STD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,16 @@ class ClipNetwork:
             resize_with=self.resize_with,
         )
 
+    def built(self) -> nn.Module:
+        """Returns the model with weights that nobody will see."""
+        with torch.random.fork_rng(devices=[]):
+            return SPECS[self.model].build_from(**self.arguments)
+
+    def rows(self, model: nn.Module) -> nn.Module:
+        """Returns what computes rows by such a model."""
+        segments = (self.seg_num, self.seglen) if self.model == "STNET" else None
+        return ClipRows(model, segments, self.image_mean, self.image_std)
+
 
 class ClipNetworkEncoder(Encoder):
     """What a trained TSN sees in a frame, or a trained StNet in a row's stretch of time ("rgb").
@@ -149,8 +164,7 @@ class ClipNetworkEncoder(Encoder):
         device: torch.device,
         carried: bool = True,
     ) -> None:
-        with torch.random.fork_rng(devices=[]):  # what is drawn here nobody sees
-            model: Any = SPECS[network.model].build_from(**network.arguments)
+        model: Any = network.built()
         check_state_dict(model.state_dict(), weights, name)
         model.load_state_dict(weights)
         self.name, self.sha256 = name, network.sha256
@@ -162,23 +176,20 @@ class ClipNetworkEncoder(Encoder):
             self.batch = max(1, 64 // self.window)
         self._network, self._carried, self._device = network, carried, device
         self._weights = model.state_dict()  # on the CPU; what computes is another copy
-        self._model: Any = _fastest(model, device, self.precision)
+        self._rows = network.rows(fastest(model, device, self.precision))
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Encodes uint8 [n, window, 3, H, W]; see Encoder."""
-        network = self._network
-        if network.model == "STNET":
-            size = (network.seg_num, 3 * network.seglen, *frames.shape[3:])
-            frames = frames.reshape(-1, *size)  # [n, seg_num, 3 * seglen, H, W]
-        values = normalise_clips(frames.to(self._device), network.image_mean, network.image_std)
-        values = values.double() if self.precision == "64" else values
         with autocast(self._device, self.precision):
-            if network.model == "STNET":
-                rows = self._model.describe(values)  # [n, C / 2]
-            else:
-                rows = self._model.embed(values[:, 0])  # [n, C]
+            (rows,) = self._rows(frames.to(self._device))  # [n, D]
         return (rows.float().cpu(),)
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows; see Encoder.network."""
+        model = self._network.built()
+        model.load_state_dict(self._weights)
+        return self._network.rows(model.float().eval())
 
     def packed(self) -> dict[str, Tensor] | None:
         """Returns weights and, as bytes of JSON, what else must be known; see Encoder.packed."""
@@ -274,14 +285,6 @@ def unpacked_encoder(
         if key.startswith(_WEIGHTS)
     }
     return ClipNetworkEncoder(network, weights, name=name, device=device)
-
-
-def _fastest(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """Returns a copy for scoring, after moving the model to the device."""
-    model = model.to(device)
-    if precision == "64":
-        return model.double().eval()
-    return for_inference(model, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
 
 
 def _published_sha256(published: VideoWeights | ImageResNet) -> str:

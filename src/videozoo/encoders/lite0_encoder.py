@@ -19,6 +19,7 @@ from videozoo.encoders.efficientnet_lite0 import (
     load_efficientnet_lite0,
 )
 from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_quarters
+from videozoo.encoders.network_rows import FirstFrame
 from videozoo.encoders.openvino_engine import OpenVinoEngine, openvino_is_installed
 from videozoo.errors import VideozooError
 
@@ -96,6 +97,10 @@ class EfficientNetLite0Encoder(Encoder):
         run = self._threads.map if self._device.type == "cpu" else map
         rows = run(self._rows_of, parts)
         return tuple(torch.cat(modality) for modality in zip(*rows, strict=True))
+
+    def network(self) -> nn.Module:
+        """Returns what computes the rows; see Encoder.network."""
+        return FirstFrame(FrameRows(load_efficientnet_lite0()[0], torch.float32))
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:

@@ -27,6 +27,7 @@ from videozoo.reading import parse_json, read_bytes, read_text
 
 SOUND, MOVES = "audio", "motion"  # the modalities that no encoder gives
 KEYS = ("encoder", "rows_per_second", "max_rows", "spread_rows", "sound", "motion")  # of configs
+OPENED = "opened"  # among what is packed: an encoder that is open, an exported model's
 CARRIED = "recipe."  # begins the names of its tensors among a checkpoint's
 MOST_ROWS, MOST_FRAMES = 100_000, 1024  # of a video, of a row: what a stranger's recipe may ask for
 VERSION = 3  # of how rows are made: another number's rows are other rows

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from videozoo.errors import VideozooError
 from videozoo.files import cache_home, replacing
+from videozoo.forecast import METER
 
 Half = npt.NDArray[np.float16]
 Rows = dict[str, Half]
@@ -87,7 +88,9 @@ class RowStore:
         path = self._path(content)
         try:
             with replacing(path, sync=False) as temporary, temporary.open("xb") as file:
-                file.write(save(rows, None if damage is None else {_DAMAGE: damage}))
+                METER.written += file.write(
+                    save(rows, None if damage is None else {_DAMAGE: damage})
+                )
         except OSError as error:
             raise VideozooError(
                 f"{path}: cannot be written: {error.strerror}; {self._hint()}"

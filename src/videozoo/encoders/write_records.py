@@ -19,6 +19,7 @@ from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.recipe import RECIPE_FILE, SCALE_FILE, Recipe, store_recipe, stored_recipe
 from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.files import make_folder, write_csv, write_text
+from videozoo.shards import Shard, Span
 from videozoo.text import counted, escaped, valid
 
 LABEL_FILE = "labels.txt"
@@ -59,6 +60,7 @@ def prepare_features(
     threads: int | None = None,
     labelled: bool = True,
     report: Callable[[str, int, int], None] = lambda name, done, total: None,
+    shard: Shard | None = None,
 ) -> list[FeatureList]:
     """Describes the videos of folders and lists; `out` gets a list of shards for each.
 
@@ -75,9 +77,11 @@ def prepare_features(
         threads: that read videos; None: the cores.
         labelled: whether the lists must name classes.
         report: told the list's name and how many of how many videos are done.
+        shard: only keep the rows of this share of each list, for a run without it, which then has
+            the records to write alone.
 
     Returns:
-        What each has become.
+        What each has become; nothing of a shard.
 
     Raises:
         VideozooError: a list has faults, two have one name, `out` holds features of another
@@ -103,7 +107,10 @@ def prepare_features(
             cached=cached,
             threads=threads,
         )
-        dataset.prepare(device, partial(report, name))
+        indices = Span(len(dataset), shard=shard).indices()
+        dataset.prepare(device, partial(report, name), indices)
+        if shard is not None:
+            continue
         if new:
             recipe, new = _fitted(out, dataset, listing.class_names), False
         found.append(replace(_write(dataset, out / f"{name}.list"), notes=_notes(name, listing)))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videozoo.data.sample import UInt8Array
+from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,13 +74,17 @@ class Explanation:
 
     def __str__(self) -> str:
         """Returns the answer in a line."""
-        said, most = f"{self.video}: {self.label} {self.score:.3f}", self.most
+        return f"{escaped(self.video)}: {self.label} {self.score:.3f}; {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """Which moment the class was named for, in words."""
+        most = self.most
         if most.score is None:
-            return f"{said}; the model sees one moment of it: there is nothing to compare"
+            return "the model sees one moment of it: there is nothing to compare"
         if self.score - most.score < WORTH_TELLING:
-            return f"{said}; no moment alone matters: without any one it is still {most.score:.3f}"
-        when = f"from {most.start:.1f} to {most.end:.1f} s"
-        return f"{said}; most {when} (without it {most.score:.3f})"
+            return f"no moment alone matters: without any one it is still {most.score:.3f}"
+        return f"most from {most.start:.1f} to {most.end:.1f} s (without it {most.score:.3f})"
 
     def picture(self) -> Image:
         """Draws frames and heat maps in a strip, and below them what the moments weigh."""

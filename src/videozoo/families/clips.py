@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.clip_keys import ClipSettings
 from videozoo.data.augment import DevicePolicy
-from videozoo.data.batch import Batch, ClipBatch
+from videozoo.data.batch import Batch, ClipBatch, unlabelled
 from videozoo.data.framing import Views
 from videozoo.data.transforms import normalise_clips
 from videozoo.families.family import Family, Samples, each_brought
@@ -113,6 +114,17 @@ class ClipFamily(Family):
     def inputs(self, eigenvalues: Tensor | None = None) -> nn.Module:
         """Returns what makes float clips of a batch."""
         return ClipInputs(mean=self.settings.image_mean, std=self.settings.image_std)
+
+    def graph_inputs(self) -> list[GraphInput]:
+        """Returns the clips, a view of each."""
+        settings, views = self.settings, self.views()
+        side = settings.target_size if views is None else views.size
+        shape = ("batch", "segments", 3 * settings.seglen, side, side)
+        return [GraphInput("clips", "uint8", shape)]
+
+    def graph_batch(self, tensors: Sequence[Tensor]) -> Batch:
+        """Returns unlabelled clips."""
+        return ClipBatch(**unlabelled(), clips=tensors[0])
 
     def metric_of_many(self) -> Metric:
         """Returns average precision, with nothing taken in yet."""

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from videozoo.addresses.places import brought
+from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
 from videozoo.data.augment import DevicePolicy
+from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
 from videozoo.errors import Faults
 from videozoo.metrics.losses import clip_loss, feature_loss
@@ -108,6 +110,14 @@ class Family(ABC):
         Args:
             eigenvalues: float32 [D] that un-whiten rgb, where the model wants that.
         """
+
+    @abstractmethod
+    def graph_inputs(self) -> list[GraphInput]:
+        """Returns what an exported graph takes: see Batch.tensors."""
+
+    @abstractmethod
+    def graph_batch(self, tensors: Sequence[Tensor]) -> Batch:
+        """Returns the batch that such tensors are."""
 
     def eigenvalues(self) -> Tensor | None:
         """Returns what un-whitens the inputs, where the settings name a file of it."""

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from videozoo.addresses.places import is_file
+from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.feature_keys import FeatureSettings
-from videozoo.data.batch import Batch, FeatureBatch
+from videozoo.data.batch import Batch, FeatureBatch, unlabelled
 from videozoo.data.clips.clip_files import why_missing
 from videozoo.data.transforms import dequantise, unwhiten
 from videozoo.data.youtube8m.dataset import ChooseFrames, YouTube8MDataset
 from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_frames
 from videozoo.data.youtube8m.shards import list_shards
-from videozoo.errors import FileError, VideozooError
+from videozoo.errors import VideozooError
+from videozoo.families.eigenvalues import read_eigenvalues
 from videozoo.families.family import Family, Samples, each_brought, each_once
 from videozoo.families.videos import holds_videos, open_videos
-from videozoo.reading import read_bytes
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from videozoo.encoders.encoded_videos import EncodedVideos
     from videozoo.encoders.recipe import Recipe
     from videozoo.timeline.windows import WindowSamples
-
-
-_MOST_EIGENVALUES = 1 << 20  # bytes of their file
 
 
 class FeatureInputs(nn.Module):
@@ -196,6 +192,16 @@ class FeatureFamily(Family):
                 )
         return FeatureInputs(feature_names=self.settings.feature_names, eigenvalues=eigenvalues)
 
+    def graph_inputs(self) -> list[GraphInput]:
+        """Returns the features of each modality and the lengths."""
+        widths = zip(self.settings.feature_names, self.settings.feature_dims, strict=True)
+        features = [GraphInput(n, "uint8", ("batch", "length", width)) for n, width in widths]
+        return [*features, GraphInput("lengths", "int64", ("batch",))]
+
+    def graph_batch(self, tensors: Sequence[Tensor]) -> Batch:
+        """Returns the features of unlabelled videos."""
+        return FeatureBatch(**unlabelled(), features=tuple(tensors[:-1]), lengths=tensors[-1])
+
     def eigenvalues(self) -> Tensor | None:
         """Reads what un-whitens rgb, where the settings name a file of it.
 
@@ -273,35 +279,3 @@ def sampled(batch: FeatureBatch, count: int) -> FeatureBatch:
         features=tuple(feature[rows, places] for feature in batch.features),
         lengths=torch.full_like(batch.lengths, count),
     )
-
-
-def read_eigenvalues(path: str, width: int) -> Tensor:
-    """Reads the eigenvalues that un-whiten rgb.
-
-    Args:
-        path: .npy file of float32 [2048, 1] as Google published it, or any [>= width] values.
-        width: values needed: the width of rgb.
-
-    Returns:
-        float32 [width].
-
-    Raises:
-        VideozooError: the file is missing, is no .npy array, or holds too few values.
-    """
-    if not Path(path).exists():
-        raise VideozooError(
-            f"eigen_file {path}: no such file; it is eigenvals.npy of YouTube-8M's PCA matrix,"
-            " or set MODEL.eigen_file=None for features that are not whitened"
-        )
-    try:
-        data = io.BytesIO(read_bytes(path, most=_MOST_EIGENVALUES))
-        values = np.lib.format.read_array(data, allow_pickle=False).astype(np.float32).reshape(-1)
-    except FileError as error:
-        raise VideozooError(f"eigen_file {path}: {error.reason}") from None
-    except (ValueError, OSError, EOFError, MemoryError, TypeError) as error:
-        raise VideozooError(f"eigen_file {path}: not a .npy array: {error}") from None
-    if len(values) < width:
-        raise VideozooError(f"eigen_file {path}: has {len(values)} values, rgb needs {width}")
-    if not np.isfinite(values[:width]).all() or (values[:width] < 0).any():
-        raise VideozooError(f"eigen_file {path}: eigenvalues must be finite and not negative")
-    return torch.from_numpy(values[:width].copy())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import secrets
 import signal
-import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from jinja2 import Environment
 from rich.console import Console
@@ -19,7 +17,9 @@ from rich.console import Console
 from videozoo.errors import VideozooError
 from videozoo.labelling.label_file import UNCLEAR, one_labelling
 from videozoo.labelling.label_session import LabelSession
+from videozoo.reading import parse_json
 from videozoo.text import escaped
+from videozoo.web.listening import OwnNames, listening
 
 try:
     import uvicorn
@@ -35,6 +35,7 @@ except ImportError:
     ) from None
 
 PORT = 8020
+_MOST_BYTES = 1 << 16  # of an answer
 _GUARD = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -71,7 +72,7 @@ def label_folder(
         VideozooError: something that was given has faults, another labelling writes the csv, or
             the port is taken.
     """
-    with one_labelling(out), listening(host, port) as waiting:
+    with one_labelling(out), listening(host, port, PORT) as waiting:
         session = LabelSession(folder, out=out, weights=weights, classes=classes, console=console)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         with closing(session.clips), suppress(KeyboardInterrupt):
@@ -91,22 +92,6 @@ def server_of(app: Starlette) -> uvicorn.Server:
     )
 
 
-def listening(host: str, port: int | None) -> socket.socket:
-    """Returns a socket that waits for browsers.
-
-    Raises:
-        VideozooError: there is no such address of this machine, or the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for number in (PORT, 0) if port is None else (port,):
-        try:
-            return socket.create_server((host, number), family=family)
-        except OSError as error:
-            fault = error.strerror or str(error)
-    told = "" if port is None else f" --port {port}"
-    raise VideozooError(f"--host {host}{told}: cannot be listened at: {fault}")
-
-
 class LabelPage:
     """The page and what its keys call.
 
@@ -123,7 +108,6 @@ class LabelPage:
 
     def __init__(self, session: LabelSession, *, host: str) -> None:
         self._session, self._token = session, secrets.token_urlsafe(24)
-        self._names = {name.lower() for name in ("localhost", host, socket.gethostname())}
         source = files("videozoo.labelling").joinpath("label_page.html").read_text("utf-8")
         self._template = Environment(autoescape=True).from_string(source)
         routes = [
@@ -133,14 +117,12 @@ class LabelPage:
             Route("/undo", self._undo, methods=["POST"]),
             Route("/clip/{number:int}", self._clip),
         ]
-        bad = (VideozooError, ValueError, LookupError, TypeError)
+        bad = (VideozooError, ValueError, LookupError, TypeError, OverflowError)
         guard = Middleware(BaseHTTPMiddleware, dispatch=self._guard)
-        told = dict.fromkeys(bad, self._fault)
-        self.app = Starlette(routes=routes, middleware=[guard], exception_handlers=told)
+        told, own = dict.fromkeys(bad, self._fault), Middleware(OwnNames, host=host)
+        self.app = Starlette(routes=routes, middleware=[own, guard], exception_handlers=told)
 
     async def _guard(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        if not is_own(request.headers.get("host", ""), self._names):
-            return JSONResponse({"error": "this machine has another name; see --host"}, 421)
         sent = request.headers.get("x-token", "").encode()
         if request.method == "POST" and not secrets.compare_digest(sent, self._token.encode()):
             return JSONResponse({"error": "this page is an old one; reload it"}, 403)
@@ -159,7 +141,7 @@ class LabelPage:
         return JSONResponse(self._session.state(int(asked["at"]) if "at" in asked else after))
 
     async def _answer(self, request: Request) -> Response:
-        sent = await request.json()
+        sent = await _sent(request)
         label = UNCLEAR if sent["label"] is None else str(sent["label"])
         number, new = int(sent["number"]), bool(sent.get("new"))
         return JSONResponse(self._session.answer(number, label, new=new))
@@ -179,15 +161,11 @@ class LabelPage:
         return JSONResponse({"error": escaped(said)}, 400)
 
 
-def is_own(header: str, names: Collection[str]) -> bool:
-    """Whether a Host header names this machine, not a name that a foreign site lets lead here.
-
-    Args:
-        header: what the browser has asked for, with a port or without.
-        names: of this machine; addresses are its own in any case, as they cannot be led astray.
-    """
-    try:
-        name = urlsplit(f"//{header}").hostname or ""
-        return name in names or bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
+async def _sent(request: Request) -> Any:
+    """Returns the JSON of a request; raises ValueError where it is none, or too long."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _MOST_BYTES:
+            raise ValueError("too long")
+    return parse_json(bytes(data))

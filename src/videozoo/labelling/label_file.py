@@ -100,6 +100,8 @@ def one_labelling(path: Path) -> Iterator[None]:
     Raises:
         VideozooError: another one is at work, or the csv's folder cannot be made.
     """
+    if not path.name:
+        raise VideozooError(f"--out {path}: is no file; give one, such as labels.csv")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

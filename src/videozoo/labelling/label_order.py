@@ -51,6 +51,7 @@ def find_videos(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         missing = why_missing(str(folder)) or "no such folder"
+        missing = "is a file" if folder.exists() else missing
         raise VideozooError(f"{folder}: {missing}; give a folder of videos")
     content = look_through(folder)
     videos = [clip for clip in content.clips if clip.suffix.lower() not in PICKLE_SUFFIXES]

@@ -3,6 +3,9 @@
 Feature models take `(features, lengths)`, clip models take `clips`. A model's keyword arguments are
 named like the config's keys. Published sizes are functions: `tsn_resnet50_kinetics400()`.
 
+A feature model whose `forward` packs videos has `forward_padded` besides: the same without, which
+torch.export takes.
+
 What a clip model may have besides, and what then works:
 
 - `backbone`, a ResNet, and a last layer `fc` or `classifier`: it starts from an image ResNet.

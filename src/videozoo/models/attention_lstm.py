@@ -105,14 +105,26 @@ class AttentionLSTM(nn.Module):
             Logits, float [B, K]; their sigmoids are the scores.
         """
         mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        states = self._states(features, lengths)
+        return self._classify([m.weigh(x, mask) for m, x in states])  # M x [B, 2H]
+
+    def forward_padded(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Does what `forward` does without packing, for torch.export: any batch, any length.
+
+        What an LSTM makes of padding comes behind a video's last frame, where attention looks away.
+        """
+        t = torch.arange(features[0].shape[1], device=lengths.device)  # [L]
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        backwards = torch.where(mask, lengths[:, None] - 1 - t, t)  # [B, L]
         parts = []
-        for modality, states in self._states(features, lengths):
-            parts.append(modality.weigh(states, mask))  # [B, 2H]
-        x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
-        x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
-        x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
-        logits: Tensor = self.classifier(x)  # [B, K]
-        return logits
+        for modality, x in zip(self.modalities, features, strict=True):
+            assert isinstance(modality, Modality)
+            x = torch.tanh(modality.embedding(x))  # [B, L, E]
+            forward = _scanned(modality.forward_lstm, x)  # [B, L, H]
+            backward = _scanned(modality.backward_lstm, _reordered(x, backwards))  # [B, L, H]
+            both = torch.cat([forward, _reordered(backward, backwards)], dim=2)  # [B, L, 2H]
+            parts.append(modality.weigh(self.dropout(both), mask))  # [B, 2H]
+        return self._classify(parts)
 
     def frame_weights(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
         """Weighs frames by attention: a frame's state has seen its neighbours as well.
@@ -149,6 +161,13 @@ class AttentionLSTM(nn.Module):
             found.append((modality, padded))
         return found
 
+    def _classify(self, parts: list[Tensor]) -> Tensor:
+        x = torch.cat(parts, dim=1)  # [B, 2H * modalities]
+        x = torch.relu(self.fc1(x))  # [B, hidden_sizes[0]]
+        x = torch.tanh(self.fc2(x))  # [B, hidden_sizes[1]]
+        logits: Tensor = self.classifier(x)  # [B, K]
+        return logits
+
 
 def attention_lstm_youtube8m() -> AttentionLSTM:
     """Returns the published model of YouTube-8M's frame features, with random weights."""
@@ -183,6 +202,38 @@ def _pack(lengths: Tensor, frames: int) -> _Packing:
     place[forward] = torch.arange(len(forward), device=t.device)
     sizes = [size for size in real.sum(dim=1).tolist() if size]
     return _Packing(sizes=sizes, rows=forward, reversed=place[backward])
+
+
+def _reordered(x: Tensor, places: Tensor) -> Tensor:
+    """Takes the frames of each video from other places [B, L] of it: [B, L, D] -> [B, L, D]."""
+    return x.gather(1, places[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+def _scanned(lstm: PeepholeLSTM, x: Tensor) -> Tensor:
+    """Runs an LSTM over [B, L, E] by an operator that an exported graph has too: [B, L, H].
+
+    Its formulas stand in models.peephole_lstm.
+    """
+    from torch._higher_order_ops.scan import scan  # brings in PyTorch's compiler
+
+    h = lstm.weight.shape[0]
+
+    def step(before: tuple[Tensor, Tensor], g: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        state, cell = before  # 2 x [B, H]
+        # Of the outer graph a step sees parameters alone: OpenVINO takes nothing else.
+        peepholes = lstm.bias[4 * h :].view(3, h)
+        candidate, i, f, o = (g + state @ lstm.weight).chunk(4, dim=1)  # 4 x [B, H]
+        i = torch.sigmoid(i + peepholes[0] * cell)
+        f = torch.sigmoid(f + peepholes[1] * cell)
+        cell = f * cell + i * torch.tanh(candidate)
+        o = torch.sigmoid(o + peepholes[2] * cell)
+        state = o * torch.tanh(cell)
+        return (state, cell), state.clone()  # scan takes no output that is an input too
+
+    zeros = x.new_zeros(x.shape[0], h)  # [B, H]
+    _, states = scan(step, (zeros, zeros.clone()), lstm.project(x).transpose(0, 1))  # [L, B, H]
+    out: Tensor = states.transpose(0, 1)  # [B, L, H]
+    return out
 
 
 def _xavier_uniform(layer: nn.Linear) -> None:

@@ -101,7 +101,8 @@ def row_statistics(x: Tensor, lengths: Tensor, cosines: int) -> Tensor:
         means = torch.bmm(_waves(lengths, mask, cosines).to(x.dtype), x)  # [B, 1 + C, D]
         real = mask[:, :, None]  # [B, L, 1]
         count = lengths[:, None]  # [B, 1]
-        change = x.diff(dim=1).abs().masked_fill(~real[:, 1:], 0.0).sum(dim=1)  # [B, D]
+        steps = x.diff(dim=1, prepend=x[:, :1]).abs()  # [B, L, D]; as many as rows: graphs are free
+        change = steps.masked_fill(~real, 0.0).sum(dim=1)  # [B, D]
         squares = (x - means[:, :1]).square().masked_fill(~real, 0.0).sum(dim=1)  # [B, D]
         levels = (
             (means[:, 0] + 2).clamp(min=0),  # [B, D]

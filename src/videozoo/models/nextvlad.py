@@ -57,13 +57,21 @@ class Aggregation(nn.Module):
         Returns:
             float [B, X / G * C].
         """
-        frames = x.shape[1]
+        places = batch * x.shape[1]
+        x, a = self.assign(_real_frames(x, where))  # [N, X], [N, G, C]
+        x = _spread(x, where, places)  # [B * L, X]
+        return self._sum_up(x, _spread(a.flatten(1), where, places), batch)
+
+    def forward_padded(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Does what `forward` does with a mask, bool [B, L], True at real frames."""
+        rows, a = self.assign(x.flatten(0, 1))  # [B * L, X], [B * L, G, C]
+        return self._sum_up(rows, a.flatten(1) * mask.flatten()[:, None], x.shape[0])
+
+    def _sum_up(self, x: Tensor, a: Tensor, batch: int) -> Tensor:
+        """Sums up frames [B * L, X] by weights [B * L, G * C], 0 at padding: [B, X / G * C]."""
         clusters, part = self.centres.shape
-        x, a = self.assign(x, where)  # [N, X], [N, G, C]
-        a = _spread(a.flatten(1), where, batch * frames)  # [B * L, G * C]
-        x = _spread(x, where, batch * frames)  # [B * L, X]
-        a = a.view(batch, frames * self.groups, clusters)  # [B, L * G, C]
-        x = x.view(batch, frames * self.groups, part)  # [B, L * G, X / G]
+        a = a.view(batch, -1, clusters)  # [B, L * G, C]
+        x = x.view(batch, -1, part)  # [B, L * G, X / G]
         vlad = full_precision(torch.bmm(x.transpose(1, 2), a.to(x.dtype)))  # [B, X / G, C]
         sums = full_precision(a).sum(dim=1)  # [B, C]
         vlad = vlad - sums[:, None, :] * self.centres.t()  # [B, X / G, C]
@@ -71,20 +79,15 @@ class Aggregation(nn.Module):
         out: Tensor = self.norm(vlad.flatten(1))  # [B, X / G * C]
         return out
 
-    def assign(self, x: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-        """Expands real frames, and says how much of each group goes to each cluster.
+    def assign(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Expands frames, and says how much of each group goes to each cluster.
 
         Args:
-            x: float [B, L, D], padded.
-            where: int64 [N], the places of real frames among the B * L.
+            x: float [N, D].
 
         Returns:
             The expanded frames, float [N, X]; attention times assignment, float [N, G, C].
         """
-        # The heavy products and the batch norm see real frames only.
-        x = x.flatten(0, 1)  # [B * L, D]
-        if len(where) < len(x):
-            x = x.index_select(0, where)  # [N, D]
         x = self.expansion(x)  # [N, X]
         attention = torch.sigmoid(self.attention(x))  # [N, G]
         a = self.assignment_norm(self.assignment(x))  # [N, G * C]
@@ -152,6 +155,18 @@ class NeXtVLAD(nn.Module):
         batch, frames = features[0].shape[:2]
         where = frame_mask(lengths, frames).flatten().nonzero().squeeze(1)  # [N]
         parts = [m(x, where, batch) for m, x in zip(self.modalities, features, strict=True)]
+        return self._classify(parts)
+
+    def forward_padded(self, features: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Does what `forward` does without packing, for torch.export: any batch, any length."""
+        mask = frame_mask(lengths, features[0].shape[1])  # [B, L]
+        parts = []
+        for modality, x in zip(self.modalities, features, strict=True):
+            assert isinstance(modality, Aggregation)
+            parts.append(modality.forward_padded(x, mask))  # [B, X / G * C]
+        return self._classify(parts)
+
+    def _classify(self, parts: list[Tensor]) -> Tensor:
         x = torch.cat(parts, dim=1)  # [B, sum of X / G * C]
         x = self.dropout(x)
         x = self.hidden_norm(self.hidden(x))  # [B, hidden_size]
@@ -174,7 +189,7 @@ class NeXtVLAD(nn.Module):
         parts = []
         for m, x in zip(self.modalities, features, strict=True):
             assert isinstance(m, Aggregation)
-            total = full_precision(m.assign(x, where)[1]).sum(dim=(1, 2))  # [N]
+            total = full_precision(m.assign(_real_frames(x, where))[1]).sum(dim=(1, 2))  # [N]
             parts.append(_spread(total[:, None], where, batch * frames).view(batch, frames))
         weights = torch.stack(parts, dim=1)  # [B, M, L]
         return weights / weights.sum(dim=2, keepdim=True)  # [B, M, L]
@@ -191,6 +206,12 @@ def nextvlad_youtube8m() -> NeXtVLAD:
         expansion=2,
         gating_reduction=8,
     )
+
+
+def _real_frames(x: Tensor, where: Tensor) -> Tensor:
+    """[B, L, D] -> [N, D]: the heavy products and the batch norm see real frames only."""
+    x = x.flatten(0, 1)  # [B * L, D]
+    return x.index_select(0, where) if len(where) < len(x) else x
 
 
 def _spread(x: Tensor, where: Tensor, places: int) -> Tensor:

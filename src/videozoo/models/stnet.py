@@ -10,6 +10,7 @@ K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
@@ -39,7 +40,7 @@ class TemporalBlock(nn.Module):
         With the channels of a pixel side by side, all of it works on the memory as it lies.
         """
         segments = x.view(batch, -1, *x.shape[1:]).transpose(1, 2)  # [B, C, T, H, W]
-        if segments.shape[2] == 2:
+        if self.training and segments.shape[2] == 2:
             # For two segments oneDNN's gradient of a weight in bfloat16 is what lay in memory
             # before (PyTorch 2.13); zeros, which are around them anyway, make three.
             y = self.conv(F.pad(segments, (0, 0, 0, 0, 0, 1)))[:, :, :2]  # [B, C, T, H, W]
@@ -111,8 +112,9 @@ class StNet(nn.Module):
         since they mix.
         """
         images = self.images_at_once(clips.device)
-        videos = max(1, images // clips.shape[1]) if images else len(clips)
-        parts = torch.split(clips, videos)
+        parts: Sequence[Tensor] = [clips]  # a graph takes any number
+        if images:
+            parts = torch.split(clips, max(1, images // clips.shape[1]))
         return torch.cat([self._embed(part) for part in parts])  # [B, T, C]
 
     def _embed(self, clips: Tensor) -> Tensor:

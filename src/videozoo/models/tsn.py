@@ -41,7 +41,8 @@ class TSN(nn.Module):
         In test mode a few frames go through the trunk at a time, so that the memory for a long
         protocol (25 segments of 10 crops) does not grow with it.
         """
-        parts = torch.split(frames, self.images_at_once(frames.device) or len(frames))
+        images = self.images_at_once(frames.device)
+        parts = torch.split(frames, images) if images else [frames]  # a graph takes any number
         return torch.cat([self.backbone(part).mean(dim=(2, 3)) for part in parts])  # [N, C]
 
     def forward(self, clips: Tensor) -> Tensor:

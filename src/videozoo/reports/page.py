@@ -24,7 +24,8 @@ from videozoo.reports.run_files import Predicted, TestedRun, open_run
 from videozoo.text import harmless
 
 STRIPS = 12  # of mistakes, and of successes
-FEW, NARROW = 3, 0.9  # so many successes are shown however sure; the others have a smaller margin
+FEW, NARROW = 3, 0.9  # so many successes are shown however sure, the others by a smaller margin;
+# of so many mistakes it is told why
 ROWS = 200  # of a table; the files beside the report have all
 AT_ONCE, IN_ALL = 15, 100  # classes of a confusion matrix
 METRICS = {  # name, meaning
@@ -44,7 +45,7 @@ SECTIONS = {"scores": "Scores", "compare": "Comparison", "curves": "Training", "
             "confusion": "Confusion", "mistakes": "Mistakes", "narrow": "Narrow successes",
             "labels": "Labels", "copies": "Copies", "faults": "Faults",
             "calibration": "Calibration", "made": "How it was made"}  # fmt: skip
-Strip = tuple[Predicted, list[tuple[float, str]], str]
+Strip = tuple[Predicted, list[tuple[float, str]], str, str]
 """A video, the seconds and addresses of its frames, and why there are none."""
 
 
@@ -197,12 +198,13 @@ def _strips(
     try:
         read = Reader(run) if wanted else None
     except VideozooError as error:
-        return [(one, [], "") for one in wanted], str(error)
+        return [(one, [], "", "") for one in wanted], str(error)
     strips: list[Strip] = []
     with ThreadPoolExecutor(2) as pool, progress(console, "read frames", 2 * STRIPS) as tell:
         for one, (seen, fault) in zip(wanted, pool.map(read, wanted) if read else (), strict=True):
             frames = [(s.second, base64.b64encode(s.jpeg).decode()) for s in seen]
-            strips.append((one, frames, fault))
+            why = read.reason(one) if read and not one.right and len(strips) < FEW else ""
+            strips.append((one, frames, fault, why))
             tell(len(strips), len(wanted))
     return strips, ""
 

@@ -11,19 +11,17 @@ from textwrap import indent
 from typing import Any, BinaryIO
 
 from videozoo.answers import NONE_OF_THESE, Inferred, Result
-from videozoo.config.keys import Settings
 from videozoo.evaluate import Evaluation
-from videozoo.files import csv_line, json_text, write_json, writing
+from videozoo.files import csv_line, json_text, sha256_of, write_json, writing
 
 MOST_CLASSES = 100  # of a confusion matrix that is written cell by cell
-MOST_SHOWN = 20  # results that a command prints
 
 
 def write_test_result(
     path: Path,
     found: Evaluation,
     *,
-    settings: Settings,
+    listing: str | None,
     protocol: dict[str, Any],
     predictions: str,
 ) -> None:
@@ -36,7 +34,7 @@ def write_test_result(
     Args:
         path: of the file.
         found: by the test.
-        settings: of TEST.
+        listing: the list, as it was named.
         protocol: how the scores were made.
         predictions: name of the file beside it that has every video.
     """
@@ -50,9 +48,10 @@ def write_test_result(
         "seconds": round(found.seconds, 3),
         "videos_per_second": round(found.evaluated / found.seconds, 3),
         "notes": found.notes,
-        "list": settings.filelist,
+        "list": listing,
         "protocol": protocol,
         "predictions": predictions,
+        "files": {predictions: sha256_of(path.with_name(predictions))},
     }
     if found.class_names is not None:
         result["class_names"] = found.class_names
@@ -96,39 +95,36 @@ def write_predictions(
     Returns:
         Counts, and what the command prints.
     """
-    listed = rejected = 0
-    shown: list[Result] = []
-    unreadable: list[tuple[str, str]] = []
-    damaged: list[tuple[str, str]] = []
+    found = Inferred()
     readable = stem.with_name(f"{stem.name}_result.{form}")
-    with writing(readable) as file, writing(stem.with_name(f"{stem.name}_result")) as original:
+    pickled = stem.with_name(f"{stem.name}_result")
+    with writing(readable) as file, writing(pickled) as original:
         add = (_csv_rows if form == "csv" else _json_items)(file, answered)
         add_original = _pickled_items(original)
         for result in results:
-            listed += 1
-            if result.damage is not None:
-                damaged.append((result.video, result.damage))
-            if result.unreadable is not None:
-                unreadable.append((result.video, result.unreadable))
-                continue
-            rejected += result.rejected
-            if len(shown) < MOST_SHOWN:
-                shown.append(result)
-            add(result)
-            add_original(result)
+            found.add(result)
+            if result.unreadable is None:
+                add(result)
+                add_original(result)
         add(None)
         add_original(None)
-    found = Inferred(listed, rejected, shown, unreadable, damaged)
     summary = {
-        "listed": listed,
+        "listed": found.listed,
         "predicted": found.predicted,
-        **({"rejected": rejected} if answered else {}),
-        "unreadable": [{"video": video, "reason": reason} for video, reason in unreadable],
-        "damaged": [{"video": video, "reason": reason} for video, reason in damaged],
+        **({"rejected": found.rejected} if answered else {}),
+        "unreadable": [{"video": video, "reason": reason} for video, reason in found.unreadable],
+        "damaged": [{"video": video, "reason": reason} for video, reason in found.damaged],
         "protocol": protocol,
+        "files": {path.name: sha256_of(path) for path in (readable, pickled)},
     }
     write_json(stem.with_name(f"{stem.name}_summary.json"), summary)
     return found
+
+
+def result_size(result: Result) -> int:
+    """Returns about how many bytes a result has as JSON and in the pickle."""
+    labels = sum(len(p.label) for p in result.predictions)
+    return 60 + len(result.video) * 2 + labels + 115 * len(result.predictions)
 
 
 Add = Callable[[Result | None], None]

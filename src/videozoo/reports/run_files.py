@@ -14,6 +14,17 @@ from videozoo.reading import parse_json, read_plain_text, read_rows
 from videozoo.training.side_lists import HEADER, TABLE
 
 RESULT = "_test_result.json"
+_NUMBER = int | float | None
+_KINDS: dict[str, Any] = {
+    "listed": int, "evaluated": int, "unlabelled": int | None, "top1": _NUMBER, "hit_at_1": _NUMBER,
+    "list": str | None,
+}  # fmt: skip
+_ROWS: dict[str, dict[str, Any]] = {  # lists of rows, and the parts of a row
+    "unreadable": {"video": str, "reason": str},
+    "damaged": {"video": str, "reason": str},
+    "classes": {"class": str, "support": int, "precision": _NUMBER, "recall": _NUMBER,
+                "f1": _NUMBER, "average_precision": _NUMBER},
+}  # fmt: skip
 Curve = list[tuple[int, float]]
 """Steps of a training, and the values there."""
 Cells = list[tuple[str, str, int]]
@@ -164,10 +175,26 @@ def open_run(run: str | os.PathLike[str], model: str | None = None) -> TestedRun
         result = parse_json(read_plain_text(path))
     except ValueError as error:
         raise FileError(path, f"is damaged ({error}); test again") from None
-    counts = ("listed", "evaluated", "unreadable")
-    if not isinstance(result, dict) or not all(name in result for name in counts):
+    if not isinstance(result, dict) or not {"listed", "evaluated", "unreadable"} <= result.keys():
         raise FileError(path, "is no result of a test; test again")
+    if not _has_its_form(TestedRun(path, result)):
+        raise FileError(path, "is damaged: its values have other forms than a test's; test again")
     return TestedRun(path, result)
+
+
+def _has_its_form(run: TestedRun) -> bool:
+    """Whether values are of the kinds that a page shows."""
+    try:
+        values = [(run.result.get(name), kind) for name, kind in _KINDS.items()]
+        for name, parts in _ROWS.items():
+            rows = run.result.get(name) or ()
+            values += [(row.get(part), kind) for row in rows for part, kind in parts.items()]
+        values += [(note, str) for note in run.result.get("notes") or ()]
+        values += [(count, int) for *_, count in run.cells]
+        values += [(run.protocol.get("versions", {"videozoo": ""})["videozoo"], str)]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return False
+    return all(isinstance(value, kind) for value, kind in values)
 
 
 def _newest(folder: Path, model: str | None) -> Path:

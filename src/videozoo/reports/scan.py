@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import glob
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +18,8 @@ from videozoo.data.readers import Readers, readers_can_be_made
 from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
-from videozoo.parts import stamp_of
+from videozoo.part_recipe import stamp_of
+from videozoo.shards import Shard, Span
 from videozoo.text import csv_value
 
 HEADER = ("index", "sample", "status", "reason")
@@ -71,6 +74,7 @@ def scan_samples(
     report: Callable[[int, int], None],
     timeout: float = READER_TIMEOUT,
     say: Callable[[str], None] = print,
+    shard: Shard | None = None,
 ) -> Scan:
     """Reads every sample, of videos all frames; keeps what it finds beside `out` until then.
 
@@ -83,30 +87,63 @@ def scan_samples(
         report: told how many of how many samples are read.
         timeout: seconds that a sample may take, see data.readers.
         say: prints a line.
+        shard: scan this share of the list, and keep what is found beside `out`; a scan of the whole
+            list takes what all shards have found.
 
     Raises:
-        VideozooError: `out` cannot be written.
+        VideozooError: `out` cannot be written, or some shards are not done.
     """
-    part = out.with_name(f"{out.name}.part")
-    stamp = f"scan of {len(dataset)} samples {stamp_of(dataset)}"
+    span = Span(len(dataset), shard=shard)
+    own = span.indices()
+    part, stamp = _part_of(out, dataset, span)
+    shards = {} if restart or shard else _shards_of(out, dataset)
     # Written anew, for the last line of a stopped scan may be half there.
-    kept = () if restart else ((i, *row) for i, row in enumerate(_whole_rows(part, stamp)))
-    write_csv(part, [stamp], kept)
+    before = chain.from_iterable(starmap(_whole_rows, shards.items() or [(part, stamp)]))
+    write_csv(part, [stamp], () if restart else ((i, *row) for i, row in enumerate(before)))
     done = sum(1 for _ in _whole_rows(part, stamp))
     if done:
-        say(f"going on: {done:,} of {len(dataset):,} were done")
+        say(f"going on: {done:,} of {len(own):,} were done")
     with appending(part) as add:
-        found = _check(dataset, range(done, len(dataset)), workers, timeout, say)
+        found = _check(dataset, own[done:], workers, timeout, say)
         for index, checked in enumerate(found, done):
             add([index, *checked])
-            report(index + 1, len(dataset))
-    write_csv(out, HEADER, ((i, *row) for i, row in enumerate(_whole_rows(part, stamp))))
+            report(index + 1, len(own))
+    if shard is None:
+        write_csv(out, HEADER, ((i, *row) for i, row in enumerate(_whole_rows(part, stamp))))
     bad: dict[str, list[tuple[str, str]]] = {DAMAGED: [], UNUSABLE: []}
     for checked in _whole_rows(part, stamp):
         if checked.status != OK:
             bad[checked.status].append((checked.sample, checked.reason))
-    part.unlink()
-    return Scan(len(dataset), bad[UNUSABLE], bad[DAMAGED])
+    for path in () if shard else (part, *shards):
+        path.unlink()
+    return Scan(len(own), bad[UNUSABLE], bad[DAMAGED])
+
+
+def _part_of(out: Path, dataset: VideoDataset, span: Span) -> tuple[Path, str]:
+    """Returns the file of what is found until all is, and the line that it begins with."""
+    number = span.shard.suffix if span.shard else ""
+    stamp = f"scan of {span.listed} samples {stamp_of(dataset, span.indices())}"
+    return out.with_name(f"{out.name}{number}.part"), stamp
+
+
+def _shards_of(out: Path, dataset: VideoDataset) -> dict[Path, str]:
+    """Returns the files of all shards with the lines that they begin with; none of none.
+
+    Raises:
+        VideozooError: some are not done.
+    """
+    for path in out.parent.glob(f"{glob.escape(out.name)}.*-of-*.part"):
+        count = int(path.stem.rpartition("-of-")[2])
+        spans = [Span(len(dataset), shard=Shard(n, count)) for n in range(1, count + 1)]
+        found = [_part_of(out, dataset, span) for span in spans]
+        for span, one in zip(spans, found, strict=True):
+            if sum(1 for _ in _whole_rows(*one)) != len(span.indices()):
+                raise VideozooError(
+                    f"{one[0]}: shard {span.shard and span.shard.number} of {count} is not done;"
+                    f" run it again, or remove {out.name}.*-of-{count}.part"
+                )
+        return dict(found)
+    return {}
 
 
 def _check(

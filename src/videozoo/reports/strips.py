@@ -130,7 +130,10 @@ class Reader:
             raise VideozooError(f"{run.weights}: holds other weights than those that were tested")
         settings, classifier = loaded.experiment["TEST"], loaded.classifier
         self._predictor = Predictor(
-            classifier=classifier, settings=settings, labels=None, device=torch.device("cpu")
+            classifier=classifier,
+            settings=settings,
+            labels=loaded.labels,
+            device=torch.device("cpu"),
         )
         family = family_of(settings)
         listed = family.open(source, labelled=False, recipe=classifier.recipe).dataset
@@ -147,3 +150,11 @@ class Reader:
             return frames_seen(self._predictor, file), ""
         except VideozooError as error:
             return [], str(error)
+
+    def reason(self, one: Predicted) -> str:
+        """Says which moment a video's class was named for; empty where that cannot be told."""
+        file = self._files.get(one.video)
+        try:
+            return self._predictor.explain(file, one.called).reason if file else ""
+        except VideozooError:  # the strip has said that there are no frames, and why
+            return ""

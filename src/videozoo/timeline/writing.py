@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, Protocol
 
 from videozoo.errors import FileError
-from videozoo.files import write_bytes, write_csv, write_json, write_text
+from videozoo.files import json_text, write_bytes, write_csv, write_text, writing
 from videozoo.fonts import font_files
 from videozoo.reading import parse_json, read_text
 from videozoo.text import harmless
@@ -46,12 +48,21 @@ class VideoTimeline:
         return self.windows[-1]["end"] if self.windows else 0.0
 
 
+class Timelines(Protocol):
+    """A list of timelines, or what reads them one by one."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[VideoTimeline]: ...
+
+
 def write_timelines(
-    stem: Path, found: Sequence[VideoTimeline], form: str, *, protocol: dict[str, Any]
+    stem: Path, found: Timelines, form: str, *, protocol: dict[str, Any]
 ) -> list[Path]:
     """Writes STEM.json, beside it STEM.csv or .srt where that is the form, and STEM.png.
 
-    Of several videos subtitles and pictures are numbered: STEM_1.png.
+    One timeline at a time is in memory. Of several videos subtitles and pictures are numbered:
+    STEM_1.png.
 
     Args:
         stem: of the files' names.
@@ -62,25 +73,34 @@ def write_timelines(
     Returns:
         What was written.
     """
-    good = [one for one in found if one.windows]
-    values = [
-        {"video": one.video, "segments": [asdict(s) for s in one.segments], "windows": one.windows}
-        for one in good
-    ]
-    faults = [{"video": one.video, "reason": one.fault} for one in found if one.fault is not None]
     written = [stem.with_name(f"{stem.name}.json")]
-    write_json(written[0], {"videos": values, "unreadable": faults, "protocol": protocol})
+    faults: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
+    number = 0
+    with writing(written[0]) as file:
+        file.write(b'{\n  "videos": [')
+        for one in found:
+            if one.fault is not None:
+                faults.append({"video": one.video, "reason": one.fault})
+            if not one.windows:
+                continue
+            number += 1
+            segments = [asdict(s) for s in one.segments]
+            value = {"video": one.video, "segments": segments, "windows": one.windows}
+            text = indent(json_text(value), "    ")
+            file.write(f"{',' if number > 1 else ''}\n{text}".encode())
+            rows += ((one.video, *segment.values()) for segment in segments)
+            name = stem.name if len(found) == 1 else f"{stem.name}_{number}"
+            if form == "srt":
+                written.append(stem.with_name(f"{name}.srt"))
+                write_text(written[-1], subtitles(one.segments))
+            written.append(stem.with_name(f"{name}.png"))
+            write_bytes(written[-1], picture(one))
+        rest = json_text({"unreadable": faults, "protocol": protocol})
+        file.write(f"{chr(10) + '  ' if number else ''}],{rest[1:]}\n".encode())
     if form == "csv":
         written.append(stem.with_name(f"{stem.name}.csv"))
-        rows = ((one.video, *asdict(s).values()) for one in good for s in one.segments)
-        write_csv(written[-1], ["video", "start", "end", "label", "score"], list(rows))
-    for number, one in enumerate(good, 1):
-        name = stem.name if len(found) == 1 else f"{stem.name}_{number}"
-        if form == "srt":
-            written.append(stem.with_name(f"{name}.srt"))
-            write_text(written[-1], subtitles(one.segments))
-        written.append(stem.with_name(f"{name}.png"))
-        write_bytes(written[-1], picture(one))
+        write_csv(written[-1], ["video", "start", "end", "label", "score"], rows)
     return written
 
 
@@ -121,12 +141,15 @@ def picture(found: VideoTimeline) -> bytes:
     figure = Figure(figsize=(11, 1.1 + 0.55 * max(1, len(labels))), layout="constrained")
     axes = figure.subplots(max(1, len(labels)), sharex=True, squeeze=False)[:, 0]
     middles = [(window["start"] + window["end"]) / 2 for window in found.windows]
+    between = [(left + right) / 2 for left, right in pairwise(middles)]
+    edges = [found.windows[0]["start"], *between, found.end]  # of what each window speaks for
     for strip, label in zip(axes, labels, strict=False):
         scores = [
             next((p["score"] for p in window["predictions"] if p["label"] == label), 0.0)
             for window in found.windows
         ]
-        strip.fill_between(middles, scores, step="mid", color="#9db8d6", linewidth=0)
+        scores.append(scores[-1])
+        strip.fill_between(edges, scores, step="post", color="#9db8d6", linewidth=0)
         for s in (s for s in found.segments if s.label == label):
             strip.axvspan(s.start, s.end, ymax=0.12, color="#1f5fa8", linewidth=0)
         text = harmless(label).replace("$", r"\$")

@@ -7,6 +7,7 @@ They lie in the Hub's own cache, and what is there is used where there is no net
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
-from videozoo.text import harmless
+from videozoo.text import escaped, harmless
 
 PREFIX = "hf:"
 REPOSITORY = r"\w[\w.-]*/\w[\w.-]*"
@@ -29,6 +30,7 @@ _ADDRESS = re.compile(
 _SECRET = re.compile(r"(?i:\bbearer)\s+[^\s'\"\\]+|\bhf_\w+")
 LOGIN = "put a token into HF_TOKEN, or type: hf auth login"
 _SHOWN = 8  # files that a sentence names
+_SECONDS = 10  # to wait for an answer
 
 
 class _Address(NamedTuple):
@@ -67,7 +69,7 @@ def fetch_checkpoint(given: str) -> Path:
     hub = library("huggingface_hub", given)
     try:
         info = hub.HfApi().model_info(
-            address.repository, revision=address.revision, files_metadata=True
+            address.repository, revision=address.revision, files_metadata=True, timeout=_SECONDS
         )
     except Exception as error:  # of the libraries below it, which change
         if isinstance(error, ValueError) or 0 < _status(error) < 500:
@@ -166,7 +168,7 @@ def _foreign(address: _Address, file: str, names: Iterable[str]) -> VideozooErro
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(names[:_SHOWN]) or "nothing") + more
+    return (", ".join(map(escaped, names[:_SHOWN])) or "nothing") + more
 
 
 def library(module: str, name: str) -> Any:
@@ -210,6 +212,7 @@ def reason_of(error: Exception) -> str:
     if "RepositoryNotFoundError" in kinds:
         return f"the Hub has no such repository, or a private one; if it is yours, {LOGIN}"
     text = getattr(error, "server_message", None) or str(error)
+    text = text.replace(os.environ.get("HF_TOKEN") or "(token)", "(token)")
     text = _SECRET.sub("(token)", " ".join(text.split())) or type(error).__name__
     if code in (401, 403):
         return f"the Hub refuses this to the token that is set ({code}: {text:.200}); {LOGIN}"

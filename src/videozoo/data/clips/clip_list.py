@@ -26,7 +26,7 @@ from videozoo.errors import VideozooError, as_given, did_you_mean
 from videozoo.text import class_name, counted, whole_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class ClipEntry:
     """One listed clip.
 

@@ -28,7 +28,7 @@ _QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")(?:\s+(.+))?')
 _KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of a list.
 
