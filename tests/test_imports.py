@@ -68,7 +68,7 @@ def test_the_ground_knows_little() -> None:
     assert imported_by("errors") == set()
     assert imported_by("text") == set()
     assert imported_by("files") <= {"errors", "text"}
-    assert imported_by("addresses") <= {"distributed", "errors", "files"}
+    assert imported_by("addresses") <= {"distributed", "errors", "files", "shards"}
     assert imported_by("reading") <= {"addresses", "errors", "text"}
     assert imported_by("pickling") <= {"errors", "reading"}
     assert imported_by("video") <= {"addresses", "errors", "files", "reading", "text"}

@@ -64,6 +64,24 @@ def test_infer_of_a_folder_and_of_a_list_into_a_bucket(
     assert not [name for name in names() if ".parts" in name or name.startswith(".")]
 
 
+def test_shards_on_machines_of_their_own_meet_in_the_bucket(
+    command: Command, clip_data: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = put_clips(clip_data)
+    weights = ("--weights", clip_data.weights, "--filelist", listing, "--save-dir")
+    whole = command("infer", *weights, "here")
+    assert whole.code == 0, whole.err
+    for machine, shard in enumerate([("--shard", "1/2"), ("--shard", "2/2"), ()]):
+        forget()
+        monkeypatch.setenv("VIDEOZOO_HOME", f"machine{machine}")
+        done = command("infer", *weights, RUN, *shard)
+        assert done.code == 0, done.err
+        folders = {name.split("/")[1] for name in names() if ".parts/" in name}
+        expected = {f"TSN_infer_result.{n}-of-2.parts" for n in (1, 2)[: machine + 1]}
+        assert folders == (expected if shard else set())
+    assert content("run/TSN_infer_result.json") == Path("here/TSN_infer_result.json").read_bytes()
+
+
 def test_test_and_scan_of_a_list_in_a_bucket(command: Command, clip_data: World) -> None:
     listing = put_clips(clip_data)
     weights = ("--weights", f"{BUCKET}/weights/TSN.safetensors", "--use-gpu", "false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from memory_bucket import BUCKET, Troubled, content, names, put
 
 from videozoo.addresses import remote, results
 from videozoo.addresses.places import brought, home
-from videozoo.addresses.results import results_folder
+from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.errors import VideozooError, as_given
 from videozoo.files import replacing, write_text
 
@@ -102,6 +103,15 @@ def test_what_later_runs_keep_to_is_fetched_first() -> None:
     with results_folder(RUN, ("features.json", "*_last.*")) as folder:
         assert [path.name for path in folder.iterdir()] == ["features.json"]
     assert names() == ["run/features.json", "run/train00000.tfrecord"]
+
+
+def test_what_is_removed_here_is_removed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    put("run/x_result.1-of-2.parts/0000.part", b"part")
+    put("run/other.txt", b"another's")
+    with results_folder(RUN, parts_taken(None)) as folder:
+        shutil.rmtree(folder / "x_result.1-of-2.parts")
+        write_text(folder / "x.json", "{}")
+    assert names() == ["run/other.txt", "run/x.json"]
 
 
 def test_json_of_a_result_names_addresses_alone() -> None:

@@ -90,8 +90,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo, or"
-        " hf:OWNER/NAME of the Hugging Face Hub; or (infer and test) an exported .onnx, .xml or"
+        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo;"
+        " hf:OWNER/NAME of the Hugging Face Hub; an address such as s3://...; or (infer and test) an exported .onnx, .xml or"
         " .pt2. (default: the model's published weights)",
         show_default=False,
     ),
