@@ -183,6 +183,7 @@ def test_the_library_takes_addresses_too(clip_data: World) -> None:
     expected = videozoo.load(clip_data.weights, use_gpu=False).predict(clip_data.files[0])
     found = predictor.predict(f"{BUCKET}/videos/{clip_data.files[0].name}")
     assert found[0].predictions == expected[0].predictions
+    assert predictor(f"{BUCKET}/videos/{clip_data.files[0].name}")[0]["label"] in CLIP_CLASSES
     videozoo.infer(f"{BUCKET}/videos", weights, save_dir=RUN)
     assert "run/TSN_infer_result.json" in names()
     with pytest.raises(VideozooError, match="give save_dir a folder"):

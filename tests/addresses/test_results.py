@@ -60,15 +60,16 @@ def test_files_are_uploaded_while_work_goes_on_but_none_that_is_half_written(
     assert content("run/half.txt") == b"half and half"
 
 
-def test_what_is_there_stays_here_too_where_work_fails() -> None:
+def test_what_is_whole_is_uploaded_and_parts_stay_here_where_work_fails() -> None:
     def work(folder: Path) -> None:
         write_text(folder / "state.json", "{}")
+        write_text(folder / "x_result.parts" / "0000.part", "half a result")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), results_folder(RUN) as folder:
         work(folder)
     assert names() == ["run/state.json"]
-    assert left() == ["state.json"]
+    assert left() == ["0000.part"]
 
 
 def test_results_that_cannot_be_uploaded_are_kept_and_it_is_said_where(

@@ -8,7 +8,6 @@ removed.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import time
@@ -52,13 +51,13 @@ def local(path: str | os.PathLike[str]) -> Iterator[Path]:
         return
     place = Path(os.path.normpath(path))
     while True:
-        with _locked(place, fcntl.LOCK_SH):
+        with _locked(place, shared=True):
             if _is_here(place):
                 state = place.stat()
                 os.utime(place, ns=(time.time_ns(), state.st_mtime_ns))
                 yield place
                 return
-        with _locked(place, fcntl.LOCK_EX):
+        with _locked(place):
             if not _is_here(place):
                 _fetch(place)
 
@@ -144,7 +143,7 @@ def _make_room(new: int, address: str) -> None:
 def _remove(path: Path) -> bool:
     """Removes a copy, unless somebody is opening it."""
     try:
-        with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _locked(path, waits=False):
             path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
@@ -163,8 +162,15 @@ def _most_bytes() -> float:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    """Holds the lock of a copy; the kernel gives back what a killed process holds."""
+def _locked(path: Path, *, shared: bool = False, waits: bool = True) -> Iterator[None]:
+    """Holds the lock of a copy; the kernel gives back what a killed process holds.
+
+    Raises:
+        BlockingIOError: another one holds it, and this one does not wait.
+    """
+    import fcntl  # not everywhere, and of no use for files on disk
+
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if waits else fcntl.LOCK_NB)
     number = int(hashlib.sha256(os.fsencode(path)).hexdigest(), 16) % _LOCKS
     folder = home() / "locks"
     try:

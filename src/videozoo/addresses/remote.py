@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -142,8 +143,10 @@ def check_writable(folder: str) -> None:
     Raises:
         SampleError, VideozooError: it cannot be.
     """
-    system, probe = _system(folder), f"{folder}/.videozoo"
-    _tried(folder, lambda: (system.pipe_file(probe, b""), system.rm_file(probe)))
+    probe = f"{folder}/.videozoo"
+    _tried(folder, lambda: _system(folder).pipe_file(probe, b""))
+    with suppress(VideozooError):  # whoever may write need not be allowed to remove
+        remove(probe)
 
 
 def remove(address: str) -> None:

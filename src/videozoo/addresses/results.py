@@ -59,8 +59,8 @@ def uploading(function: Callable[P, T]) -> Callable[P, T]:
 def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> Iterator[Path]:
     """Gives the folder to write results to; what is written there for an address is uploaded.
 
-    That happens while the block runs and at its end, whatever ends it. The folder stays where the
-    block fails, so that the same command goes on.
+    That happens while the block runs and at its end, whatever ends it; then it goes from here. Only
+    unfinished parts stay where the block fails, so that the same command goes on.
 
     Args:
         given: a folder, or an address.
@@ -76,23 +76,19 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
     folder = home() / "results" / copy_path(address).relative_to(home())
     scheme = address.partition(":")[0]
     NICKNAMES[f"{home() / 'results' / scheme}/"] = f"{scheme}://"
-    writing.add(folder)
     taken = _take(address, folder, takes)
-    if not is_first_process():
-        yield folder
-        return
-    check_writable(address)
-    folder.mkdir(parents=True, exist_ok=True)
-    uploads = _Uploads(folder, address, taken)
-    uploads.start()
+    writing.add(folder)
     try:
-        yield folder
-    except BaseException:
-        uploads.finish()
-        raise
-    uploads.finish()
-    writing.discard(folder)
-    shutil.rmtree(folder)
+        if not is_first_process():
+            yield folder
+            return
+        check_writable(address)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _Uploads(folder, address, taken):
+            yield folder
+        shutil.rmtree(folder)
+    finally:
+        writing.discard(folder)
 
 
 def _take(address: str, folder: Path, takes: Sequence[str]) -> list[Path]:
@@ -127,8 +123,11 @@ class _Uploads(threading.Thread):
             with suppress(VideozooError):  # is tried again, and told at the end
                 self._upload()
 
-    def finish(self) -> None:
-        """Uploads what is left.
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Uploads what is left, and removes it here.
 
         Raises:
             VideozooError: something cannot be uploaded.
@@ -140,6 +139,8 @@ class _Uploads(threading.Thread):
         except VideozooError as error:
             where = home() / "results"  # not the folder, which would be shown as the address
             raise VideozooError(f"{error}; the results are kept below {where}") from None
+        for path in self._done:  # another machine may go on from it, so that it would be old here
+            path.unlink()
 
     def _upload(self) -> None:
         for path in sorted(self._folder.rglob("*")):

@@ -91,8 +91,8 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo;"
-        " hf:OWNER/NAME of the Hugging Face Hub; an address such as s3://...; or (infer and test) an exported .onnx, .xml or"
-        " .pt2. (default: the model's published weights)",
+        " hf:OWNER/NAME of the Hugging Face Hub; an address such as s3://...; or (infer and test) an"
+        " exported .onnx, .xml or .pt2. (default: the model's published weights)",
         show_default=False,
     ),
 ]

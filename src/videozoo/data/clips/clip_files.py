@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from videozoo.addresses.copies import local
-from videozoo.addresses.places import brought, is_file, walk
+from videozoo.addresses.places import address_of, brought, is_file, walk
 from videozoo.errors import VideozooError
 from videozoo.text import counted, escaped
 
@@ -161,8 +161,8 @@ def _is_clip(path: Path) -> bool:
         return False
     if path.exists() and not path.is_file():  # a pipe, a device
         return False
-    if suffix in CLIP_SUFFIXES:
-        return True
+    if suffix in CLIP_SUFFIXES or address_of(path):  # where none is fetched to be looked into
+        return suffix in CLIP_SUFFIXES
     try:
         state = path.stat()
     except OSError:
