@@ -15,8 +15,8 @@ from videozoo.experiments import Weights
 from videozoo.explain.explanation import Explanation
 from videozoo.families import family_of
 from videozoo.files import make_folder, write_bytes, write_json
-from videozoo.infer_timelines import open_predictor
 from videozoo.inputs import prepare
+from videozoo.predict import open_predictor
 from videozoo.progress import progress
 
 

@@ -14,15 +14,12 @@ from rich.console import Console
 from videozoo.addresses.places import stamp
 from videozoo.config import Experiment
 from videozoo.data.clips.clip_files import expand_path
-from videozoo.data.labels import check_class_names, read_label_file
-from videozoo.distributed import choose_device
 from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
-from videozoo.inputs import open_weights, protocol
 from videozoo.parts import Parts, opened_parts, say_done
-from videozoo.predict import Predictor
+from videozoo.predict import Predictor, open_predictor
 from videozoo.progress import progress
 from videozoo.shards import Span
 from videozoo.timeline.segments import Segment, Segmenter
@@ -152,26 +149,6 @@ def _kept_in(part: Path) -> tuple[int, VideoTimeline]:
 
 def _stamp(video: str) -> list[str]:
     return [as_given(video), stamp(Path(video))]
-
-
-def open_predictor(
-    weights: Weights, experiment: Experiment, console: Console
-) -> tuple[Predictor, dict[str, Any]]:
-    """Returns the model of [INFER], and how its scores are made.
-
-    Raises:
-        VideozooError: the weights are missing or do not fit, or so do class names.
-    """
-    loaded, settings = open_weights(weights, experiment), experiment["INFER"]
-    labels = loaded.labels
-    if settings.labels is not None:
-        labels = read_label_file(settings.labels)
-        check_class_names(labels, settings.num_classes, settings.labels)
-    device = choose_device(settings.use_gpu, console.print)
-    predictor = Predictor(
-        classifier=loaded.classifier, settings=settings, labels=labels, device=device
-    )
-    return predictor, protocol(loaded, experiment, "INFER")
 
 
 def _value(window: Window, predictor: Predictor, top_k: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from videozoo.addresses.places import is_file, listed_path
@@ -17,10 +18,14 @@ from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.data.batch import Batch
 from videozoo.data.dataset import VideoDataset
+from videozoo.data.labels import check_class_names, read_label_file
 from videozoo.data.sampler import MicroBatch
+from videozoo.distributed import choose_device
 from videozoo.errors import VideozooError
+from videozoo.experiments import Weights
 from videozoo.explaining import ExplainingPredictor
 from videozoo.families import family_of
+from videozoo.inputs import open_weights, protocol
 from videozoo.scoring import Scorer, check_scores, score_batches
 from videozoo.timelines import TimelinePredictor
 
@@ -201,3 +206,23 @@ def load_predictor(
         labels=weights.labels,
         device=device,
     )
+
+
+def open_predictor(
+    weights: Weights, experiment: Experiment, console: Console
+) -> tuple[Predictor, dict[str, Any]]:
+    """Returns the model of [INFER], and how its scores are made.
+
+    Raises:
+        VideozooError: the weights are missing or do not fit, or so do class names.
+    """
+    loaded, settings = open_weights(weights, experiment), experiment["INFER"]
+    labels = loaded.labels
+    if settings.labels is not None:
+        labels = read_label_file(settings.labels)
+        check_class_names(labels, settings.num_classes, settings.labels)
+    device = choose_device(settings.use_gpu, console.print)
+    predictor = Predictor(
+        classifier=loaded.classifier, settings=settings, labels=labels, device=device
+    )
+    return predictor, protocol(loaded, experiment, "INFER")

@@ -166,12 +166,20 @@ def test_a_missing_engine_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["--format", "onnx", "--out", "x.xml"], "a file of onnx ends in .onnx"),
+        (["--out", "folder.onnx"], "folder.onnx: is a folder; give --out another file"),
         (["--weights", "no.safetensors"], "no.safetensors"),
     ],
 )
 def test_bad_arguments_are_one_sentence(
-    tsn: tuple[World, Path], command: Command, arguments: list[str], sentence: str
+    tsn: tuple[World, Path],
+    command: Command,
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.onnx").mkdir()
     given = arguments if "--weights" in arguments else ["--weights", tsn[0].weights, *arguments]
     ended = command("export", *given)
     assert ended.code == 2

@@ -378,6 +378,8 @@ def test_without_weights_the_order_is_random_and_the_same_each_time() -> None:
     ("words", "error"),
     [
         (["nothing"], "nothing: no such folder; give a folder of videos"),
+        (["videos/a.mp4"], "videos/a.mp4: is a file; give a folder of videos"),
+        (["videos", "--out", ""], "--out .: is no file; give one, such as labels.csv"),
         (["none"], "none: holds no video"),
         (["videos", "--classes", "a,,b"], "--classes a,,b: give each name once: cat,dog"),
         (["videos", "--weights", "no.safetensors"], "no.safetensors"),

@@ -14,13 +14,11 @@ from videozoo.terminal import Terminal
 
 
 def app(
-    weights: args.Weights = None,
+    weights: args.NeededWeights = None,
     examples: Annotated[
         str | None, typer.Option("--examples", metavar="FOLDER", help="Videos to click.")
     ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Where it listens; 0.0.0.0: all of the network sees it.")
-    ] = "127.0.0.1",
+    host: args.Host = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option(

@@ -86,13 +86,26 @@ Devices = Annotated[
         show_default=False,
     ),
 ]
+_CHECKPOINT = (
+    "Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo;"
+    " hf:OWNER/NAME of the Hugging Face Hub; or an address such as s3://..."
+)
+NeededWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help=f"{_CHECKPOINT}. Needed.",
+    ),
+]
+Host = Annotated[
+    str, typer.Option("--host", help="Address to listen at; 0.0.0.0: all of the network sees it.")
+]
 Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo;"
-        " hf:OWNER/NAME of the Hugging Face Hub; an address such as s3://...; or (infer and test) an"
-        " exported .onnx, .xml or .pt2. (default: the model's published weights)",
+        help=f"{_CHECKPOINT}; or (infer and test) an exported .onnx, .xml or .pt2. (default: the"
+        " model's published weights)",
         show_default=False,
     ),
 ]

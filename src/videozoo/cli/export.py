@@ -14,7 +14,7 @@ from videozoo.terminal import Terminal
 
 
 def export(
-    weights: args.Weights = None,
+    weights: args.NeededWeights = None,
     format_: Annotated[
         Literal["onnx", "pt2", "openvino"],
         typer.Option(

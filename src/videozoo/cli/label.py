@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from videozoo.cli import arguments as args
+
 
 def label(
     folder: Annotated[Path, typer.Argument(help="Folder of videos, or of class folders.")],
@@ -29,11 +31,12 @@ def label(
     out: Annotated[
         Path, typer.Option("--out", help="The csv to write, or to go on with; train takes it.")
     ] = Path("labels.csv"),
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen at; others may reach 0.0.0.0.")
-    ] = "127.0.0.1",
+    host: args.Host = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option("--port", help="(default: 8020, or a free one)", min=1, max=65535)
+        int | None,
+        typer.Option(
+            "--port", help="Port to listen at. (default: 8020, or a free one)", min=1, max=65535
+        ),
     ] = None,
 ) -> None:
     """Label videos on a page in the browser, one key a class; each answer is saved at once.

@@ -92,6 +92,9 @@ def export(
     experiment = experiment or open_experiment(model, config, weights=named, overrides=overrides)
     loaded = open_weights(named, experiment)
     target = _target(named, loaded, format, out)
+    for file in (target, encoder_path(target)):
+        if file.is_dir():
+            raise VideozooError(f"{file}: is a folder; give --out another file")
     make_folder(target.parent)
     graphs = {target: model_graph(loaded.classifier, family_of(experiment["INFER"]))}
     recipe = loaded.classifier.recipe
