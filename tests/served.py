@@ -51,6 +51,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        file = self.site.files.get(self.path.lstrip("/"))
+        self.send_response(403 if "?" in self.path else 404 if file is None else file.status)
+        self.send_header("Content-Length", str(len(file.data) if file else 0))
+        self.end_headers()
+
     def do_GET(self) -> None:
         name = self.path.lstrip("/")
         self.site.asked.append(name)

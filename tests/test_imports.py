@@ -67,16 +67,17 @@ def test_files_of_one_part_form_no_circle() -> None:
 def test_the_ground_knows_little() -> None:
     assert imported_by("errors") == set()
     assert imported_by("text") == set()
-    assert imported_by("reading") <= {"errors", "text"}
     assert imported_by("files") <= {"errors", "text"}
+    assert imported_by("addresses") <= {"distributed", "errors", "files", "shards"}
+    assert imported_by("reading") <= {"addresses", "errors", "text"}
     assert imported_by("pickling") <= {"errors", "reading"}
-    assert imported_by("video") <= {"errors", "files", "reading", "text"}
+    assert imported_by("video") <= {"addresses", "errors", "files", "reading", "text"}
     assert imported_by("config") <= {"errors", "files", "reading", "text"}
 
 
 @pytest.mark.parametrize("part", sorted(APART))
 def test_the_four_folders_import_none_of_each_other(part: str) -> None:
-    below = {"errors", "files", "reading", "text", "distributed", "pickling"} | (
+    below = {"addresses", "errors", "files", "reading", "text", "distributed", "pickling"} | (
         {"video"} if part == "data" else set()
     )
     assert imported_by(part) <= below

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from videozoo.addresses.results import uploading
 from videozoo.answers import Result
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, gathered, is_first_process, joined
@@ -57,6 +58,7 @@ def load(
     return load_predictor(path, experiment=experiment, device=choose_device(use_gpu))
 
 
+@uploading
 def test(
     weights: PathLike | Weights | None = None,
     *,
@@ -139,6 +141,7 @@ def test(
     return found
 
 
+@uploading
 def infer(
     paths: Paths | None = None,
     weights: PathLike | Weights | None = None,

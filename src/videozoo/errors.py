@@ -13,8 +13,18 @@ _MOST_FAULTS = 100  # of one error
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 2, 200, 200, 200
+NICKNAMES: dict[str, str] = {}
+"""By the beginning of paths, how people know it: `s3://` for where copies of buckets lie."""
 MAX_BAD = 0.05
 """The share of unreadable samples that is said loudly, where no setting gives another."""
+
+
+def as_given(text: object) -> str:
+    """Returns a text with paths that stand for addresses as these addresses; see NICKNAMES."""
+    text = str(text)
+    for beginning, nickname in NICKNAMES.items():
+        text = text.replace(beginning, nickname)
+    return text
 
 
 class VideozooError(Exception):
@@ -28,6 +38,9 @@ class VideozooError(Exception):
     """
 
     parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return as_given(super().__str__())
 
 
 class FileError(VideozooError):
@@ -64,7 +77,7 @@ class SampleError(VideozooError):
     def __str__(self) -> str:
         place = [] if self.path is None else [str(self.path)]
         place += [] if self.record is None else [f"record {self.record}"]
-        return ": ".join([*place, self.reason])
+        return as_given(": ".join([*place, self.reason]))
 
     def at(self, path: Path | str, record: int | None = None) -> Self:
         """Returns the same fault with its place, where that is not known yet."""

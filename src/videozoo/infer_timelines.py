@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from videozoo.addresses.places import stamp
 from videozoo.config import Experiment
 from videozoo.data.clips.clip_files import expand_path
-from videozoo.errors import SampleError, VideozooError
+from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
@@ -93,7 +93,7 @@ def infer_timelines(
     how |= {"window": window, "stride": stride, **thresholds}
 
     def of_video(name: str) -> VideoTimeline:
-        one = VideoTimeline(name)
+        one = VideoTimeline(as_given(name))
         segmenter = Segmenter(hysteresis, predictor.name)
         with progress(console, "timeline", 10 * log_interval, "s of video") as report:
             windows = predictor.timeline(
@@ -147,9 +147,8 @@ def _kept_in(part: Path) -> tuple[int, VideoTimeline]:
     return number, VideoTimeline(**value, segments=segments)
 
 
-def _stamp(video: str) -> list[Any]:
-    about = os.stat(video)
-    return [video, about.st_size, about.st_mtime_ns]
+def _stamp(video: str) -> list[str]:
+    return [as_given(video), stamp(Path(video))]
 
 
 def _value(window: Window, predictor: Predictor, top_k: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from videozoo import __version__
+from videozoo.addresses.remote import is_address
 from videozoo.checkpoints.exports import SUFFIXES
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
@@ -21,7 +22,7 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.labels import check_class_names, check_same_names, read_label_file
 from videozoo.distributed import is_first_process
 from videozoo.encoders.recipe import KEYS, Recipe
-from videozoo.errors import Faults, VideozooError, brief
+from videozoo.errors import Faults, VideozooError, as_given, brief
 from videozoo.experiments import Weights
 from videozoo.families import Samples, family_of
 from videozoo.progress import downloading, indexing, progress
@@ -113,7 +114,7 @@ def open_list(
             f"{source}: [{mode}] filelist is missing; give it in the config, or"
             f" --set {mode}.filelist=PATH"
         )
-    if stored and not Path(settings.filelist).is_file():
+    if stored and not is_address(settings.filelist) and not Path(settings.filelist).is_file():
         raise VideozooError(
             f"{source}: the list that it names for a test, {brief(settings.filelist)}, is no file"
             " here; give --filelist"
@@ -276,8 +277,8 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         rows = {"rows": recipe.as_dict(), "decoder": decoder_version()}
     return {
         "model": experiment.model,
-        "config": experiment.source,
-        "weights": str(loaded.path),
+        "config": as_given(experiment.source),
+        "weights": as_given(loaded.path),
         "weights_sha256": loaded.sha256,
         "num_classes": settings.num_classes,
         "precision": settings.precision,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from videozoo.addresses.copies import content_sha256
+from videozoo.addresses.places import is_file, listed_path, stamp
 from videozoo.data.dataset import VideoDataset
 from videozoo.distributed import process_place
-from videozoo.files import sha256_of
+from videozoo.errors import SampleError
 from videozoo.shards import Span
 
 _IDLE_KEYS = ("num_workers", "reader_timeout", "filelist")  # they change no score
@@ -41,8 +42,8 @@ def recipe_of(
 
 def list_sum(source: str | None, dataset: VideoDataset) -> str:
     """Returns the SHA-256 of a list's file; of no file, of the samples' names, one a line."""
-    if source is not None and os.path.isfile(source):
-        return sha256_of(Path(source))
+    if source is not None and is_file(path := listed_path(source)):
+        return content_sha256(path)
     found = hashlib.sha256()
     for index in range(len(dataset)):
         found.update(dataset.name(index).encode("utf-8", "surrogatepass") + b"\n")
@@ -59,8 +60,7 @@ def stamp_of(dataset: VideoDataset, indices: Iterable[int]) -> str:
         if file is not None and file != last:
             last = file
             try:
-                about = os.stat(file)
-                found.update(f"{about.st_size} {about.st_mtime_ns}\0".encode())
-            except OSError:
+                found.update(f"{stamp(file)}\0".encode())
+            except (OSError, SampleError):
                 found.update(b"missing\0")
     return found.hexdigest()[:16]

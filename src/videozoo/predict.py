@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from videozoo.addresses.places import is_file, listed_path
 from videozoo.answers import Prediction, Result, answered_classes, check_reject
 from videozoo.classifier import Classifier, load_weights
 from videozoo.config import Experiment
@@ -87,8 +88,8 @@ class Predictor(TimelinePredictor, ExplainingPredictor):
         answers = [
             [{"label": p.label, "score": p.score} for p in result.predictions] for result in results
         ]
-        is_file = isinstance(paths, str | os.PathLike) and os.path.isfile(paths)
-        return answers[0] if is_file and len(answers) == 1 else answers
+        one = isinstance(paths, str | os.PathLike) and is_file(listed_path(os.fspath(paths)))
+        return answers[0] if one and len(answers) == 1 else answers
 
     def predict(
         self, paths: Paths, *, top_k: int = 20, reject: float | None = None

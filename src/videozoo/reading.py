@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from videozoo.addresses.copies import local
 from videozoo.errors import FileError
 from videozoo.text import csv_value
 
@@ -27,7 +28,8 @@ def open_regular(path: Path | str) -> BinaryIO:
         OSError: it cannot be opened; a folder cannot either.
     """
     waits = getattr(os, "O_NONBLOCK", 0)  # opening a pipe, and reading some files of /proc
-    fd = os.open(path, os.O_RDONLY | waits | getattr(os, "O_CLOEXEC", 0))
+    with local(path) as file:
+        fd = os.open(file, os.O_RDONLY | waits | getattr(os, "O_CLOEXEC", 0))
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
         return open(fd, "rb")
@@ -126,5 +128,6 @@ def read_rows(path: Path) -> list[list[str]]:
 
     The last one may be half there, where a run was stopped.
     """
-    text = path.read_bytes().decode("utf-8", "replace")
+    with local(path) as file:
+        text = file.read_bytes().decode("utf-8", "replace")
     return [[csv_value(cell) for cell in cells] for _, cells in csv_lines(text, path)]

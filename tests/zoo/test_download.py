@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from served import Served, Site, serving
+from videozoo.addresses import transfer
+from videozoo.addresses.transfer import AddressError, UnreachableError, fetch
 from videozoo.errors import VideozooError
-from videozoo.zoo import transfer
-from videozoo.zoo.transfer import AddressError, UnreachableError, fetch
 
 DATA = random.Random(1).randbytes(1_000_000)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from videozoo import distributed
+from videozoo.addresses.results import results_folder
 from videozoo.errors import VideozooError
 from videozoo.forecast import DRY_RUN, DryRunEndedError
 from videozoo.launcher import launch
@@ -86,8 +87,8 @@ Devices = Annotated[
     ),
 ]
 _CHECKPOINT = (
-    "Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo, or"
-    " hf:OWNER/NAME of the Hugging Face Hub"
+    "Checkpoint: .safetensors, a Fluid folder, .tar.gz or .pdparams; a name of the zoo;"
+    " hf:OWNER/NAME of the Hugging Face Hub; or an address such as s3://..."
 )
 NeededWeights = Annotated[
     str | None,
@@ -208,15 +209,17 @@ def say_no_effect(**flags: bool) -> None:
 
 
 @contextmanager
-def dry_run(wanted: bool, out: str) -> Iterator[str]:
+def dry_run(wanted: bool, out: str, takes: Sequence[str] = ()) -> Iterator[str]:
     """Gives where results go, which is nowhere in a dry run; ends the command after it.
 
     Args:
         wanted: it is a dry run.
-        out: where they go else.
+        out: where they go else, a folder or an address.
+        takes: see results_folder.
     """
     if not wanted:
-        yield out
+        with results_folder(out, takes) as place:
+            yield str(place)
         return
     before = DRY_RUN.set(True)
     try:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from videozoo import experiments
+from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import (
@@ -101,11 +102,12 @@ def infer(
     )
     if timeline:
         args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
-        return run_timeline(
-            paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
-            min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=Path(save_dir),
-            form=format_, log_interval=log_interval,
-        )  # fmt: skip
+        with results_folder(save_dir) as place:
+            return run_timeline(
+                paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
+                min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=place,
+                form=format_, log_interval=log_interval,
+            )  # fmt: skip
     args.refuse_given(context, TIMELINE_OPTIONS, "is for --timeline, which is not given")
     if format_ == "srt":
         raise VideozooError("--format srt: is for --timeline; give json or csv")
@@ -116,25 +118,26 @@ def infer(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    inference = open_inference(
-        paths or (),
-        named,
-        experiment,
-        top_k=infer_topk,
-        reject=reject,
-        save_dir=None if dry_run else Path(save_dir),
-        form=format_,
-        log_interval=log_interval,
-        console=console,
-    )
-    try:
-        with args.dry_run(dry_run, save_dir) as folder:
-            found = inference.write(Path(folder), format_, shard=Shard.parse(shard))
-    except KeyboardInterrupt:
-        console.print(GOES_ON)
-        raise
+    share = Shard.parse(shard)
+    with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
+        inference = open_inference(
+            paths or (),
+            named,
+            experiment,
+            top_k=infer_topk,
+            reject=reject,
+            save_dir=None if dry_run else Path(folder),
+            form=format_,
+            log_interval=log_interval,
+            console=console,
+        )
+        try:
+            found = inference.write(Path(folder), format_, shard=share)
+        except KeyboardInterrupt:
+            console.print(GOES_ON)
+            raise
     print_results(found, console)
-    result = Path(save_dir) / f"{experiment.model}_infer_result"
+    result = Path(folder) / f"{experiment.model}_infer_result"
     console.print(
         f"{found.predicted} of {found.listed} videos"
         f"{f', {found.rejected} of them none of these' if found.rejected else ''}; "

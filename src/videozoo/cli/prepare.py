@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
+from videozoo.addresses.places import brought
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_damaged, print_unreadable, shard_done
 from videozoo.distributed import choose_device, is_first_process, joined
@@ -169,7 +171,7 @@ def features(
     """
     from videozoo.encoders.find import open_encoder, recipe_of
     from videozoo.encoders.recipe import Sampling, recipe_in
-    from videozoo.encoders.write_records import prepare_features
+    from videozoo.encoders.write_records import CLAIMED_BY, prepare_features
 
     part = Shard.parse(shard)
     if part is not None and not cache:
@@ -184,7 +186,8 @@ def features(
         recipe = recipe_of(open_encoder(encoder, device), sampling)
     else:
         args.refuse_given(context, ("rate", "most", "sound"), f"{encoder} says this itself")
-    with args.dry_run(dry_run, out) as folder, joined(device), ExitStack() as stack:
+    given = os.path.expanduser(out)
+    with args.dry_run(dry_run, given, CLAIMED_BY) as folder, joined(device), ExitStack() as stack:
         lines: dict[str, Callable[[int, int], None]] = {}
 
         def report(name: str, done: int, total: int) -> None:
@@ -194,8 +197,8 @@ def features(
             lines[name](done, total)
 
         lists = prepare_features(
-            [Path(source).expanduser() for source in sources],
-            Path(folder).expanduser(),
+            [brought(os.path.expanduser(source)) for source in sources],
+            Path(folder),
             recipe=recipe,
             device=device,
             cached=cache,

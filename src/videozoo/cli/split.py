@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from videozoo.addresses.places import brought
 from videozoo.cli import arguments as args
 from videozoo.terminal import Terminal
 
@@ -56,7 +57,9 @@ def split(
         rows_of = FolderEncoder(
             encoder, choose_device(True, say), console, say, {"cache_rows": cache}
         )
-    found = split_folder(Path(source), seed=seed, group_by=group_by, share=share, rows_of=rows_of)
+    found = split_folder(
+        brought(source), seed=seed, group_by=group_by, share=share, rows_of=rows_of
+    )
     write_split(found, Path(out))
     _print_counts(found, console)
     for note in (

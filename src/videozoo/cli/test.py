@@ -9,6 +9,7 @@ import typer
 
 import videozoo
 from videozoo import experiments
+from videozoo.addresses.results import parts_taken
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import (
     GOES_ON,
@@ -77,8 +78,9 @@ def test(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
+    share = Shard.parse(shard)
     try:
-        with args.dry_run(dry_run, save_dir) as folder:
+        with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
             found = videozoo.test(
                 named,
                 experiment=experiment,
@@ -86,12 +88,12 @@ def test(
                 form=format_,
                 log_interval=log_interval,
                 console=console,
-                shard=Shard.parse(shard),
+                shard=share,
             )
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise
-    stem = Path(save_dir) / f"{experiment.model}_test"
+    stem = Path(folder) / f"{experiment.model}_test"
     written = f"written to {stem}_result.json and {stem}_predictions.{format_}"
     if shard is None:
         print_evaluation(found, experiment.model, console)

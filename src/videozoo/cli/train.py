@@ -12,6 +12,7 @@ from rich.console import Console
 
 import videozoo
 from videozoo import experiments
+from videozoo.addresses.results import results_folder
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_classes, print_damaged, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
@@ -142,31 +143,34 @@ def train(
     gpus = _gpus(experiment, config, set_ or (), flags)
     if args.launched(context, use_gpu=gpus[0], num_gpus=gpus[1], devices=devices, nodes=num_nodes):
         return
-    trained = videozoo.train(
-        folder,
-        end_to_end=whole,
-        encoder=encoder,
-        head=head,
-        group_by=group_by,
-        cache=cache,
-        model=model_name,
-        config=config,
-        overrides=set_ or (),
-        save_dir=save_dir,
-        pretrain=pretrain,
-        resume=resume,
-        valid_interval=valid_interval,
-        save_interval=save_interval,
-        log_interval=log_interval,
-        experiment=experiment,
-        flags=flags,
-        console=console,
-        again=_again(context.find_root().obj, resumes=folder is None or whole),
-    )
-    _print_skipped(trained, console)
-    console.print(f"checkpoint: {trained.best or trained.last}", highlight=False, soft_wrap=True)
-    if folder is not None:
-        _finish_folder(trained, Path(save_dir), console)
+    takes = ("*_last.safetensors", "*_last.state") if resume == "auto" else ()
+    with results_folder(save_dir, takes) as place:
+        trained = videozoo.train(
+            folder,
+            end_to_end=whole,
+            encoder=encoder,
+            head=head,
+            group_by=group_by,
+            cache=cache,
+            model=model_name,
+            config=config,
+            overrides=set_ or (),
+            save_dir=place,
+            pretrain=pretrain,
+            resume=resume,
+            valid_interval=valid_interval,
+            save_interval=save_interval,
+            log_interval=log_interval,
+            experiment=experiment,
+            flags=flags,
+            console=console,
+            again=_again(context.find_root().obj, resumes=folder is None or whole),
+        )
+        _print_skipped(trained, console)
+        best = trained.best or trained.last
+        console.print(f"checkpoint: {best}", highlight=False, soft_wrap=True)
+        if folder is not None:
+            _finish_folder(trained, place, console)
 
 
 def _again(arguments: Sequence[str], *, resumes: bool) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from videozoo.addresses.places import brought, is_file
 from videozoo.errors import FileError, VideozooError
 from videozoo.reading import csv_lines, lines_of, parse_json, read_plain_text
 from videozoo.text import class_name, whole_number
@@ -73,8 +74,8 @@ def read_label_file(path: str) -> list[str]:
         VideozooError: the file is missing, is no text, names a class twice, or its numbers are not
             0, 1, 2, ...
     """
-    file = Path(path)
-    if not file.exists():
+    file = brought(path)
+    if not file.exists() and not is_file(file):
         raise VideozooError(f"label_file {path}: no such file")
     try:
         text = read_plain_text(file, most=_MOST_BYTES)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videozoo.addresses.copies import content_sha256
 from videozoo.data.clips.clip_list import ClipEntry
 from videozoo.data.sample import UInt8Array
 from videozoo.encoders.encoder import Encoder
@@ -23,7 +24,6 @@ from videozoo.encoders.moments import read_moments
 from videozoo.encoders.recipe import MOVES, SOUND, Recipe
 from videozoo.encoders.row_store import Rows, RowStore
 from videozoo.errors import SampleError
-from videozoo.files import sha256_of
 from videozoo.forecast import METER
 
 
@@ -146,7 +146,7 @@ def content_of(path: Path) -> str:
     if path.exists() and not path.is_file():  # reading a pipe would wait for ever
         raise SampleError("is no file", path=path)
     try:
-        return sha256_of(path)
+        return content_sha256(path)
     except OSError as error:
         raise SampleError(f"cannot be read: {error.strerror}", path=path) from None
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from videozoo.addresses.copies import fetched
 from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.native import check_state_dict, kind_of, load_native
@@ -237,7 +237,7 @@ def open_own_encoder(name: str, device: torch.device) -> Encoder:
     published = archives.find(name)
     if isinstance(published, ImageResNet):
         return open_resnet_encoder(name, device)
-    path = Path(name).expanduser() if published is None else store.pull(published, say=_SAY)
+    path = fetched(name) if published is None else store.pull(published, say=_SAY)
     if not path.exists():
         raise _unknown(name)
     if kind_of(path) != "native":

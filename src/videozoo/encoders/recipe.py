@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from videozoo.addresses.copies import fetched
+from videozoo.addresses.places import is_file
 from videozoo.checkpoints.native import NativeCheckpoint, kind_of, load_native
 from videozoo.encoders.encoder import Framing
 from videozoo.encoders.quantiser import Quantiser
@@ -171,7 +173,7 @@ def stored_recipe(folder: Path) -> Recipe | None:
         VideozooError: its files are damaged.
     """
     path = folder / RECIPE_FILE
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         values = parse_json(read_text(path))
@@ -190,7 +192,7 @@ def recipe_in(weights: str) -> Recipe | None:
     Raises:
         VideozooError: the file is damaged.
     """
-    path = Path(weights).expanduser()
+    path = fetched(weights)
     if not path.is_file() or kind_of(path) != "native":
         return None
     return carried_recipe(load_native(path), path)

@@ -16,13 +16,14 @@ from videozoo.data.youtube8m.example import encode_example
 from videozoo.data.youtube8m.tfrecord import write_tfrecord
 from videozoo.distributed import gathered, is_first_process, process_place
 from videozoo.encoders.encoded_videos import EncodedVideos
-from videozoo.encoders.recipe import RECIPE_FILE, Recipe, store_recipe, stored_recipe
-from videozoo.errors import SampleError, VideozooError
+from videozoo.encoders.recipe import RECIPE_FILE, SCALE_FILE, Recipe, store_recipe, stored_recipe
+from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.files import make_folder, write_csv, write_text
 from videozoo.shards import Shard, Span
 from videozoo.text import counted, escaped, valid
 
 LABEL_FILE = "labels.txt"
+CLAIMED_BY = (RECIPE_FILE, SCALE_FILE, LABEL_FILE)  # what later runs into a folder keep to
 SHARD = 500  # videos
 Progress = Callable[[int, int], None]
 
@@ -224,7 +225,9 @@ def _write(dataset: EncodedVideos, path: Path) -> FeatureList:
     _write_reasons(reasons, unreadable)
     if not shards:
         raise VideozooError(f"{path.stem}: not one of its videos can be read, see {reasons}")
-    lines = (str(shard.resolve()) for _, shard in shards)
+    # of what is uploaded, names alone: they are looked for beside the list
+    uploaded = as_given(path) != str(path)
+    lines = (shard.name if uploaded else str(shard.resolve()) for _, shard in shards)
     lines = (line if valid(line) == line else Path(line).name for line in lines)
     write_text(path, "".join(f"{line}\n" for line in lines))
     return found

@@ -16,7 +16,7 @@ from videozoo.data.augment import DevicePolicy
 from videozoo.data.batch import Batch, ClipBatch, unlabelled
 from videozoo.data.framing import Views
 from videozoo.data.transforms import normalise_clips
-from videozoo.families.family import Family, Samples
+from videozoo.families.family import Family, Samples, each_brought
 from videozoo.families.videos import open_videos, refuse_records
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ClipFamily(Family):
         Raises:
             VideozooError: records of features are given.
         """
-        settings = self.settings
+        settings, source = self.settings, each_brought(source)
         folder = Path(settings.video_folder) if settings.video_folder else None
         refuse_records(map(Path, [source] if isinstance(source, str) else source), settings.NAME)
         listing = open_videos(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from videozoo.addresses.places import brought
 from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.ini import MODES
 from videozoo.config.keys import Settings
@@ -183,6 +184,17 @@ class Family(ABC):
             f"multi_label is {wanted} in [TRAIN] and {not wanted} in {', '.join(others)};"
             " give it in [MODEL], for all modes alike"
         ]
+
+
+def each_brought(source: str | Sequence[str]) -> str | list[str]:
+    """Returns the paths of what a data set is opened from; those of addresses stand for them.
+
+    Raises:
+        VideozooError: names every address that gives nothing.
+    """
+    if isinstance(source, str):
+        return str(brought(source))
+    return [str(path) for path in each_once(source, lambda one: [brought(one)])]
 
 
 def each_once(paths: Iterable[str], find: Callable[[str], list[Path]]) -> list[Path]:

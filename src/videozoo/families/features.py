@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from videozoo.addresses.places import is_file
 from videozoo.checkpoints.exports import GraphInput
 from videozoo.config.feature_keys import FeatureSettings
 from videozoo.data.batch import Batch, FeatureBatch, unlabelled
@@ -21,7 +22,7 @@ from videozoo.data.youtube8m.frames import sample_cluster_frames, sample_kept_fr
 from videozoo.data.youtube8m.shards import list_shards
 from videozoo.errors import VideozooError
 from videozoo.families.eigenvalues import read_eigenvalues
-from videozoo.families.family import Family, Samples, each_once
+from videozoo.families.family import Family, Samples, each_brought, each_once
 from videozoo.families.videos import holds_videos, open_videos
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class FeatureFamily(Family):
         """
         from videozoo.encoders.recipe import stored_recipe
 
-        settings = self.settings
+        settings, source = self.settings, each_brought(source)
         for one in [source] if isinstance(source, str) else source:
             if not Path(one).exists() and (why := why_missing(one)):
                 raise VideozooError(f"{one}: {why}")
@@ -247,7 +248,7 @@ def check_recipe(recipe: Recipe | None, folder: Path) -> None:
     """
     from videozoo.encoders.recipe import RECIPE_FILE, stored_recipe
 
-    if recipe is None or not (folder / RECIPE_FILE).is_file():
+    if recipe is None or not is_file(folder / RECIPE_FILE):
         return
     other = stored_recipe(folder)
     names = ["version of videozoo"] if other is None else recipe.differences(other)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from videozoo.addresses.copies import local
+from videozoo.addresses.places import brought, is_file
 from videozoo.config.keys import Settings
 from videozoo.data.clips.clip_files import (
     CLIP_SUFFIXES,
@@ -23,7 +25,7 @@ from videozoo.data.clips.metadata import metadata_notes
 from videozoo.data.sample import label_fault
 from videozoo.data.youtube8m.shards import is_shard
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, as_given
 from videozoo.families.family import each_once
 from videozoo.reading import lines_of
 
@@ -39,10 +41,10 @@ def holds_videos(source: str | Sequence[str], *, otherwise: bool = False) -> boo
     """
     if not isinstance(source, str):
         return any(holds_videos(one, otherwise=otherwise) for one in source[:1])
-    path = Path(source).expanduser()
+    path = brought(source).expanduser()
     if path.is_dir():
         return _has_videos(look_through(path), otherwise)
-    if not path.is_file():
+    if not is_file(path):
         found = match_pattern(source)
         named = path.suffix.lower() in VIDEO_SUFFIXES
         return _has_videos(found, otherwise) if found is not None else named or otherwise
@@ -50,7 +52,7 @@ def holds_videos(source: str | Sequence[str], *, otherwise: bool = False) -> boo
         return True
     if is_shard(path):
         return False
-    with open(path, "rb") as file:
+    with local(path) as here, open(here, "rb") as file:
         head = file.read(_ENOUGH)
     try:
         lines = lines_of(
@@ -126,7 +128,7 @@ def open_videos(
         for folder in (Path(one).expanduser() for one in source if Path(one).expanduser().is_dir()):
             own = [clip for clip in found if folder in clip.parents]
             notes += metadata_notes(folder, own)
-        return Listing([ClipEntry(path, None, str(path)) for path in found], names, notes)
+        return Listing([ClipEntry(path, None, as_given(path)) for path in found], names, notes)
     listing = read_listing(
         source,
         class_names=names,

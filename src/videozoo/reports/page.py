@@ -15,7 +15,7 @@ from rich.console import Console
 
 from videozoo import __version__
 from videozoo.distributed import is_first_process
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, as_given
 from videozoo.files import json_text, write_text
 from videozoo.progress import progress
 from videozoo.reports import charts
@@ -77,7 +77,8 @@ def report(
     path = found.path.with_name(f"{found.model}_report.html") if out is None else Path(out)
     if path.is_dir():
         raise VideozooError(f"{path}: is a folder; give --out a file, such as report.html")
-    write_text(path, _rendered(_content(found, other, console or Console(quiet=True))))
+    page = _rendered(_content(found, other, console or Console(quiet=True)))
+    write_text(path, as_given(page))
     return path
 
 

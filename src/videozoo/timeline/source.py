@@ -16,6 +16,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
+from videozoo.addresses.places import is_file
+from videozoo.addresses.remote import is_address
 from videozoo.encoders.sound_track import Float, SoundDecoder
 from videozoo.errors import SampleError
 from videozoo.video.frame_times import USUAL_RATE, RunningClock, rounding_of
@@ -51,7 +53,9 @@ class Heard(NamedTuple):
 
 
 def is_stream(address: str) -> bool:
-    """Whether this is the standard input or an address, not a file: it can be read but once."""
+    """Whether this is the standard input or a server's address, no file: it is read but once."""
+    if is_address(address) and not address.startswith("http"):
+        return False
     return address == PIPE or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) is not None
 
 
@@ -114,7 +118,7 @@ class Source:
         if self.live:
             options = {"protocol_whitelist": _PROTOCOLS}
             return av.open(self.address, metadata_errors="ignore", options=options)
-        if not os.path.isfile(self.address):
+        if not is_file(self.address):
             raise SampleError("no such file", path=self.address)
         return open_media(Path(self.address), trying=True)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from videozoo.files import sha256_of
+from videozoo.addresses.copies import content_sha256
+from videozoo.addresses.places import address_of, known
+from videozoo.errors import SampleError
 from videozoo.training.sides import equal_ones, join
 
 Rows = NDArray[np.float32]
@@ -27,7 +29,7 @@ def content_keys(paths: Sequence[Path]) -> list[str]:
 
     Only files of equal size are read.
     """
-    sizes = [path.stat().st_size if path.is_file() else -1 for path in paths]
+    sizes = [_size(path) for path in paths]
     counts = Counter(sizes)
     return [
         _content(path) if size > 0 and counts[size] > 1 else f"path {path}"
@@ -35,10 +37,18 @@ def content_keys(paths: Sequence[Path]) -> list[str]:
     ]
 
 
+def _size(path: Path) -> int:
+    """Returns the bytes of a file; -1: there is none, or it is not known how many."""
+    if not address_of(path):
+        return path.stat().st_size if path.is_file() else -1
+    found = known(path)
+    return -1 if found is None or found.size is None else found.size
+
+
 def _content(path: Path) -> str:
     try:
-        return f"sha256 {sha256_of(path)}"
-    except OSError:
+        return f"sha256 {content_sha256(path)}"
+    except (OSError, SampleError):
         return f"path {path}"  # who reads it names and counts it
 
 

@@ -16,7 +16,7 @@ import torch
 
 from videozoo.config import Experiment, find_config, resolve
 from videozoo.config.ini import Values, format_config, parse_overrides, read_config
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, as_given
 from videozoo.files import write_text
 from videozoo.specs import find_spec
 from videozoo.text import counted
@@ -140,7 +140,9 @@ def prepare_folder(
     path = save_dir / f"{model}_config.txt"
     again = f"videozoo train --model-name {model} --config {shlex.quote(str(path))}"
     again += f" --save-dir {shlex.quote(str(save_dir))}"
-    write_text(path, format_config(values, header=[f"Made from the videos in {folder}.", again]))
+    write_text(
+        path, as_given(format_config(values, header=[f"Made from the videos in {folder}.", again]))
+    )
     experiment = resolve(keys, values, source=str(path), overrides=typed, flags=flags)
     train = experiment["TRAIN"].model_dump()
     to_test = "" if split.test is None else f", {len(split.test)} to test"

@@ -25,7 +25,7 @@ from videozoo.distributed import choose_device
 from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.find import DEFAULT
 from videozoo.encoders.recipe import Recipe
-from videozoo.errors import SampleError, VideozooError, did_you_mean
+from videozoo.errors import SampleError, VideozooError, as_given, did_you_mean
 from videozoo.families import family_of
 from videozoo.files import make_folder, write_text
 from videozoo.specs import find_spec
@@ -293,5 +293,5 @@ def _experiment(
         f"Made from the videos in {folder}.",
         shlex.join([*again, "--save-dir", str(save_dir)]),
     ]
-    write_text(path, format_config(values, header=header))
+    write_text(path, as_given(format_config(values, header=header)))
     return resolve(keys, values, source=str(path))

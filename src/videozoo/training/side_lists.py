@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from videozoo.addresses.places import is_file
 from videozoo.data.clips.clip_list import ClipEntry, Listing, read_listing
 from videozoo.data.labels import read_label_file
 from videozoo.errors import VideozooError, did_you_mean
@@ -130,11 +131,11 @@ def read_written(folder: Path) -> dict[str, Listed] | None:
     Raises:
         VideozooError: a file of them is missing or bad.
     """
-    if not all((folder / name).is_file() for name in (TRAIN_LIST, VALID_LIST, LABELS)):
+    if not all(is_file(folder / name) for name in (TRAIN_LIST, VALID_LIST, LABELS)):
         return None
     names = read_label_file(str(folder / LABELS))
     groups: dict[str, str] = {}
-    if (folder / TABLE).is_file():
+    if is_file(folder / TABLE):
         header, *rows = read_rows(folder / TABLE) or [[]]
         table = (dict(zip(header, row, strict=False)) for row in rows)
         groups = {
@@ -142,7 +143,7 @@ def read_written(folder: Path) -> dict[str, Listed] | None:
         }
     sides: dict[str, Listed] = {}
     for side, name in (("train", TRAIN_LIST), ("val", VALID_LIST), ("test", TEST_LIST)):
-        if side == "test" and not (folder / name).is_file():
+        if side == "test" and not is_file(folder / name):
             continue
         # Without the names: what was written are numbers, and a class may be called 1.
         entries = read_listing(folder / name, multi_label=True).entries

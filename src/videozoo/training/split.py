@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from videozoo.addresses.places import is_file
 from videozoo.config.ini import Values
 from videozoo.data.clips.clip_list import ClipEntry
 from videozoo.data.clips.clip_rows import list_line
-from videozoo.errors import VideozooError
+from videozoo.errors import VideozooError, as_given
 from videozoo.files import write_csv, write_text
 from videozoo.training.recordings import (
     Recordings,
@@ -103,7 +104,7 @@ def split_folder(
     if not 0 < share < 1:
         raise VideozooError(f"--share {share:g}: must lie between 0 and 1, such as 0.2")
     column = None if group_by == NO_GROUPS else group_by
-    if source.is_file():
+    if is_file(source):
         listed = read_list(source, column)
         return _divided(listed, source, seed, group_by, share, rows_of)
     if written := read_written(source):
@@ -199,7 +200,7 @@ def _recordings(listed: Listed, group_by: str | None) -> Recordings:
 
 def _check_classes(listed: Listed, source: Path) -> None:
     used = {listed.class_names[n] for entry in listed.entries for n in entry.labels or ()}
-    if len(used) < 2 and source.is_file():
+    if len(used) < 2 and is_file(source):
         found = ", ".join(used) or "videos without one"
         raise VideozooError(f"{source}: needs two classes at the least; found only {found}")
     if len(used) < 2:
@@ -232,10 +233,10 @@ def write_split(split: Split, folder: Path) -> dict[str, Path]:
         written[side] = folder / lists[side]
         lines = []
         for entry in entries:
-            path, labels = os.path.abspath(entry.path), entry.labels or ()
+            path, labels = as_given(os.path.abspath(entry.path)), entry.labels or ()
             lines.append(f"{list_line(path, ','.join(map(str, labels)))}\n")
             kept = split.kept.get(entry.path, Kept(-1))
-            of = "" if kept.copy_of is None else os.path.abspath(kept.copy_of)
+            of = "" if kept.copy_of is None else as_given(os.path.abspath(kept.copy_of))
             names = ",".join(split.class_names[label] for label in labels)
             rows.append((path, names, side, kept.group, of))
         write_text(written[side], "".join(lines))
@@ -251,8 +252,8 @@ def written_values(split: Split, folder: Path) -> Values:
     """Writes a split, see write_split; returns the config keys that name its lists and classes."""
     written = write_split(split, folder)
     lists = {"TRAIN": "train", "VALID": "val", "TEST": "test" if "test" in written else "val"}
-    values: Values = {mode: {"filelist": str(written[side])} for mode, side in lists.items()}
-    return values | {"MODEL": {"label_file": str(written["labels"])}}
+    values: Values = {mode: {"filelist": as_given(written[side])} for mode, side in lists.items()}
+    return values | {"MODEL": {"label_file": as_given(written["labels"])}}
 
 
 def counts(split: Split) -> list[tuple[str, dict[str, int]]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from videozoo.addresses.copies import fetched
+from videozoo.addresses.remote import is_address, shown
 from videozoo.checkpoints.backbones import start_from
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.names import backbone_keys, resnet_depth
@@ -25,7 +27,7 @@ from videozoo.training.state import (
 )
 from videozoo.zoo import archives, store
 from videozoo.zoo.archives import ImageResNet, VideoWeights
-from videozoo.zoo.hub import fetch_checkpoint, on_the_hub
+from videozoo.zoo.resolve import brought_here, is_elsewhere
 
 # Gives the path of published weights, pulled where they are not here; what else can be done where
 # they cannot be fetched is to end the sentence that says so.
@@ -83,6 +85,9 @@ def open_start(
         return Start(sentences=said + _first_weights(classifier, experiment, pretrain, fetch))
     if pretrain is not None and pretrain.lower() != "none":  # which auto may need
         raise VideozooError("--resume goes on with its own weights: leave --pretrain out")
+    if is_address(resume):
+        resume = str(fetched(resume))
+        fetched(state_path(Path(resume)))
     published = archives.find(resume)
     if published is None and not Path(resume).exists():
         raise VideozooError(f"--resume {resume}: no such checkpoint")
@@ -178,7 +183,7 @@ def choose_weights(experiment: Experiment, pretrain: str | None) -> str | None:
     base = settings.pretrain_base
     if pretrain is not None:
         return pretrain
-    named = base and (archives.find(base) or on_the_hub(base))
+    named = base and (archives.find(base) or is_elsewhere(base))
     if base and (named or base.lower() == "none" or Path(base).exists()):
         return base
     return SPECS[experiment.model].default_pretrain(settings)
@@ -206,8 +211,8 @@ def _first_weights(
         archives.check_start(published, experiment)
         path = fetch(published, _INSTEAD)
         source = f"{published.name} ({path})"
-    elif on_the_hub(given):
-        path, source = fetch_checkpoint(given), given
+    elif is_elsewhere(given):
+        path, source = brought_here(given), shown(given)
     elif Path(given).exists():
         path, source = Path(given), given
     else:

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from videozoo.addresses.places import brought
+from videozoo.addresses.remote import is_address
 from videozoo.classifier import build_classifier
 from videozoo.config import Experiment
 from videozoo.data import VideoDataset
@@ -30,6 +32,7 @@ from videozoo.training.save_folder import FOLDER, one_training
 from videozoo.training.start import Fetch, Start, open_start
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
+from videozoo.zoo.resolve import brought_here, is_elsewhere
 
 PathLike = str | os.PathLike[str]
 
@@ -88,6 +91,11 @@ def train(
         KeyboardInterrupt: Ctrl-C was pressed; what was trained is saved.
     """
     console = console or Console(quiet=True)
+    if is_address(save_dir):
+        raise VideozooError(
+            f"{save_dir}: give save_dir a folder, or train with the command videozoo train, which"
+            " uploads what it has written"
+        )
     save_dir, given = Path(save_dir), None if config is None else str(config)
     rows = folder is not None and not end_to_end and not takes_clips(model, given)
     with (
@@ -100,12 +108,12 @@ def train(
                 key: value for (mode, key), (value, _) in (flags or {}).items() if mode == "TRAIN"
             }
             asked = Asked.of(encoder, _head(head, model), group_by, cache, overrides, options)
-            return train_on_rows(Path(folder), asked, save_dir=save_dir, console=console)
+            return train_on_rows(brought(folder), asked, save_dir=save_dir, console=console)
         if folder is not None:  # every process writes the same files, each whole at once
             if save_dir.is_dir():
                 kept.enter_context(one_training(save_dir, FOLDER))
             experiment = prepare_folder(
-                Path(folder),
+                brought(folder),
                 model_name=model,
                 config=given,
                 overrides=overrides,
@@ -271,7 +279,7 @@ def _open_teachers(experiment: Experiment, samples: Samples | None, fetch: Fetch
     def locate(name: str) -> Path:
         published, where = archives.find(name), f"distill_from {name}"
         if published is None:
-            return Path(name)
+            return brought_here(name) if is_elsewhere(name) else Path(name)
         if not isinstance(published, VideoWeights):
             raise VideozooError(f"{where}: is an image ResNet; a teacher must take features")
         check_sibling(published.experiment()["INFER"], settings, where)

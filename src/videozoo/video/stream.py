@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream as AvVideoStream
 
+from videozoo.addresses.copies import local
 from videozoo.errors import SampleError
 
 # Compressed packets up to this many bytes stay in memory between finding out which frames there are
@@ -48,13 +49,14 @@ def open_media(path: Path, *, trying: bool) -> InputContainer:
 
     Raises:
         av.FFmpegError, OSError, ValueError: it cannot be opened.
+        VideozooError: it lies at an address, and cannot be had.
     """
     options = {"protocol_whitelist": "file"}  # play lists send the reader nowhere
     if not trying:
         options["codec_whitelist"] = "none"
     # "file:" keeps names with a colon from being taken for the address of a server
-    name = "file:" + os.fspath(path)
-    return av.open(name, metadata_errors="ignore", options=options)
+    with local(path) as file:
+        return av.open(f"file:{os.fspath(file)}", metadata_errors="ignore", options=options)
 
 
 def pixel_aspect_of(video: AvVideoStream) -> Fraction:
@@ -111,16 +113,18 @@ class VideoStream:
 
     Raises:
         DecodingError: there is no such file, it is no video, or no decoder for it is built in.
+        VideozooError: it lies at an address, and cannot be had.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
         self._kept: list[Packet[AvVideoStream]] | None = None
-        if not os.path.isfile(path):
-            raise DecodingError("no such file", path=path)
-        if not path.stat().st_size:
-            raise DecodingError("the file is empty", path=path)
+        with local(path) as file:
+            if not os.path.isfile(file):
+                raise DecodingError("no such file", path=path)
+            if not file.stat().st_size:
+                raise DecodingError("the file is empty", path=path)
         self._open(trying=False)
         several = len(self._container.streams.video) > 1
         if several or self.container not in TIMED_CONTAINERS:

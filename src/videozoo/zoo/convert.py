@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from videozoo.addresses.transfer import AddressError
 from videozoo.checkpoints.backbones import load_image_resnet
 from videozoo.checkpoints.fluid import load_fluid_weights
 from videozoo.checkpoints.native import NativeCheckpoint, save_native, save_safetensors
@@ -17,7 +18,6 @@ from videozoo.models.resnet import ResNet
 from videozoo.specs import SPECS
 from videozoo.zoo import store
 from videozoo.zoo.archives import VOCABULARY, ImageResNet, VideoWeights
-from videozoo.zoo.transfer import AddressError
 
 
 def convert(

@@ -10,10 +10,26 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from videozoo.addresses.copies import fetched
+from videozoo.addresses.remote import is_address
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.zoo import archives
 from videozoo.zoo.archives import ImageResNet, VideoWeights
 from videozoo.zoo.hub import fetch_checkpoint, on_the_hub
+
+
+def is_elsewhere(given: object) -> bool:
+    """Says whether weights are named by an address: of the Hub, a bucket or a server."""
+    return on_the_hub(given) or is_address(given)
+
+
+def brought_here(given: str) -> Path:
+    """Returns the path of the checkpoint of an address, which is fetched where it is not here.
+
+    Raises:
+        VideozooError: it cannot be had, or is none.
+    """
+    return fetched(given) if is_address(given) else fetch_checkpoint(given)
 
 
 def find_weights(
@@ -21,18 +37,18 @@ def find_weights(
 ) -> Path | VideoWeights:
     """Returns which weights are meant; published ones are not fetched yet.
 
-    A checkpoint of the Hub is, since the file alone says its model.
+    A checkpoint of the Hub or of an address is, since the file alone says its model.
 
     Args:
-        given: a path; a name of the zoo or "hf:OWNER/NAME", where no file or folder has that name;
-            or None: the weights that were published of the model.
+        given: a path; an address; a name of the zoo or "hf:OWNER/NAME", where no file or folder
+            has that name; or None: the weights that were published of the model.
         model: as in videozoo.specs.SPECS; needed where nothing is given.
 
     Raises:
-        VideozooError: there are none, they are an image ResNet's, or cannot be had from the Hub.
+        VideozooError: there are none, they are an image ResNet's, or cannot be had.
     """
-    if on_the_hub(given):
-        return fetch_checkpoint(str(given))
+    if is_elsewhere(given):
+        return brought_here(str(given))
     if given is None:
         if model is None:
             raise VideozooError("no weights and no model are given; give --weights")

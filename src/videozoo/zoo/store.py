@@ -17,11 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from videozoo.addresses.transfer import AddressError, Report, UnreachableError, fetch
 from videozoo.errors import FileError, VideozooError
 from videozoo.files import HOME_VARIABLE, cache_home, sha256_of, write_json
 from videozoo.reading import parse_json, read_text
 from videozoo.zoo.archives import ImageResNet, Published, VideoWeights, addresses
-from videozoo.zoo.transfer import AddressError, Report, UnreachableError, fetch
 
 Say = Callable[[str], None]
 Use = Callable[[Path, str], Path]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from videozoo.addresses.copies import local
+from videozoo.addresses.places import address_of, brought, is_file, walk
 from videozoo.errors import VideozooError
 from videozoo.text import counted, escaped
 
@@ -120,7 +122,7 @@ def look_through(folder: Path) -> Content:
     others: list[Path] = []
     hidden, apart = 0, []
     seen: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in walk(folder):
         identity = os.stat(place)
         if (identity.st_dev, identity.st_ino) in seen:
             folders.clear()
@@ -144,8 +146,8 @@ def find_clips(folder: Path) -> list[Path]:
 
 def _sub_folders(folder: Path) -> list[Path]:
     """Returns the sub-folders in order, without those that are never looked into."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and not _is_apart(path.name))
+    names = next(walk(folder), ("", [], []))[1]
+    return sorted(folder / name for name in names if not _is_apart(name))
 
 
 def _is_apart(name: str) -> bool:
@@ -159,8 +161,8 @@ def _is_clip(path: Path) -> bool:
         return False
     if path.exists() and not path.is_file():  # a pipe, a device
         return False
-    if suffix in CLIP_SUFFIXES:
-        return True
+    if suffix in CLIP_SUFFIXES or address_of(path):  # where none is fetched to be looked into
+        return suffix in CLIP_SUFFIXES
     try:
         state = path.stat()
     except OSError:
@@ -186,8 +188,8 @@ def expand_path(text: str, notes: list[str] | None = None) -> list[Path]:
     Raises:
         VideozooError: it leads to no clip, or to a list of clips.
     """
-    path = Path(os.path.expanduser(text))
-    if path.is_file():
+    path = brought(os.path.expanduser(text))
+    if is_file(path):
         if path.suffix.lower() not in CLIP_SUFFIXES and _is_text(path):
             raise VideozooError(
                 f"{text}: is a text, not a video; a list of videos is given as --filelist {text}"
@@ -222,7 +224,7 @@ def match_pattern(text: str) -> Content | None:
 def _is_text(path: Path) -> bool:
     """Says whether a file is a text, by its beginning."""
     try:
-        with path.open("rb") as file:
+        with local(path) as here, here.open("rb") as file:
             head = file.read(4096)
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from videozoo.addresses.places import address_of, brought, is_file, listed_path, look_up
+from videozoo.addresses.remote import shown
 from videozoo.data.clips.clip_files import Content, look_through, match_pattern
 from videozoo.data.clips.clip_rows import (
     BadLines,
@@ -20,7 +22,7 @@ from videozoo.data.clips.clip_rows import (
 )
 from videozoo.data.clips.metadata import differences, metadata_notes, read_metadata
 from videozoo.data.clips.side_names import listed, tell_sides
-from videozoo.errors import VideozooError, did_you_mean
+from videozoo.errors import VideozooError, as_given, did_you_mean
 from videozoo.text import class_name, counted, whole_number
 
 
@@ -98,7 +100,7 @@ def read_listing(
     Raises:
         VideozooError: the list is missing, empty or has a bad line, or none of its files exists.
     """
-    path = Path(os.path.expanduser(source))
+    path = brought(os.path.expanduser(source))
     table = read_metadata(path) if labelled and path.is_dir() else None
     if table is None and path.is_dir():
         return _read_folder(path, class_names, labelled=labelled)
@@ -132,7 +134,7 @@ def read_listing(
             names = _names_in(rows, many)
         labels = _numbers(rows, names, path, many)
     entries = [
-        ClipEntry(_located(row.path, path.parent), numbers, row.path.strip())
+        ClipEntry(_located(row.path, path.parent), numbers, shown(row.path.strip()))
         for row, numbers in zip(rows, labels, strict=True)
     ]
     _check_some_exist(entries, path)
@@ -162,7 +164,7 @@ def _read_folder(folder: Path, class_names: Sequence[str] | None, *, labelled: b
     if not labelled:
         notes += metadata_notes(folder, clips)
         names = list(class_names) if class_names is not None else None
-        return Listing([ClipEntry(clip, None, str(clip)) for clip in clips], names, notes)
+        return Listing([ClipEntry(clip, None, as_given(clip)) for clip in clips], names, notes)
     return _by_folder(folder, clips, class_names, notes)
 
 
@@ -215,7 +217,8 @@ def _by_folder(
         raise VideozooError(f"{folder}: {listed(same)} would be one class; rename one")
     numbers = {name: number for number, name in enumerate(names)}
     entries = [
-        ClipEntry(clip, (numbers[classes[_sub_folder(clip, folder)]],), str(clip)) for clip in clips
+        ClipEntry(clip, (numbers[classes[_sub_folder(clip, folder)]],), as_given(clip))
+        for clip in clips
     ]
     return Listing(entries, names, notes)
 
@@ -281,13 +284,17 @@ def _numbers(
 
 def _located(text: str, folder: Path) -> Path:
     """Finds a listed path from the current folder or, failing that, from the list's."""
-    written = [Path(os.path.expanduser(one)) for one in dict.fromkeys((text, text.strip()))]
+    written = [listed_path(one) for one in dict.fromkeys((text, text.strip()))]
     places = [place for path in written for place in (path, folder / path)]
-    return next((place for place in places if os.path.exists(place)), written[-1])
+    found = next((place for place in places if os.path.exists(place)), None)
+    if found is None and address_of(folder):  # of the list, which lies at an address
+        return Path(os.path.normpath(places[-1]))
+    return found or written[-1]
 
 
 def _check_some_exist(entries: Sequence[ClipEntry], path: Path) -> None:
-    if not any(os.path.isfile(entry.path) for entry in entries):
+    look_up(entry.path for entry in entries)
+    if not any(is_file(entry.path) for entry in entries):
         raise VideozooError(
             f"{path}: none of its {len(entries)} clips exists (the first: {entries[0].video}); "
             f"relative paths start from {Path.cwd()} or {path.parent.resolve()}"

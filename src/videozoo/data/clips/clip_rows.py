@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from videozoo.addresses.places import is_file
 from videozoo.data.clips.clip_files import (
     CLIP_SUFFIXES,
     PICKLE_SUFFIXES,
@@ -75,11 +76,11 @@ def read_list_text(path: Path) -> str:
     Raises:
         VideozooError: there is no such file, or it is not a text.
     """
-    if path.suffix.lower() in CLIP_SUFFIXES and path.is_file():
+    if path.suffix.lower() in CLIP_SUFFIXES and is_file(path):
         raise FileError(path, "is a clip, not a list of clips")
     if missing := why_missing(str(path)):
         raise FileError(path, missing)
-    if not path.exists():
+    if not path.exists() and not is_file(path):
         pattern = ", and no file matches it" if glob.has_magic(str(path)) else ""
         raise FileError(path, f"no such list or folder{pattern}")
     return read_plain_text(path)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from videozoo.addresses.places import is_file
 from videozoo.data.clips.clip_rows import Row, csv_columns, csv_rows, read_list_text
 from videozoo.reading import read_bytes
 from videozoo.text import counted
@@ -36,7 +37,7 @@ def read_metadata(folder: Path) -> Metadata | None:
     root = os.path.normpath(folder)
     for place in (folder, folder.parent):
         for path in (place / name for name in _NAMES):
-            if not path.is_file() or b"file_name" not in read_bytes(path):
+            if not is_file(path) or b"file_name" not in read_bytes(path):
                 continue
             text = read_list_text(path)
             columns = csv_columns(text, path) or []
@@ -77,7 +78,7 @@ def differences(
         left: where those are that are not named, or what becomes of them.
     """
     named = {row.path: None for row in found.rows}  # in order
-    lacking = [name for name in named if not os.path.exists(name)]
+    lacking = [name for name in named if not os.path.exists(name) and not is_file(name)]
     more = [clip for clip in clips if os.path.normpath(clip) not in named]
     start, notes = f"warning: {found.path}:", []
     if lacking:

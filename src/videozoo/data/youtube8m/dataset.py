@@ -24,7 +24,7 @@ from videozoo.data.youtube8m.example import Example, frame_size, parse_example
 from videozoo.data.youtube8m.index import Progress, ShardIndex, index_shards, renewed_index
 from videozoo.data.youtube8m.pickles import SHARDS_KEPT, PickleReader
 from videozoo.data.youtube8m.tfrecord import RecordReader
-from videozoo.errors import ChangedError, SampleError, VideozooError
+from videozoo.errors import ChangedError, SampleError, VideozooError, as_given
 
 # The videos of this many shards are shuffled among each other. 16 of YouTube-8M's mix 20,000
 # videos, some twenty of the largest batches, and are 6 GB: a page cache holds them, so that reading
@@ -113,7 +113,7 @@ class YouTube8MDataset(VideoDataset):
     def name(self, index: int) -> str:
         """Returns where a video lies, as `path#record` with records from 0."""
         shard, record = self._locate(index)
-        return f"{self._shards[shard].path}#{record}"
+        return as_given(f"{self._shards[shard].path}#{record}")
 
     def file(self, index: int) -> Path:
         """Returns the shard of a video."""

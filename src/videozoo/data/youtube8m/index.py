@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from videozoo.addresses.places import address_of, known
 from videozoo.data.youtube8m.pickles import load_shard
 from videozoo.data.youtube8m.shards import CompressedError, Kind, kind_of_shard
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, RecordIndex, index_shard, is_header
@@ -135,21 +136,12 @@ def cache_folder() -> Path | None:
 
 def _cached_index(path: Path, folder: Path | None, *, anew: bool = False) -> ShardIndex:
     try:
-        state = path.stat()
+        key: dict[str, Any] = {"version": _VERSION, "path": os.path.abspath(path), **_state(path)}
     except OSError as error:
         fault = f"{path}: cannot be read: {error.strerror or error}"
         return ShardIndex(path, "tfrecord", _nothing(fault))
     if folder is None:
         return _fresh_index(path)
-    key: dict[str, Any] = {
-        "version": _VERSION,
-        "path": os.path.abspath(path),
-        "size": state.st_size,
-        "mtime_ns": state.st_mtime_ns,
-        # what cannot be set: another file may have been given the same size and time
-        "ctime_ns": state.st_ctime_ns,
-        "inode": state.st_ino,
-    }
     name = hashlib.sha256(os.fsencode(key["path"])).hexdigest()[:32]
     file = folder / _SUBFOLDER / f"{name}.index"
     index = None if anew else _remembered(file, key, path)
@@ -157,6 +149,20 @@ def _cached_index(path: Path, folder: Path | None, *, anew: bool = False) -> Sha
         index = _fresh_index(path)
         _remember(file, key, index)
     return index
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Returns what changes when a shard does."""
+    if (remote := known(path)) is not None:
+        return {"size": remote.size, "at_address": remote.version}
+    state = path.stat()
+    return {
+        "size": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        # what cannot be set: another file may have been given the same size and time
+        "ctime_ns": state.st_ctime_ns,
+        "inode": state.st_ino,
+    }
 
 
 def renewed_index(shard: ShardIndex) -> ShardIndex:
@@ -190,14 +196,17 @@ def _remembered(file: Path, key: dict[str, Any], path: Path) -> ShardIndex | Non
         said = parse_json(head)
         if any(said[name] != value for name, value in key.items()) or said["fault"]:
             return None
-        if said["kind"] != kind_of_shard(path) or said["sha256"] != _digest(body):
+        if said["sha256"] != _digest(body):
+            return None
+        here = address_of(path) is None  # or it would be fetched to be looked into
+        if here and said["kind"] != kind_of_shard(path):
             return None
         # a copy: a view would keep the line of JSON too
         lengths = np.frombuffer(body, dtype=_DTYPES[said["dtype"]]).astype(said["dtype"])
         records = RecordIndex.from_lengths(lengths, None)
         if len(lengths) != said["records"]:
             return None
-        if said["kind"] == "tfrecord" and not _lie_there(records, path, key["size"]):
+        if here and said["kind"] == "tfrecord" and not _lie_there(records, path, key["size"]):
             return None
         return ShardIndex(path, said["kind"], records, remembered=True)
     except (OSError, ValueError, KeyError, TypeError, VideozooError):

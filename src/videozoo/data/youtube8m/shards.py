@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from videozoo.addresses.copies import local
+from videozoo.addresses.places import brought, is_file, listed_path, look_up, walk
 from videozoo.data.youtube8m.tfrecord import HEADER_SIZE, is_header
 from videozoo.errors import FileError, SampleError, VideozooError
 from videozoo.reading import lines_of, open_regular, read_text
@@ -49,10 +51,10 @@ def list_shards(source: str | Path, base: Path | None = None) -> list[Path]:
     Raises:
         VideozooError: nothing is there, or some of the listed files are missing: all are named.
     """
-    for path in _places(Path(source), base):
+    for path in _places(brought(source), base):
         if path.is_dir():
             return _folder_shards(path)
-        if path.is_file():
+        if is_file(path):
             return [path] if is_shard(path) else _read_list(path)
     if glob.has_magic(str(source)):
         found = [glob.glob(str(place), recursive=True) for place in _places(Path(source), base)]
@@ -104,13 +106,15 @@ def is_shard(path: Path) -> bool:
     """Says by its name, or by its first bytes, whether a file is a shard, or a compressed one."""
     if path.suffix in SUFFIXES:
         return True
-    with open(path, "rb") as file:
+    with local(path) as here, open(here, "rb") as file:
         head = file.read(HEADER_SIZE)
     return is_header(head) or _begins_pickle(head) or compression_of(head) is not None
 
 
 def _folder_shards(folder: Path) -> list[Path]:
-    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    names = next(walk(folder))[2]
+    files = [folder / name for name in names if not name.startswith(".")]
+    files = [path for path in files if is_file(path)]
     packed = [p for p in files if p.suffix in _PACKED_SUFFIXES and Path(p.stem).suffix in SUFFIXES]
     if packed:
         raise VideozooError(
@@ -146,8 +150,10 @@ def _read_list(path: Path) -> list[Path]:
     if not names:
         raise VideozooError(f"{path}: the list names no shard")
     shards, missing = [], []
-    for name in names:
-        here = [place for place in _places(Path(name), path.parent) if place.is_file()]
+    places = [_places(listed_path(name), path.parent) for name in names]
+    look_up(place for several in places for place in several)
+    for name, several in zip(names, places, strict=True):
+        here = [place for place in several if is_file(place)]
         if here:
             shards.append(here[0])
         else:

@@ -22,8 +22,9 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from videozoo.addresses.copies import local
 from videozoo.data.sample import Int64Array, UInt8Array
-from videozoo.errors import SampleError
+from videozoo.errors import SampleError, VideozooError
 from videozoo.files import replacing
 
 if sys.platform == "linux":
@@ -180,7 +181,7 @@ class RecordReader:
             return
         self._blocks_read = blocks
         for path, offset, length in records:
-            with suppress(OSError):  # reading will say what is wrong
+            with suppress(OSError, VideozooError):  # reading will say what is wrong
                 size = length + FOOTER_SIZE
                 os.posix_fadvise(self._open(path).fd, offset, size, os.POSIX_FADV_WILLNEED)
 
@@ -229,7 +230,8 @@ class _OpenFile:
     __slots__ = ("fd",)
 
     def __init__(self, path: Path) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with local(path) as file:
+            self.fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):

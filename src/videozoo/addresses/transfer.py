@@ -27,14 +27,29 @@ TIMEOUT = 30.0  # seconds without a byte
 WINDOW = 60.0  # seconds over which the speed is measured, and within which an answer begins
 SLOWEST = 1000  # bytes a second
 MOST_BYTES = 8 << 30  # ten times the largest published file
+_BUSY = (429, 500, 502, 503, 504)  # answers of servers that have no time
 
 
 class AddressError(Exception):
-    """An address does not give the file; the message ends a sentence that begins with it."""
+    """An address does not give the file; the message ends a sentence that begins with it.
+
+    Attributes:
+        passing: it may give it when it is asked again.
+    """
+
+    passing = False
 
 
 class UnreachableError(AddressError):
     """The address's host does not answer."""
+
+    passing = True
+
+
+class BusyError(AddressError):
+    """The host has broken off, or has no time now."""
+
+    passing = True
 
 
 def fetch(address: str, part: Path, report: Report = lambda done, total: None) -> None:
@@ -68,7 +83,7 @@ def _write(file: Any, listener: _Listener, total: int | None, report: Report) ->
         block = listener.next()
         if block is None or (not block and listener.done != (total or listener.done)):
             of = "" if total is None else f" of {total:,}"
-            raise AddressError(f"breaks off at {listener.done:,} bytes{of}")
+            raise BusyError(f"breaks off at {listener.done:,} bytes{of}")
         if not block:
             return
         listener.done += file.write(block)
@@ -146,21 +161,39 @@ class _Listener(threading.Thread):
                 continue
 
 
-def _open(address: str) -> Any:
+def look(address: str) -> tuple[int | None, str]:
+    """Returns the length of an address's file, None where it is not told, and what changes with it.
+
+    Of a server that tells no more, that is the length.
+
+    Raises:
+        AddressError: the address does not give the file.
+    """
+    with _open(address, "HEAD") as answer:
+        said, length = answer.headers, answer.headers.get("Content-Length", "")
+        version = said.get("ETag") or said.get("Last-Modified") or length
+        return int(length) if length.isdigit() else None, version
+
+
+def _open(address: str, method: str = "GET") -> Any:
     """Sends a request; returns the answer, of status 200."""
     headers = {"User-Agent": f"videozoo/{__version__}", "Accept-Encoding": "identity"}
     try:
-        response = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+        request = Request(address, headers=headers, method=method)
+        response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
         error.close()
         reason = str(error.reason).partition("\n")[0][:100]
-        raise AddressError(f"answers {error.code} {reason}".rstrip()) from None
+        kind = BusyError if error.code in _BUSY else AddressError
+        raise kind(f"answers {error.code} {reason}".rstrip()) from None
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         cause = error.reason if isinstance(error, URLError) else error
         told = str(getattr(cause, "strerror", None) or cause)[:200]
         raise UnreachableError(f"cannot be reached ({told})") from None
     if urlsplit(response.url).scheme not in ("https", urlsplit(address).scheme):
-        raise AddressError(f"leads to {response.url[:200]}, which is no https address")
+        raise AddressError(
+            f"leads to {response.url.partition('?')[0][:200]}, which is no https address"
+        )
     if response.status != 200:
         raise AddressError(f"answers {response.status} {response.reason[:100]}")
     return response
