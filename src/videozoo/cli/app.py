@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videozoo.cli import arguments as args
+from videozoo.cli import timelines
 from videozoo.errors import VideozooError
 from videozoo.stopping import stoppable
 from videozoo.terminal import Terminal
@@ -34,8 +35,8 @@ def app(
     max_time: Annotated[
         float, typer.Option("--max-time", help="Seconds of work that a video may take.")
     ] = 300,
-    window: args.Window = 8.0,
-    stride: args.Stride = 2.0,
+    window: timelines.Window = 8.0,
+    stride: timelines.Stride = 2.0,
     reject: args.Reject = None,
     use_gpu: args.UseGpu = None,
 ) -> None:

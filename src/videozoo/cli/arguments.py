@@ -164,34 +164,6 @@ DryRun = Annotated[
         help="Say how long it takes on this machine, from the first seconds of it, and stop.",
     ),
 ]
-Window = Annotated[float, typer.Option("--window", help="Seconds of a window of a timeline.")]
-Stride = Annotated[
-    float, typer.Option("--stride", help="Seconds from one window to the next, at most --window.")
-]
-Onset = Annotated[
-    float | None,
-    typer.Option(
-        "--onset",
-        help="Score from which a segment begins. (default: the class's own threshold where the"
-        " weights are calibrated, else 0.5; with one class a video: the best class of a window)",
-        show_default=False,
-    ),
-]
-Offset = Annotated[
-    float | None,
-    typer.Option(
-        "--offset",
-        help="Score below which a segment ends. (default: 0.15 below --onset)",
-        show_default=False,
-    ),
-]
-MinDuration = Annotated[
-    float,
-    typer.Option(
-        "--min-duration",
-        help="Seconds of the shortest segment; shorter gaps of one class are closed.",
-    ),
-]
 LogInterval = Annotated[
     int, typer.Option("--log-interval", min=1, help="Steps between two lines of progress.")
 ]

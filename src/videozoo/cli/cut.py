@@ -11,6 +11,7 @@ from rich.console import Console
 
 from videozoo import experiments
 from videozoo.cli import arguments as args
+from videozoo.cli import timelines
 from videozoo.errors import VideozooError, did_you_mean
 from videozoo.terminal import Terminal
 
@@ -44,11 +45,11 @@ def cut(
         ),
     ] = False,
     weights: args.Weights = None,
-    window: args.Window = 8.0,
-    stride: args.Stride = 2.0,
-    onset: args.Onset = None,
-    offset: args.Offset = None,
-    min_duration: args.MinDuration = 0.0,
+    window: timelines.Window = 8.0,
+    stride: timelines.Stride = 2.0,
+    onset: timelines.Onset = None,
+    offset: timelines.Offset = None,
+    min_duration: timelines.MinDuration = 0.0,
     reject: args.Reject = None,
 ) -> None:
     """Cut the segments that show a class out of a video, each into a file, with their sound.

@@ -12,6 +12,7 @@ from videozoo import experiments
 from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
+from videozoo.cli import timelines
 from videozoo.cli.tables import (
     GOES_ON,
     print_damaged,
@@ -19,7 +20,6 @@ from videozoo.cli.tables import (
     shard_done,
     warn_of_unreadable,
 )
-from videozoo.cli.timelines import TIMELINE_OPTIONS, run_timeline
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.shards import Shard
@@ -62,11 +62,11 @@ def infer(
             " as it comes, a JSON line a window.",
         ),
     ] = False,
-    window: args.Window = 8.0,
-    stride: args.Stride = 2.0,
-    onset: args.Onset = None,
-    offset: args.Offset = None,
-    min_duration: args.MinDuration = 0.0,
+    window: timelines.Window = 8.0,
+    stride: timelines.Stride = 2.0,
+    onset: timelines.Onset = None,
+    offset: timelines.Offset = None,
+    min_duration: timelines.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
     shard: args.ShardOf = None,
     dry_run: args.DryRun = False,
@@ -103,12 +103,12 @@ def infer(
     if timeline:
         args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
         with results_folder(save_dir) as place:
-            return run_timeline(
+            return timelines.run_timeline(
                 paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
                 min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=place,
                 form=format_, log_interval=log_interval,
             )  # fmt: skip
-    args.refuse_given(context, TIMELINE_OPTIONS, "is for --timeline, which is not given")
+    args.refuse_given(context, timelines.TIMELINE_OPTIONS, "is for --timeline, which is not given")
     if format_ == "srt":
         raise VideozooError("--format srt: is for --timeline; give json or csv")
     settings = experiment["INFER"]

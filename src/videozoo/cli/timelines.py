@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,6 +21,35 @@ if TYPE_CHECKING:
     from videozoo.config import Experiment
     from videozoo.experiments import Weights
     from videozoo.timeline.writing import VideoTimeline
+
+Window = Annotated[float, typer.Option("--window", help="Seconds of a window of a timeline.")]
+Stride = Annotated[
+    float, typer.Option("--stride", help="Seconds from one window to the next, at most --window.")
+]
+Onset = Annotated[
+    float | None,
+    typer.Option(
+        "--onset",
+        help="Score from which a segment begins. (default: the class's own threshold where the"
+        " weights are calibrated, else 0.5; with one class a video: the best class of a window)",
+        show_default=False,
+    ),
+]
+Offset = Annotated[
+    float | None,
+    typer.Option(
+        "--offset",
+        help="Score below which a segment ends. (default: 0.15 below --onset)",
+        show_default=False,
+    ),
+]
+MinDuration = Annotated[
+    float,
+    typer.Option(
+        "--min-duration",
+        help="Seconds of the shortest segment; shorter gaps of one class are closed.",
+    ),
+]
 
 TIMELINE_OPTIONS = ("window", "stride", "onset", "offset", "min_duration")
 _MOST = 20  # segments that are printed of a video

@@ -287,9 +287,8 @@ def _located(text: str, folder: Path) -> Path:
     written = [listed_path(one) for one in dict.fromkeys((text, text.strip()))]
     places = [place for path in written for place in (path, folder / path)]
     found = next((place for place in places if os.path.exists(place)), None)
-    if found is None and address_of(folder):  # of the list, which lies at an address
-        return Path(os.path.normpath(places[-1]))
-    return found or written[-1]
+    at_address = found is None and address_of(folder)  # of the list
+    return Path(os.path.normpath(places[-1])) if at_address else found or written[-1]
 
 
 def _check_some_exist(entries: Sequence[ClipEntry], path: Path) -> None:
