@@ -35,8 +35,8 @@ def test_what_others_named_does_nothing_to_the_terminal(capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("typed", "said"),
-    [("http://x.org/a.mp4", "is an address; videos are read from disk, so download it"),
-     ("rtsp://camera/1", "is an address"), ("s3://bucket/a.mp4", "is an address"),
+    [("http://127.0.0.1:9/a.mp4", "cannot be had in 6 tries (cannot be reached"),
+     ("rtsp://camera/1", "is an address"),
      ("0", "cameras and standard input are not read; record into a file"),
      ("/dev/video7", "cameras and standard input are not read"), ("-", "cameras and standard"),
      ("my.list", "is a text, not a video; a list of videos is given as --filelist my.list"),
@@ -63,12 +63,12 @@ def test_answers_to_what_a_new_user_types(
     for words, said in (
         (("infer", video), "give --weights a checkpoint that takes videos"),
         (("infer", *features, video), "give --weights a checkpoint that takes videos"),
-        (("infer", "http://x.org/a.mp4"), "is an address"),
+        (("infer", "rtsp://camera/1"), "is an address"),
         (("infer", "0"), "cameras and standard input are not read"),
         (("infer", "--weights", clip_data.weights, clip_data.listing), "as --filelist"),
         (("scan", clip_data.listing), "a list of videos is given as --filelist"),
         (("train", "data.tsv"), "are separated by tabs; separate them by commas"),
-        (("train", "http://x.org/a.mp4"), "is an address"),
+        (("train", "rtsp://camera/1"), "is an address"),
         (("train", "0"), "cameras"),
         (("train", video), "is a clip, not a list of clips"),
         (("train",), nothing),

@@ -20,7 +20,7 @@ pytest.importorskip("gradio")
 
 NAMES = ["<b>jump</b> ${1+1}{{x}}", "run", "swim"]
 PHONE = {"width": 375, "height": 740}
-WAIT = 30_000  # milliseconds
+WAIT = 90_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +85,18 @@ def test_a_file_is_removed_when_it_is_taken_away_and_when_its_page_is_closed(
     open_page: Callable[..., Any], address: str, video: Path
 ) -> None:
     page = open_page(address)
-    for leave in (lambda: page.get_by_label("Clear").click(), page.close):
+
+    def clear() -> None:
+        page.get_by_label("Clear").click()
+        page.wait_for_selector(".vz-bars", state="detached", timeout=WAIT)
+
+    for leave in (clear, page.close):
         give(page, video)
         page.wait_for_selector(".vz-bars", timeout=WAIT)
         page.wait_for_function("!document.querySelector('.vz-busy')", timeout=WAIT)
         assert [path.name for path in uploaded()] == ["a clip.mp4"]
         leave()
-        for _ in range(100):
+        for _ in range(300):
             if not uploaded():
                 break
             time.sleep(0.1)
