@@ -135,7 +135,8 @@ class _Workers:
         if self.asked and all(c in (0, RESUMABLE, INTERRUPTED) or c < 0 for c in codes.values()):
             sys.exit(INTERRUPTED if signal.SIGINT in self.asked else RESUMABLE)
         for rank, code in codes.items():
-            if code < 0 and rank not in self.killed:
+            # One that had told its fault may still be ended by a signal, by threads of a library.
+            if code < 0 and rank not in self.killed and not errors[rank].is_file():
                 raise VideozooError(
                     f"process {first + rank + 1} was ended by {signal.Signals(-code).name}"
                     " (SIGKILL is often a lack of memory), so the others have stopped"

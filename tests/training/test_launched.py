@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from small_training import experiment_of, run_quietly, write_clips, write_config, write_shards
 
+from videozoo import launcher
 from videozoo.data.sampler import StepSampler
+from videozoo.errors import VideozooError
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +90,16 @@ def test_two_processes_write_the_results_of_one(model: str, tmp_path: Path) -> N
             )
         assert f"{model}_{kind}_result.json" in found[0]
         assert found[1] == found[0]
+
+
+def test_what_a_process_has_told_counts_more_than_how_it_ended(tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    fault = json.dumps({"message": {"message": "label 3 is out of range"}})
+    code = f"import os; open({str(told)!r}, 'w').write({fault!r}); os.abort()"
+    workers = launcher._Workers([sys.executable, "-c", code], [os.environ])
+    with workers.forwarding():
+        workers.wait()
+    with pytest.raises(VideozooError, match="label 3 is out of range"):
+        workers.raise_fault([told], 0)
+    with pytest.raises(VideozooError, match="process 1 was ended by SIGABRT"):
+        workers.raise_fault([tmp_path / "nothing.json"], 0)

@@ -80,7 +80,8 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     listing = write_shards(tmp_path / "features", 40)
     config = write_config(experiment_of(MODEL, listing, epoch=50), tmp_path / "config.txt")
     code, said = start(config, tmp_path / "save", ends_after="epoch 2/", send=["SIGINT", "SIGINT"])
-    assert code == 130, said
+    # Where the second one comes when all is saved, the process ends by it: a shell says 130 too.
+    assert code in (130, -signal.SIGINT), said
     assert "Traceback" not in said
 
 
