@@ -225,3 +225,34 @@ def csv_line(row: Sequence[Any]) -> bytes:
 def write_pickle(path: Path, value: Any) -> None:
     """Writes a pickle that Python 2 reads too, as the original did."""
     write_bytes(path, pickle.dumps(value, protocol=2))
+
+
+@contextmanager
+def only_run(path: Path, taken: VideozooError) -> Iterator[None]:
+    """Keeps other runs out of the block; the kernel forgets a killed one.
+
+    On a file system without locks nobody can be kept out.
+
+    Args:
+        path: of the lock, which goes with the block.
+        taken: says that another run is in it.
+
+    Raises:
+        VideozooError: another run is in it.
+        OSError: the lock cannot be made.
+    """
+    from filelock import FileLock, Timeout  # takes longer than all of this file
+
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise taken from None
+    except NotImplementedError:
+        pass
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            path.unlink(missing_ok=True)
+            lock.release()

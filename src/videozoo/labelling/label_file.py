@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from videozoo.data.clips.clip_list import read_listing
 from videozoo.data.clips.clip_rows import csv_columns, quoted, read_list_text
 from videozoo.errors import FileError, VideozooError
-from videozoo.files import write_csv
+from videozoo.files import only_run, write_csv
 
 COLUMNS = ["path", "label"]
 UNCLEAR = ""
@@ -95,27 +93,19 @@ class LabelFile:
 
 @contextmanager
 def one_labelling(path: Path) -> Iterator[None]:
-    """Keeps other labellings out of a csv; the kernel forgets a killed one.
+    """Keeps other labellings out of a csv.
 
     Raises:
         VideozooError: another one is at work, or the csv's folder cannot be made.
     """
     if not path.name:
         raise VideozooError(f"--out {path}: is no file; give one, such as labels.csv")
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        told = "another videozoo label writes it; end that one, or give --out another file"
-        raise FileError(path, told) from None
-    except NotImplementedError:
-        pass  # a file system without locks: nobody can be kept out
-    except OSError as error:
-        raise FileError(path, f"cannot be written: {error.strerror}") from None
-    try:
+    told = "another videozoo label writes it; end that one, or give --out another file"
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.with_name(f".{path.name}.lock")
+            stack.enter_context(only_run(lock, FileError(path, told)))
+        except OSError as error:
+            raise FileError(path, f"cannot be written: {error.strerror}") from None
         yield
-    finally:
-        if lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.optim import Optimizer
 
 from videozoo.distributed import gathered, is_first_process
 from videozoo.errors import VideozooError
-from videozoo.files import is_temporary
+from videozoo.files import is_temporary, only_run
 
 Keep = int | Literal["all"]
 FOLDER = "folder"  # what a training is called that writes lists for all models
@@ -25,7 +24,7 @@ _UNIT = 1e9  # bytes of a GB
 
 @contextmanager
 def one_training(save_dir: Path, name: str) -> Iterator[None]:
-    """Keeps other trainings of the same name out of a folder; the kernel forgets a killed one.
+    """Keeps other trainings of the same name out of a folder.
 
     What killed trainings have left half written is removed first.
 
@@ -36,28 +35,25 @@ def one_training(save_dir: Path, name: str) -> Iterator[None]:
     Raises:
         VideozooError: another training is at work there.
     """
-    lock, fault = FileLock(save_dir / f".{name}.lock", timeout=0), None
-    if is_first_process():
-        try:
-            lock.acquire()
-        except Timeout:
-            fault = (
-                f"{save_dir}: another training of {_words(name)} is at work there; wait for it, or"
-                " give --save-dir another folder"
-            )
-        except (NotImplementedError, OSError):
-            pass  # a file system without locks: nobody can be kept out
-        if fault is None:
-            _remove_leftovers(save_dir, name)
-    fault = gathered(fault)[0]
-    if fault is not None:
-        raise VideozooError(fault)
-    try:
+    taken = VideozooError(
+        f"{save_dir}: another training of {_words(name)} is at work there; wait for it, or give"
+        " --save-dir another folder"
+    )
+    fault = None
+    with ExitStack() as stack:
+        if is_first_process():
+            try:
+                stack.enter_context(only_run(save_dir / f".{name}.lock", taken))
+            except VideozooError as error:
+                fault = str(error)
+            except OSError:
+                pass  # no lock can be made: nobody can be kept out
+            if fault is None:
+                _remove_leftovers(save_dir, name)
+        fault = gathered(fault)[0]
+        if fault is not None:
+            raise VideozooError(fault)
         yield
-    finally:
-        if lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
 
 
 def _words(name: str) -> str:

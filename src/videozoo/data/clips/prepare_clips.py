@@ -14,17 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from videozoo.data.clips.prepare_plan import REPORT_FILE, check_list, claim_folder, plan_clips
 from videozoo.distributed import usable_cores
 from videozoo.errors import SampleError, VideozooError
-from videozoo.files import appending, write_csv, write_text
+from videozoo.files import appending, only_run, write_csv, write_text
 from videozoo.reading import read_rows
 from videozoo.text import valid
 from videozoo.video.write import Encoding, write_clip
@@ -110,7 +108,8 @@ def prepare_clips(
     plan = plan_clips(source, out, video_folder)
     jobs, text = plan.jobs, plan.text
     claim_folder(out, encoding)
-    with _alone_in(out):
+    taken = VideozooError(f"{out}: another run is preparing clips into it; wait for it")
+    with only_run(out / ".prepare.lock", taken):
         data = out if text is None else out / source.name
         if text is not None:
             check_list(data, text)
@@ -134,25 +133,6 @@ def prepare_clips(
         if text is not None:
             write_text(data, text)
         return Prepared([rows[name] for name in names], before, data, plan.notes)
-
-
-@contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Keeps a second run out of the folder.
-
-    Raises:
-        VideozooError: another run is in it.
-    """
-    lock = FileLock(out / ".prepare.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise VideozooError(f"{out}: another run is preparing clips into it; wait for it") from None
-    try:
-        yield
-    finally:
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _prepare(job: Job, *, out: Path, encoding: Encoding) -> PreparedClip:
