@@ -23,6 +23,20 @@ class DryRunEndedError(Exception):
     """It is known how long the work takes, and nothing else was asked for."""
 
 
+def timed(items: Iterable[T], wait: Callable[[float], None]) -> Iterator[T]:
+    """Yields items; `wait` is told how many seconds each took to come."""
+    source = iter(items)
+    while True:
+        start = time.perf_counter()
+        try:
+            item = next(source)
+        except StopIteration:
+            return
+        wait(time.perf_counter() - start)
+        yield item
+        del item  # the next one comes without it in memory
+
+
 class Meter:
     """What this process has done so far.
 
@@ -36,16 +50,10 @@ class Meter:
 
     def watched(self, items: Iterable[T]) -> Iterator[T]:
         """Yields what is read, and counts the seconds that it takes to come."""
-        source = iter(items)
-        while True:
-            start = time.perf_counter()
-            try:
-                item = next(source)
-            except StopIteration:
-                return
-            finally:
-                self.waited += time.perf_counter() - start
-            yield item
+        return timed(items, self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        self.waited += seconds
 
 
 METER = Meter()

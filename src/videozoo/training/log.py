@@ -17,6 +17,7 @@ from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.files import append_csv, write_csv
+from videozoo.forecast import timed
 from videozoo.text import counted
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
@@ -164,16 +165,10 @@ class TrainingLog:
 
     def waiting(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yields the batches; counts the time until each is there as waiting for data."""
-        iterator = iter(batches)
-        while True:
-            start = time.perf_counter()
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            self._waited += time.perf_counter() - start
-            yield item
-            del item
+        return timed(batches, self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        self._waited += seconds
 
     def step(self, position: Position, result: StepResult) -> None:
         """Shows a step that is done; with each log_interval, the loss and the speed."""
