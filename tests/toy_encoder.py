@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor
 
+from videozoo.encoders import find
 from videozoo.encoders.encoder import Encoder, Framing
 from videozoo.encoders.find import recipe_of
 from videozoo.encoders.recipe import Recipe, Sampling
@@ -32,3 +36,13 @@ class ToyEncoder(Encoder):
 
 def toy_recipe(**sampling: float | bool) -> Recipe:
     return recipe_of(ToyEncoder(), Sampling(**{"rate": 5.0, "sound": False} | sampling))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ToyEncoder:
+    """The encoder of all recipes; it counts what it is asked."""
+    encoder = ToyEncoder()
+    monkeypatch.setattr(find, "open_encoder", lambda name, device: encoder)
+    monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return encoder

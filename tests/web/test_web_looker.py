@@ -9,18 +9,10 @@ import pytest
 
 from timeline_worlds import NAMES, predictor_of
 from tiny import feature_world
-from toy_encoder import ToyEncoder
+from toy_encoder import toy  # noqa: F401 (a fixture of all tests here)
 from videos import write_video
-from videozoo.encoders import find
 from videozoo.errors import VideozooError
 from videozoo.web.look import Found, Limits, Looker, open_looker
-
-
-@pytest.fixture(autouse=True)
-def _toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    encoder = ToyEncoder()
-    monkeypatch.setattr(find, "open_encoder", lambda name, device: encoder)
-    monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
 
 
 def found_in(look: Looker, video: Path) -> list[Found]:
