@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from videozoo.config import Experiment
 from videozoo.encoders.encoder import Encoder
 from videozoo.encoders.recipe import MOVES, OPENED, SOUND, Recipe
 from videozoo.errors import FileError, VideozooError, brief
+from videozoo.extras import EXPORT, imported
 from videozoo.reading import parse_json
 
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "pt2": "torch"}  # what runs each form
@@ -51,7 +51,7 @@ def open_engine(path: Path, form: str, inputs: Sequence[str]) -> Run:
 
 
 def _onnx(path: Path, inputs: Sequence[str]) -> Run:
-    runtime = imported("onnxruntime", str(path))
+    runtime = imported("onnxruntime", str(path), EXPORT)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
@@ -65,7 +65,7 @@ def _onnx(path: Path, inputs: Sequence[str]) -> Run:
 
 
 def _openvino(path: Path, inputs: Sequence[str]) -> Run:
-    openvino = imported("openvino", str(path))
+    openvino = imported("openvino", str(path), EXPORT)
     # left alone it computes in bfloat16 where the processor does, 1e-3 off
     hints = {
         "INFERENCE_PRECISION_HINT": "f32",
@@ -97,20 +97,6 @@ _OPEN: dict[str, Callable[[Path, Sequence[str]], Run]] = {
     "openvino": _openvino,
     "pt2": _pt2,
 }
-
-
-def imported(module: str, what: str) -> Any:
-    """Imports a library of the extra `export`.
-
-    Raises:
-        VideozooError: it is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise VideozooError(
-            f'{what}: needs {module}: pip install "videozoo[export]" installs it'
-        ) from error
 
 
 class EngineModel(nn.Module):

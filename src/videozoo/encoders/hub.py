@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from videozoo.encoders.encoder import Encoder, own_precision
 from videozoo.encoders.hub_frames import frames_wanted, read_json
 from videozoo.errors import FileError, VideozooError
+from videozoo.extras import HUB, imported
 from videozoo.files import sha256_of
 from videozoo.models.layers import autocast
-from videozoo.zoo.hub import PREFIX, REPOSITORY, library
+from videozoo.zoo.hub import PREFIX, REPOSITORY
 
 _FILES = (
     "config.json", "preprocessor_config.json", "video_preprocessor_config.json",
@@ -203,7 +204,7 @@ def open_hub_encoder(
 
 def _fetched(repository: str, name: str) -> Path:
     """Returns the folder of a repository's files in the Hub's cache."""
-    hub = library("huggingface_hub", name)
+    hub = imported("huggingface_hub", name, HUB)
     try:
         return Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
     except (OSError, ValueError) as error:
@@ -248,7 +249,7 @@ def _sha256(folder: Path, name: str) -> str:
 
 def _open(folder: Path, kind: Kind, name: str) -> Any:
     """Returns a network with its weights, in test mode."""
-    transformers = library("transformers", name)
+    transformers = imported("transformers", name, HUB)
     with _quiet(transformers):
         try:
             model, told = getattr(transformers, kind.model).from_pretrained(

@@ -14,9 +14,9 @@ from torch.export import Dim, ExportedProgram
 from torch.torch_version import TorchVersion
 
 from videozoo.checkpoints.exports import KEY, PT2_FILE
-from videozoo.engines import imported
 from videozoo.errors import VideozooError
 from videozoo.exporting.graphs import Graph
+from videozoo.extras import EXPORT, imported
 
 
 def traced(graph: Graph) -> ExportedProgram:
@@ -51,7 +51,7 @@ def traced(graph: Graph) -> ExportedProgram:
 
 def write_onnx(path: Path, graph: Graph, program: ExportedProgram, text: str) -> None:
     """Writes an ONNX file; the description is metadata_props' entry "videozoo"."""
-    imported("onnxscript", "ONNX")
+    imported("onnxscript", "ONNX", EXPORT)
     with _quiet():
         found = torch.onnx.export(
             program,
@@ -90,7 +90,7 @@ def write_openvino(path: Path, graph: Graph, program: ExportedProgram, text: str
 
     OpenVINO's own reader of PyTorch programs does not know scan; that of ONNX does.
     """
-    openvino = imported("openvino", "OpenVINO")
+    openvino = imported("openvino", "OpenVINO", EXPORT)
     onnx = path.with_suffix(".onnx")
     write_onnx(onnx, graph, program, text)
     model = openvino.convert_model(onnx)

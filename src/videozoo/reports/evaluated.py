@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from videozoo.answers import NONE_OF_THESE, Evaluated
 from videozoo.errors import VideozooError
+from videozoo.extras import PARQUET, imported
 from videozoo.files import write_csv, writing
 from videozoo.text import valid
 
@@ -27,7 +27,7 @@ def check_form(form: str) -> None:
     if form not in ("csv", "parquet"):
         raise VideozooError(f"form '{form}': predictions are written as csv or parquet")
     if form == "parquet":
-        _pyarrow("pyarrow")
+        imported("pyarrow", "parquet", PARQUET)
 
 
 def write_evaluated(path: Path, evaluated: Iterable[Evaluated], name: Callable[[int], str]) -> None:
@@ -56,7 +56,7 @@ def _row(one: Evaluated, name: Callable[[int], str]) -> tuple[Any, ...]:
 
 
 def _write_parquet(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
-    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    arrow, parquet = (imported(m, "parquet", PARQUET) for m in ("pyarrow", "pyarrow.parquet"))
     types = {True: arrow.float64(), False: arrow.string()}
     schema = arrow.schema([(column, types[column in _NUMBERS]) for column in COLUMNS])
     waiting = iter(rows)
@@ -68,12 +68,3 @@ def _write_parquet(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
 
 def _cell(value: Any) -> Any:
     return valid(value) if isinstance(value, str) else value
-
-
-def _pyarrow(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError:
-        raise VideozooError(
-            "parquet: needs pyarrow: pip install 'videozoo[parquet]' installs it"
-        ) from None

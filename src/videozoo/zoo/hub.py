@@ -6,7 +6,6 @@ They lie in the Hub's own cache, and what is there is used where there is no net
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.extras import HUB, imported
 from videozoo.text import escaped, harmless
 
 PREFIX = "hf:"
@@ -66,7 +66,7 @@ def fetch_checkpoint(given: str) -> Path:
             " it where they are needed"
         )
     address = _Address(given, *found.groups())
-    hub = library("huggingface_hub", given)
+    hub = imported("huggingface_hub", given, HUB)
     try:
         info = hub.HfApi().model_info(
             address.repository, revision=address.revision, files_metadata=True, timeout=_SECONDS
@@ -169,20 +169,6 @@ def _foreign(address: _Address, file: str, names: Iterable[str]) -> VideozooErro
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (", ".join(map(escaped, names[:_SHOWN])) or "nothing") + more
-
-
-def library(module: str, name: str) -> Any:
-    """Imports a library of the extra [hub].
-
-    Raises:
-        VideozooError: it is not installed; `name` begins the sentence.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise VideozooError(
-            f"{name}: needs {module}: pip install 'videozoo[hub]' installs it"
-        ) from error
 
 
 @contextmanager
