@@ -13,7 +13,6 @@ from videozoo.config import Experiment
 from videozoo.errors import SampleError
 from videozoo.experiments import Weights
 from videozoo.explain.explanation import Explanation
-from videozoo.families import family_of
 from videozoo.files import make_folder, write_bytes, write_json
 from videozoo.inputs import prepare
 from videozoo.predict import open_predictor
@@ -48,12 +47,11 @@ def explain_videos(
         VideozooError: a path or class does not exist, or something does not fit.
     """
     console = console or Console(quiet=True)
-    predictor, how = open_predictor(weights, experiment, console)
-    recipe = predictor.classifier.recipe
-    samples = family_of(predictor.settings).open(list(videos), labelled=False, recipe=recipe)
-    explanations = predictor.explanations(samples.dataset, label, segments=segments)
+    predictor, how, dataset = open_predictor(weights, experiment, console, videos)
+    assert dataset is not None
+    explanations = predictor.explanations(dataset, label, segments=segments)
     make_folder(folder)
-    prepare(samples.dataset, predictor.device, console)
+    prepare(dataset, predictor.device, console)
     names: set[str] = set()
     with progress(console, "explain", 10) as report:
         for number, (video, found) in enumerate(explanations, 1):
@@ -63,7 +61,7 @@ def explain_videos(
                 write_bytes(folder / f"{stem}.png", buffer.getvalue())
                 write_json(folder / f"{stem}.json", found.as_dict() | {"protocol": how})
             yield video, found
-            report(number, len(samples.dataset))
+            report(number, len(dataset))
 
 
 def _free_name(video: str, names: set[str]) -> str:

@@ -85,7 +85,7 @@ def infer_timelines(
     if live and len(videos) > 1:
         raise VideozooError(f"{' '.join(videos)}: a stream is read alone; give no other video")
     names = list(videos) if live else [str(path) for path in each_once(videos, expand_path)]
-    predictor, how = open_predictor(weights, experiment, console)
+    predictor, how, _ = open_predictor(weights, experiment, console, None if live else videos)
     thresholds = {"onset": onset, "offset": offset, "min_duration": min_duration, "reject": reject}
     hysteresis = predictor.hysteresis(**thresholds)  # type: ignore[arg-type]
     if save_dir is not None and not live:

@@ -25,7 +25,7 @@ from videozoo.errors import VideozooError
 from videozoo.experiments import Weights
 from videozoo.explaining import ExplainingPredictor
 from videozoo.families import family_of
-from videozoo.inputs import open_weights, protocol
+from videozoo.inputs import open_trained, open_weights, protocol
 from videozoo.scoring import Scorer, check_scores, score_batches
 from videozoo.timelines import TimelinePredictor
 
@@ -209,20 +209,32 @@ def load_predictor(
 
 
 def open_predictor(
-    weights: Weights, experiment: Experiment, console: Console
-) -> tuple[Predictor, dict[str, Any]]:
-    """Returns the model of [INFER], and how its scores are made.
+    weights: Weights, experiment: Experiment, console: Console, videos: Sequence[str] | None
+) -> tuple[Predictor, dict[str, Any], VideoDataset | None]:
+    """Returns the model of [INFER], how its scores are made, and the samples.
+
+    Args:
+        weights: which.
+        experiment: their config.
+        console: told where it computes.
+        videos: what is to be read, looked at before weights are fetched; None: a stream.
 
     Raises:
-        VideozooError: the weights are missing or do not fit, or so do class names.
+        VideozooError: the weights are missing or do not fit, or so do class names or samples.
     """
-    loaded, settings = open_weights(weights, experiment), experiment["INFER"]
-    labels = loaded.labels
-    if settings.labels is not None:
-        labels = read_label_file(settings.labels)
-        check_class_names(labels, settings.num_classes, settings.labels)
+    settings = experiment["INFER"]
+    dataset = None
+    if videos is None:
+        loaded = open_weights(weights, experiment)
+        labels = loaded.labels
+        if settings.labels is not None:
+            labels = read_label_file(settings.labels)
+            check_class_names(labels, settings.num_classes, settings.labels)
+    else:
+        loaded, samples, labels = open_trained(weights, experiment, list(videos), "INFER")
+        dataset = samples.dataset
     device = choose_device(settings.use_gpu, console.print)
     predictor = Predictor(
         classifier=loaded.classifier, settings=settings, labels=labels, device=device
     )
-    return predictor, protocol(loaded, experiment, "INFER")
+    return predictor, protocol(loaded, experiment, "INFER"), dataset

@@ -80,3 +80,13 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert done.code == 2
     assert said in done.err
     assert not Path("TSN_explain").exists()
+
+
+@pytest.mark.parametrize("words", [("explain",), ("infer", "--timeline")])
+def test_without_weights_it_is_said_what_takes_videos(
+    words: tuple[str, ...], command: Command, clip_data: World
+) -> None:
+    done = command(*words, clip_data.files[4])
+    assert done.code == 2
+    assert "give --weights a checkpoint that takes videos" in done.err
+    assert "fetch" not in done.out + done.err  # of weights that would take none

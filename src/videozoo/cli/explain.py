@@ -36,8 +36,8 @@ def explain(
 ) -> None:
     """Say which moments of a video its class was named for; clip models show where in the frames.
 
-    Each moment is left out in turn: by how much the score falls is what it weighs. MODEL_explain/
-    gets a picture (NAME.png) and the numbers (NAME.json) of each video.
+    Each moment is left out in turn: by how much the score falls is what it weighs. The folder
+    MODEL_explain gets a picture (NAME.png) and the numbers (NAME.json) of each video.
 
     Exit code 2 where videos could not be read; the others are explained all the same.
     """
