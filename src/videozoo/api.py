@@ -62,6 +62,7 @@ def load(
 def test(
     weights: PathLike | Weights | None = None,
     *,
+    engine: str = "auto",
     filelist: PathLike | None = None,
     model: str | None = None,
     config: str | None = None,
@@ -77,6 +78,8 @@ def test(
 
     Args:
         weights: a path or a name of the zoo; None: the model's published weights.
+        engine: what scores: "torch", "onnxruntime" or "openvino" with the export beside the
+            weights, or "auto": such an export where it is at least as fast.
         filelist: a list, folder, csv or glob; None: the config's of [TEST].
         model: the model's name; None: the weights'.
         config: the config file; None: the weights' own, else the one that comes with the model.
@@ -95,7 +98,7 @@ def test(
     """
     console = console or Console(quiet=True)
     check_form(form)
-    named = _named(weights)
+    named = _named(weights, engine)
     experiment = experiment or _experiment(named, model, config, overrides, "TEST", filelist)
     loaded, samples, labels = open_trained(named, experiment, None, "TEST")
     settings = experiment["TEST"]
@@ -146,6 +149,7 @@ def infer(
     paths: Paths | None = None,
     weights: PathLike | Weights | None = None,
     *,
+    engine: str = "auto",
     filelist: PathLike | None = None,
     model: str | None = None,
     config: str | None = None,
@@ -163,6 +167,8 @@ def infer(
     Args:
         paths: a video or several, folders or globs; shards for feature models; None: the list.
         weights: a path or a name of the zoo; None: the model's published weights.
+        engine: what scores: "torch", "onnxruntime" or "openvino" with the export beside the
+            weights, or "auto": such an export where it is at least as fast.
         filelist: a list, folder, csv or glob; None: the config's of [INFER].
         model: the model's name; None: the weights'.
         config: the config file; None: the weights' own, else the one that comes with the model.
@@ -181,7 +187,7 @@ def infer(
     Raises:
         VideozooError: lists every fault found.
     """
-    named = _named(weights)
+    named = _named(weights, engine)
     inference = open_inference(
         path_list(() if paths is None else paths),
         named,
@@ -201,10 +207,10 @@ def infer(
     return of_first
 
 
-def _named(weights: PathLike | Weights | None) -> Weights:
+def _named(weights: PathLike | Weights | None, engine: str) -> Weights:
     if isinstance(weights, Weights):
         return weights
-    return Weights.named(None if weights is None else os.fspath(weights))
+    return Weights.named(None if weights is None else os.fspath(weights), engine)
 
 
 def _experiment(

@@ -28,7 +28,7 @@ from videozoo.checkpoints.native import (
 from videozoo.config import Experiment
 from videozoo.config.keys import Settings
 from videozoo.encoders.recipe import CARRIED, Recipe, carried_recipe
-from videozoo.engines import BatchTensors, open_exported
+from videozoo.engines import BatchTensors, engine_of, open_exported
 from videozoo.errors import VideozooError
 from videozoo.families import family_of
 from videozoo.models.cpu import for_inference
@@ -138,6 +138,7 @@ class LoadedWeights:
         labels: class names, where the checkpoint has them.
         path: the weights.
         sha256: of the weights.
+        engine: what computes the logits: torch, onnxruntime or openvino.
     """
 
     classifier: Classifier
@@ -145,6 +146,7 @@ class LoadedWeights:
     labels: list[str] | None
     path: Path
     sha256: str
+    engine: str = "torch"
 
 
 def experiment_of(
@@ -191,9 +193,9 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
                 f"{path}: these are weights of {checkpoint.model}, not of {experiment.model}"
             )
         classifier = _empty(experiment["INFER"], _stored_eigenvalues(checkpoint, experiment))
-        state = checkpoint.state_dict
-        labels = checkpoint.labels
+        state, labels = checkpoint.state_dict, checkpoint.labels
         check_state_dict(classifier.model.state_dict(), state, str(path))
+        classifier.recipe = carried_recipe(checkpoint, path)
         num_classes = experiment["INFER"].num_classes
         classifier.calibration = stored_calibration(
             checkpoint.extra, num_classes=num_classes, path=path
@@ -211,8 +213,6 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
             state = load_fluid_weights(path, table, classifier.model.state_dict())
         else:
             state = whole_state_dict(path, classifier.model.state_dict())
-    if kind == "native":
-        classifier.recipe = carried_recipe(checkpoint, path)
     own = classifier.model.state_dict()
     # Copied, since a native file's tensors are views of the file, which may change.
     state = {key: value.to(own[key].dtype, copy=True) for key, value in state.items()}
@@ -226,7 +226,8 @@ def _exported(path: Path, experiment: Experiment) -> LoadedWeights:
         inputs=BatchTensors(), model=found.model, multi_label=many, calibration=found.calibration
     )
     classifier.recipe = found.recipe
-    return LoadedWeights(classifier, experiment, found.labels, path, sha256_of_weights(path))
+    sha256 = sha256_of_weights(path)
+    return LoadedWeights(classifier, experiment, found.labels, path, sha256, engine_of(path))
 
 
 class _Undrawn(TorchFunctionMode):

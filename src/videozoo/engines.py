@@ -179,6 +179,11 @@ def encoder_path(model: Path) -> Path:
     return model.with_suffix(f".encoder{model.suffix}")
 
 
+def engine_of(path: Path) -> str:
+    """Returns what runs an exported file."""
+    return ENGINES[_form_of(path)]
+
+
 def _form_of(path: Path) -> str:
     return next(form for form, suffix in SUFFIXES.items() if suffix == path.suffix.lower())
 

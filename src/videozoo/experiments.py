@@ -45,21 +45,23 @@ class Weights:
         given: what was named; None: nothing, so the model's published weights are meant.
         found: where they are, or which published ones are meant; None: see `fault`.
         fault: why there are none.
+        engine: what scores with them, see engine_choice.chosen_export.
     """
 
     given: str | None = None
     found: Path | VideoWeights | None = None
     fault: VideozooError | None = None
+    engine: str | None = None
 
     @classmethod
-    def named(cls, given: str | None) -> Weights:
+    def named(cls, given: str | None, engine: str | None = None) -> Weights:
         """Finds what was named; what is wrong is raised when the weights are needed."""
         if given is None or Path(given).exists():
-            return cls(given, None if given is None else Path(given))
+            return cls(given, None if given is None else Path(given), engine=engine)
         try:
-            return cls(given, find_weights(given))
+            return cls(given, find_weights(given), engine=engine)
         except VideozooError as error:
-            return cls(given, fault=error)
+            return cls(given, fault=error, engine=engine)
 
     @property
     def model(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from videozoo import __version__
 from videozoo.addresses.remote import is_address
+from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.exports import SUFFIXES
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
@@ -22,6 +24,7 @@ from videozoo.data.dataset import VideoDataset
 from videozoo.data.labels import check_class_names, check_same_names, read_label_file
 from videozoo.distributed import is_first_process
 from videozoo.encoders.recipe import KEYS, Recipe
+from videozoo.engine_choice import chosen_export
 from videozoo.errors import Faults, VideozooError, as_given, brief
 from videozoo.experiments import Weights
 from videozoo.families import Samples, family_of
@@ -170,7 +173,10 @@ def open_weights(
         if faults is not None:
             faults.raise_if_any()
         found = pulled(found)
-    return load_weights(found, experiment)
+    export = chosen_export(found, experiment, weights.engine)
+    if export is None:
+        return load_weights(found, experiment)
+    return replace(load_weights(export, experiment), path=found, sha256=sha256_of_weights(found))
 
 
 def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Path:
@@ -232,9 +238,8 @@ def open_trained(
     faults.raise_if_any()
     assert loaded is not None
     assert samples is not None
-    labels = samples.class_names or loaded.labels
+    labels, where = samples.class_names or loaded.labels, settings.labels or "the data"
     if labels is not None:
-        where = settings.labels or "the data"
         check_class_names(labels, settings.num_classes, where)
         check_same_names(loaded.labels, labels, where)
     return loaded, samples, labels
@@ -282,6 +287,7 @@ def protocol(loaded: LoadedWeights, experiment: Experiment, mode: str) -> dict[s
         "weights_sha256": loaded.sha256,
         "num_classes": settings.num_classes,
         "precision": settings.precision,
+        "engine": loaded.engine,
         "temperature": loaded.classifier.calibration.temperature,
         **family.describe(),
         **family.reader(),

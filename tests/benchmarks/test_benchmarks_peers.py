@@ -48,3 +48,10 @@ def test_encoders(script: Callable[..., str], clip_data: World) -> None:
     said = script("encoders.py", clip_data.files[0].parent, "--rounds", 1, *ALONE)
     assert "stages" in said
     assert "efficientnet_lite0 bfloat16" in said
+
+
+@pytest.mark.slow
+def test_engines(script: Callable[..., str]) -> None:
+    said = script("engines.py", "LINEAR", "--rounds", 1)
+    assert "LINEAR 32x300" in said
+    assert said.count("differs by") == 3

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -107,6 +107,14 @@ Weights = Annotated[
         help=f"{_CHECKPOINT}; or (infer and test) an exported .onnx, .xml or .pt2. (default: the"
         " model's published weights)",
         show_default=False,
+    ),
+]
+Engine = Annotated[
+    Literal["auto", "torch", "onnxruntime", "openvino"],
+    typer.Option(
+        "--engine",
+        help="What scores: PyTorch, or ONNX Runtime or OpenVINO with the export that lies beside"
+        " the weights; auto: such an export where it is at least as fast.",
     ),
 ]
 FileList = Annotated[

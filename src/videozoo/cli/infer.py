@@ -41,6 +41,7 @@ def infer(
     model_name: args.ModelName = None,
     config: args.ConfigPath = None,
     weights: args.Weights = None,
+    engine: args.Engine = "auto",
     filelist: args.FileList = None,
     batch_size: args.BatchSize = None,
     use_gpu: args.UseGpu = None,
@@ -87,7 +88,7 @@ def infer(
     if paths and filelist:
         raise VideozooError("give videos or --filelist, not both")
     console = Terminal(quiet=not is_first_process())
-    named = experiments.Weights.named(weights)
+    named = experiments.Weights.named(weights, engine)
     experiment = experiments.open_experiment(
         model_name,
         config,

@@ -29,6 +29,7 @@ def test(
     model_name: args.ModelName = None,
     config: args.ConfigPath = None,
     weights: args.Weights = None,
+    engine: args.Engine = "auto",
     filelist: args.FileList = None,
     batch_size: args.BatchSize = None,
     use_gpu: args.UseGpu = None,
@@ -60,7 +61,7 @@ def test(
         no_parallel=no_parallel,
     )
     console = Terminal(quiet=not is_first_process())
-    named = experiments.Weights.named(weights)
+    named = experiments.Weights.named(weights, engine)
     experiment = experiments.open_experiment(
         model_name,
         config,

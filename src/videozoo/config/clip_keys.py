@@ -39,6 +39,7 @@ class ClipSettings(Settings):
 
     family = "clips"
     VIDEOS_KEY = "total_videos"
+    INPUT_KEYS = ("image_mean", "image_std")
 
     format: Literal["pkl", "mp4"] = key(
         "pkl",

@@ -71,6 +71,7 @@ class SharedSettings(BaseModel):
         NAME: the model's name.
         CONFIG_FILE: name of the config that comes with it.
         MODEL_KEYS: the keys that are arguments of its constructor.
+        INPUT_KEYS: the keys that an exported graph computes by before its model does.
         VIDEOS_KEY: the key that gives the videos its schedule counts by.
         family: "features" or "clips": what the model takes.
     """
@@ -80,6 +81,7 @@ class SharedSettings(BaseModel):
     NAME: ClassVar[str]
     CONFIG_FILE: ClassVar[str]
     MODEL_KEYS: ClassVar[tuple[str, ...]]
+    INPUT_KEYS: ClassVar[tuple[str, ...]] = ()
     VIDEOS_KEY: ClassVar[str | None] = None
     family: ClassVar[Literal["features", "clips"]]
 

@@ -18,6 +18,7 @@ from videozoo.classifier import LoadedWeights
 from videozoo.config import Experiment
 from videozoo.encoders.find import encoder_of
 from videozoo.encoders.recipe import Recipe
+from videozoo.engine_choice import export_path
 from videozoo.engines import ENGINES, encoder_path, open_engine
 from videozoo.errors import FileError, VideozooError
 from videozoo.experiments import Weights, open_experiment
@@ -125,9 +126,8 @@ def _write_all(
 def _target(named: Weights, loaded: LoadedWeights, format: str, out: PathLike | None) -> Path:
     suffix = SUFFIXES[format]
     if out is None:
-        name = loaded.path.name.removesuffix(".tar.gz").removesuffix(".safetensors")
-        folder = loaded.path.parent if named.given == str(loaded.path) else Path()
-        return folder / (name.removesuffix(".pth").removesuffix(".pt") + suffix)
+        beside = export_path(loaded.path, format)
+        return beside if named.given == str(loaded.path) else Path(beside.name)
     if Path(out).suffix.lower() != suffix:
         raise VideozooError(f"{os.fspath(out)}: a file of {format} ends in {suffix}")
     return Path(out)

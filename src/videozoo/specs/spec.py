@@ -50,6 +50,8 @@ class ModelSpec:
             after so many steps.
         loss_is_sum: the loss is the sum over the batch, not the mean.
         clip_norm: the norm that gradients are clipped to, by the settings of TRAIN; None: not.
+        fast_engines: those that score an export of it at least as fast as PyTorch on a CPU, the
+            fastest first (docs/benchmarks.md).
         default_pretrain: what training starts from where nothing is said: a name of the zoo.
         fluid_names: the original's variable names of the model's weights, by the model and its
             settings; None: the original had no such model.
@@ -64,6 +66,7 @@ class ModelSpec:
     rate_factor: Callable[[Any, int], Callable[[int], float]] = _constant
     loss_is_sum: bool = False
     clip_norm: Callable[[Any], float | None] = _nothing
+    fast_engines: tuple[str, ...] = ("openvino", "onnxruntime")
     default_pretrain: Callable[[Any], str | None] = _nothing
     fluid_names: Callable[[nn.Module, Any], Table] | None = None
 

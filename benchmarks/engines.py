@@ -1,0 +1,186 @@
+"""Exported files beside the models they were made of: how fast, and how far apart.
+
+    python benchmarks/engines.py [MODEL ...]
+
+A model of the published size with drawn weights is exported to every format, outside the timing.
+Each engine then scores the same bytes on two threads, as test and infer do it; what it gives is
+compared with PyTorch's float32.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from models_peers import two_torch_threads
+from turns import OURS, Bench, Peer, Running, Table, Times, chosen, measure, start
+
+from reports import Group, heading, machine, options, show, write_json
+
+DISTRIBUTIONS = ("videozoo", "torch", "onnxruntime", "openvino", "onnx", "numpy")
+WEIGHTS = "weights.safetensors"
+FILES = {"ONNX Runtime": "weights.onnx", "OpenVINO": "weights.xml", "torch.export": "weights.pt2"}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Videos of a model that are scored `passes` times in a round."""
+
+    model: str
+    videos: int
+    length: int  # frames, or segments
+    passes: int
+    shortest: int | None = None  # of the videos; None: all are equally long
+
+    @property
+    def title(self) -> str:
+        lengths = "" if self.shortest is None else f"{self.shortest}-"
+        return f"{self.model} {self.videos}x{lengths}{self.length}"
+
+
+CASES = [
+    Scoring("AttentionCluster", 32, 100, 20),
+    Scoring("AttentionLSTM", 8, 300, 1),
+    Scoring("AttentionLSTM", 8, 300, 1, 120),
+    Scoring("LINEAR", 32, 300, 50),
+    Scoring("NEXTVLAD", 16, 300, 3),
+    Scoring("NEXTVLAD", 16, 300, 3, 120),
+    Scoring("STNET", 2, 7, 1),
+    Scoring("TSN", 4, 3, 2),
+]
+
+
+def write_files(folder: Path, model: str) -> None:
+    """Writes weights of a model and their exports, in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_write_files, args=(folder, model))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{model} could not be exported")
+
+
+def _write_files(folder: Path, model: str) -> None:
+    import torch
+    from torch import nn
+
+    from videozoo.classifier import build_classifier, save_weights
+    from videozoo.experiments import open_experiment
+    from videozoo.exporting.export import export
+    from videozoo.models.batch_norm import BatchNorm
+
+    torch.manual_seed(0)
+    experiment = open_experiment(
+        model, None, overrides=["MODEL.eigen_file=None"] if model == "NEXTVLAD" else []
+    )
+    classifier = build_classifier(experiment["INFER"]).eval()
+    for module in classifier.modules():  # statistics as if they were trained
+        if isinstance(module, BatchNorm):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    save_weights(folder / WEIGHTS, classifier, experiment, None)
+    for format in ("onnx", "openvino", "pt2"):
+        export(folder / WEIGHTS, format)
+
+
+class Engine(Bench):
+    """Weights or an export of them, opened as test and infer open them.
+
+    Args:
+        path: the file.
+        case: what is scored.
+    """
+
+    def __init__(self, path: Path, case: Scoring) -> None:
+        two_torch_threads()
+        import torch
+
+        from videozoo.classifier import load_weights
+        from videozoo.families import family_of
+
+        loaded = load_weights(path)
+        self.classifier = loaded.classifier.for_inference("32")
+        family = family_of(loaded.experiment["INFER"])
+        draw = torch.Generator().manual_seed(0)
+        sizes = {"batch": case.videos, "length": case.length, "segments": case.length}
+        tensors = []
+        for one in family.graph_inputs():
+            shape = [sizes[size] if isinstance(size, str) else size for size in one.shape]
+            if one.dtype == "int64":
+                shortest = case.shortest or case.length
+                tensors.append(torch.linspace(shortest, case.length, case.videos).long())
+            else:
+                tensors.append(torch.randint(0, 256, shape, generator=draw, dtype=torch.uint8))
+        self.batch = family.graph_batch(tuple(tensors))
+
+    def once(self) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self.classifier(self.batch).numpy()
+
+    def run(self, case: Scoring) -> None:
+        for _ in range(case.passes):
+            self.once()
+
+    def check(self, case: Scoring) -> np.ndarray:
+        return self.once()
+
+
+def engines(folder: Path, case: Scoring) -> list[Peer]:
+    """Returns videozoo in PyTorch, and the files in their engines."""
+
+    def peer(name: str, file: str) -> Peer:
+        return Peer(name, Engine, (folder / file, case), many_threads=True)
+
+    return [
+        peer(OURS, WEIGHTS),
+        *(peer(name, file) for name, file in FILES.items()),
+    ]
+
+
+def check(table: Table[Scoring], running: Sequence[Running]) -> None:
+    """Notes how far the logits of each are from ours, by the largest."""
+    right = next(one for one in running if one.peer.name == OURS).ask("check", table.case)
+    for one in running:
+        off = float(np.abs(one.ask("check", table.case) - right).max() / np.abs(right).max())
+        table.times[one.peer.name] = Times(
+            remark="" if one.peer.name == OURS else f"differs by {off:.1g}"
+        )
+
+
+def main() -> None:
+    parser = options(__doc__.partition("\n")[0], rounds=7)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="(all)")
+    arguments = parser.parse_args()
+    cases = [case for case in CASES if not arguments.models or case.model in arguments.models]
+    about = machine(DISTRIBUTIONS)
+    groups: list[Group] = []
+    with tempfile.TemporaryDirectory() as name:
+        for case in cases:
+            folder = Path(name) / case.model
+            if not folder.is_dir():
+                folder.mkdir()
+                write_files(folder, case.model)
+            table = Table(case.title, case, case.videos * case.passes, "videos")
+            running = start(chosen(engines(folder, case), arguments.only))
+            try:
+                check(table, running)
+                measure([table], running, arguments.rounds)
+            finally:
+                for one in running:
+                    one.stop()
+            groups.append(([table], running))
+            show(groups[-1], markdown=arguments.markdown)
+            if arguments.json:
+                write_json(arguments.json, groups, about)
+    print(heading(about, arguments.rounds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

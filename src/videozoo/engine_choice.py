@@ -1,0 +1,105 @@
+"""What scores: PyTorch, or the engine of an export that lies beside the weights."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec as find_module
+from pathlib import Path
+from typing import Any
+
+from videozoo.checkpoints.checksum import sha256_of_weights
+from videozoo.checkpoints.exports import SUFFIXES, export_text
+from videozoo.checkpoints.native import kind_of, read_native_header
+from videozoo.config import Experiment
+from videozoo.distributed import choose_device, is_first_process
+from videozoo.engines import ENGINES, encoder_path, engine_of
+from videozoo.errors import FileError, VideozooError, as_given
+from videozoo.families import family_of
+from videozoo.reading import parse_json
+from videozoo.specs import SPECS, stored_experiment
+from videozoo.terminal import Terminal
+
+CHOICES = ("auto", "torch", "onnxruntime", "openvino")
+_MODES = ("TEST", "INFER")
+_NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+_FORMS = {engine: form for form, engine in ENGINES.items()}
+
+
+def export_path(weights: Path, form: str) -> Path:
+    """Returns where the export of weights lies that nobody has named."""
+    name = weights.name.removesuffix(".tar.gz").removesuffix(".safetensors")
+    return weights.with_name(name.removesuffix(".pth").removesuffix(".pt") + SUFFIXES[form])
+
+
+def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> Path | None:
+    """Returns the export that scores in place of weights; None: PyTorch does.
+
+    Args:
+        weights: a checkpoint, or an export, which is scored by its own engine.
+        experiment: the config.
+        engine: one of CHOICES; "auto": an export that lies there, was made of these weights with
+            this config and scores as fast as PyTorch or faster, where a CPU computes in float32;
+            None: PyTorch, or whatever scores an export that is given.
+
+    Raises:
+        VideozooError: the engine has nothing to score with, or is none.
+    """
+    if engine is None:
+        return None
+    if engine not in CHOICES:
+        raise VideozooError(f"engine '{engine}': known are {', '.join(CHOICES)}")
+    if kind_of(weights) == "export":
+        own = engine_of(weights)
+        if engine not in ("auto", own):
+            raise FileError(weights, f"is scored by {own}, not by {engine}; give the checkpoint")
+        return None
+    if engine != "auto":
+        return None if engine == "torch" else _checked(weights, experiment, engine)
+    if any(experiment[mode].precision != "32" for mode in _MODES):
+        return None
+    for fast in SPECS[experiment.model].fast_engines:
+        path = export_path(weights, _FORMS[fast])
+        if not path.is_file() or choose_device(experiment["INFER"].use_gpu).type != "cpu":
+            continue
+        console = Terminal(stderr=True, highlight=False, soft_wrap=True)
+        console.quiet = not is_first_process()
+        try:
+            if find_module(fast) is None:
+                raise FileError(path, f"needs {fast}, which is not installed")
+            found = _checked(weights, experiment, fast)
+        except VideozooError as error:
+            console.print(f"PyTorch scores: {error}")
+            continue
+        console.print(f"{_NAMES[fast]} scores, with {as_given(path)}")
+        return found
+    return None
+
+
+def _checked(weights: Path, experiment: Experiment, engine: str) -> Path:
+    """Returns the export of weights that an engine takes.
+
+    Raises:
+        VideozooError: it is missing, or was made of other weights or with another config.
+    """
+    form = _FORMS[engine]
+    path = export_path(weights, form)
+    anew = f"videozoo export --weights {as_given(weights)} --format {form}"
+    if not path.is_file():
+        raise FileError(path, f"is missing; {anew} writes it")
+    header = read_native_header(path)
+    told = parse_json(export_text(path) or "{}")
+    made_of = told.get("protocol")
+    if not isinstance(made_of, dict) or made_of.get("weights_sha256") != sha256_of_weights(weights):
+        raise FileError(path, f"was made of other weights; {anew} makes it anew")
+    stored = stored_experiment(header, source=str(path))
+    if any(_graph(stored, mode) != _graph(experiment, mode) for mode in _MODES):
+        raise FileError(path, f"was made with another config; {anew} makes it anew with this one")
+    if told.get("encoder_carried") is True and not encoder_path(path).is_file():
+        raise FileError(encoder_path(path), f"is missing; {anew} writes it")
+    return path
+
+
+def _graph(experiment: Experiment, mode: str) -> list[Any]:
+    """Returns what decides the graph of a mode."""
+    settings = experiment[mode]
+    keys = (*settings.MODEL_KEYS, *settings.INPUT_KEYS, "multi_label")
+    return [family_of(settings).graph_inputs(), *(getattr(settings, key) for key in keys)]
