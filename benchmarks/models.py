@@ -33,6 +33,11 @@ from videozoo.specs import SPECS, find_spec
 BATCH_SIZES = {"AttentionCluster": 32, "AttentionLSTM": 8, "NEXTVLAD": 16, "STNET": 2, "TSN": 4}
 OTHER_BATCH_SIZE = 8
 FRAMES = 300  # of a YouTube-8M video at most
+COPIED = 1 << 28  # bytes
+# How often a pass reads or writes all weights, or numbers as many: inference reads them; training
+# reads them twice and writes gradients, then an optimizer reads these, weights and its averages,
+# and writes weights and averages.
+INFERENCE, BACKWARD, UPDATE = 1, 3, {"adam": 7, "centered_rmsprop": 7, "sgd": 5}
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows and columns: far more than any cache holds
 Row = dict[str, Any]
 
@@ -48,13 +53,18 @@ def main() -> None:
     about = machine(("videozoo", "torch")) | {"device": device_name(arguments.device)}
     about["threads"] = torch.get_num_threads()
     rates = {p: product_rate(arguments.device, p) for p in arguments.precision}
-    rows = [measured(job, rates[job.settings.precision]) for job in jobs]
+    copied = copy_rate(arguments.device)
+    rows = [measured(job, rates[job.settings.precision], copied) for job in jobs]
     print(f"{describe_machine(about)}; {about['device']}, {about['threads']} threads")
     for precision, rate in rates.items():
         print(f"products of large matrices in {precision}: {number(rate / 1e9)} GFLOP/s")
+    print(f"copies: {number(copied / 1e9)} GB/s read and written")
     show(rows)
     if arguments.json:
-        save_json(arguments.json, {"machine": about, "operations/s": rates, "figures": rows})
+        save_json(
+            arguments.json,
+            {"machine": about, "operations/s": rates, "bytes/s": copied, "figures": rows},
+        )
     if all("fault" in row for row in rows):
         raise SystemExit(1)
 
@@ -105,12 +115,13 @@ def make_jobs(arguments: argparse.Namespace) -> Iterator[Job]:
                 yield Job(settings, training, frames, arguments.seconds, arguments.device)
 
 
-def measured(job: Job, rate: float) -> Row:
+def measured(job: Job, rate: float, copied: float) -> Row:
     """Measures in a new process; returns what is known of it.
 
     Args:
         job: what is measured.
         rate: operations a second of large products, in the job's precision.
+        copied: bytes a second that a copy reads and writes.
     """
     name, size = job.settings.NAME, job.settings.batch_size
     row: Row = {"model": name, "precision": job.settings.precision, "training": job.training}
@@ -124,8 +135,11 @@ def measured(job: Job, rate: float) -> Row:
     speeds = [size / seconds for seconds in found.seconds]
     middle = statistics.median(speeds)
     row |= {"videos/s": middle, "lowest": min(speeds), "highest": max(speeds)} | asdict(found)
-    operations = found.operations / size
-    return row | {"operations": operations, "of_large_products": operations * middle / rate}
+    sweeps = INFERENCE
+    if job.training:
+        sweeps = BACKWARD + UPDATE[find_spec(name).optimizer]
+    floor = found.operations / rate + 4 * found.parameters * sweeps / copied  # seconds
+    return row | {"operations": found.operations / size, "of_floor": size / middle / floor}
 
 
 def product_rate(device: str, precision: str) -> float:
@@ -144,10 +158,17 @@ def product_rate(device: str, precision: str) -> float:
     return 2 * size**3 / best
 
 
+def copy_rate(device: str) -> float:
+    """Returns the bytes a second that a large copy reads and writes."""
+    a, b = torch.zeros(2, COPIED // 2, dtype=torch.uint8, device=device)
+    timer = Timer("b.copy_(a)", globals={"a": a, "b": b}, num_threads=torch.get_num_threads())
+    return COPIED / min(timer.blocked_autorange(min_run_time=1.0).times)
+
+
 def show(rows: list[Row]) -> None:
     """Prints the table, and what could not be measured."""
     head = ["model", "batch", "pass", "videos/s", "lowest", "highest", "peak MB", "parameters"]
-    head += ["GFLOP/video", "of products"]
+    head += ["GFLOP/video", "of floor"]
     lines = []
     for row in rows:
         if "fault" in row:
@@ -156,7 +177,7 @@ def show(rows: list[Row]) -> None:
         line += [number(row[key]) for key in ("videos/s", "lowest", "highest")]
         line.append("" if row["peak"] is None else number(row["peak"] / 1e6))
         line += [f"{row['parameters'] / 1e6:.1f} M", number(row["operations"] / 1e9)]
-        lines.append([*line, f"{row['of_large_products']:.0%}"])
+        lines.append([*line, f"{row['of_floor']:.2f} x"])
     print(text_table(head, lines, markdown=False))
     for row in rows:
         if "fault" in row:

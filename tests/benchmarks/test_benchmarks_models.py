@@ -51,7 +51,7 @@ def test_the_script(script: Callable[..., str], tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_cannot_be_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     job = Job(tiny("NEXTVLAD"), True, (4, 4), seconds=0.01, device="cuda:99")
-    models.show([models.measured(job, rate=1.0)])
+    models.show([models.measured(job, rate=1.0, copied=1.0)])
     assert "not measured: NEXTVLAD train 32: " in capsys.readouterr().out
 
 
