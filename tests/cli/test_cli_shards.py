@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,29 @@ def test_a_dry_run_says_how_long_it_takes_and_writes_nothing(
     assert done.code == 0, done.err
     assert re.search(r"about \d+ s for 16 videos: [\d.]+ a second", done.out)
     assert [path.name for path in Path().iterdir()] == [listing.name]
+
+
+def test_a_dry_run_of_a_training_says_it_of_all_epochs(
+    command: Command, feature_data: World
+) -> None:
+    done = command("train", "--config", feature_data.config, "--epoch-num", 3, "--dry-run")
+    assert done.code == 0, done.err
+    assert re.search(r"about \d+ s for \d+ steps: [\d.]+ a second, bound by ", done.out)
+    assert not Path("checkpoints").exists()
+
+
+def test_a_dry_run_of_a_folder_ends_when_videos_are_encoded(
+    command: Command, clip_data: World
+) -> None:
+    for number, file in enumerate(clip_data.files):
+        place = Path("data") / f"class{number % 2}" / f"{number}{file.suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    for _ in range(2):  # the second time all rows are kept
+        done = command("train", "data", "--dry-run")
+        assert done.code == 0, done.err
+        assert re.search(r"about \d+ s for 5 videos\n$", done.out)
+        assert not Path("checkpoints").exists()
 
 
 def test_a_forecast_is_of_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

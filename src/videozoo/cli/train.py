@@ -12,7 +12,6 @@ from rich.console import Console
 
 import videozoo
 from videozoo import experiments
-from videozoo.addresses.results import results_folder
 from videozoo.cli import arguments as args
 from videozoo.cli.tables import print_classes, print_damaged, print_evaluation, print_unreadable
 from videozoo.config.ini import parse_overrides, read_config
@@ -108,6 +107,7 @@ def train(
     ] = "checkpoints",
     max_bad: args.MaxBad = None,
     log_interval: args.LogInterval = 10,
+    dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
     no_memory_optimize: args.NoMemoryOptimize = False,
@@ -141,10 +141,12 @@ def train(
             model_name, config, overrides=set_ or (), flags=flags
         )
     gpus = _gpus(experiment, config, set_ or (), flags)
-    if args.launched(context, use_gpu=gpus[0], num_gpus=gpus[1], devices=devices, nodes=num_nodes):
+    if not dry_run and args.launched(
+        context, use_gpu=gpus[0], num_gpus=gpus[1], devices=devices, nodes=num_nodes
+    ):
         return
     takes = ("*_last.safetensors", "*_last.state") if resume == "auto" else ()
-    with results_folder(save_dir, takes) as place:
+    with args.dry_run(dry_run, save_dir, takes) as place:
         trained = videozoo.train(
             folder,
             end_to_end=whole,
@@ -170,7 +172,7 @@ def train(
         best = trained.best or trained.last
         console.print(f"checkpoint: {best}", highlight=False, soft_wrap=True)
         if folder is not None:
-            _finish_folder(trained, place, console)
+            _finish_folder(trained, Path(place), console)
 
 
 def _again(arguments: Sequence[str], *, resumes: bool) -> str:

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.find import open_encoder, recipe_of
 from videozoo.encoders.recipe import Sampling
 from videozoo.errors import SampleError
+from videozoo.forecast import DRY_RUN, DryRunEndedError, spoken
 from videozoo.inputs import prepare
 from videozoo.training.unreadable import is_too_much, too_much_error
 from videozoo.video.reader import VideoInfo, probe_video
@@ -71,8 +71,10 @@ class FolderEncoder:
             f"{self.encoder} describes {sampling.most} frames of each video"
             f"{' and its sound' if sampling.sound else ''}"
         )
-        if (seconds := self._time(videos)) >= 1:
-            self.say(f"about {timedelta(seconds=round(seconds))} for {len(entries)} videos")
+        if (seconds := self._time(videos)) >= 1 or DRY_RUN.get():
+            self.say(f"about {spoken(seconds)} for {len(entries)} videos")
+        if DRY_RUN.get():
+            raise DryRunEndedError
         prepare(videos, self.device, self.console)
         self.videos = videos
         self._places = {entry.path: place for place, entry in enumerate(entries)}

@@ -17,7 +17,7 @@ from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.files import append_csv, write_csv
-from videozoo.forecast import timed
+from videozoo.forecast import METER, Forecast
 from videozoo.text import counted
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
@@ -124,6 +124,7 @@ class TrainingLog:
         self._interval_start = time.perf_counter()
         self._interval_videos = 0
         self._bar: Progress | None = None
+        self._foretell = Forecast(self.say, unit="steps")
 
     @property
     def share_waiting(self) -> float:
@@ -165,14 +166,18 @@ class TrainingLog:
 
     def waiting(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yields the batches; counts the time until each is there as waiting for data."""
-        return timed(batches, self._wait)
-
-    def _wait(self, seconds: float) -> None:
-        self._waited += seconds
+        before = METER.waited
+        for batch in METER.watched(batches):
+            self._waited += METER.waited - before
+            yield batch
+            before = METER.waited
+            del batch  # the next one comes without it in memory
 
     def step(self, position: Position, result: StepResult) -> None:
         """Shows a step that is done; with each log_interval, the loss and the speed."""
         self._interval_videos += result.videos
+        if is_first_process():
+            self._foretell(position.steps_done, self.epochs * self.steps)
         if position.steps_done % self.log_interval == 0 or position.step == self.steps:
             self._report(position, result)
         elif self._bar is not None:
