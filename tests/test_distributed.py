@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
+import torch
 
 from videozoo import distributed
+from videozoo.errors import VideozooError
 from videozoo.launcher import launch
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
@@ -93,3 +96,30 @@ def test_several_machines_need_to_know_each_other(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NODE_RANK", "1")
     with pytest.raises(distributed.VideozooError, match="set MASTER_ADDR, MASTER_PORT"):
         launch(["train"], processes=1, nodes=2)
+
+
+def test_processes_that_do_not_meet_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = str(one.getsockname()[1])
+    place = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in {**place, "VIDEOZOO_PEER_TIMEOUT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(VideozooError, match=f"do not meet at 127.0.0.1:{port} .*every machine"),
+        distributed.joined(torch.device("cpu")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("given", ["soon", "nan", "inf", "0", "-5", ""])
+def test_a_time_to_wait_that_is_none_is_refused(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("VIDEOZOO_PEER_TIMEOUT", given)
+    with (
+        pytest.raises(VideozooError, match=r"VIDEOZOO_PEER_TIMEOUT is .*: must be a number of sec"),
+        distributed.joined(torch.device("cpu")),
+    ):
+        pass

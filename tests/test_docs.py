@@ -39,7 +39,16 @@ ENGLISH = [
     for page in [ROOT / "README.md", *(p for p in PAGES if "docs" in p.parts)]
     if not page.name.endswith(".zh-CN.md") and page.name not in ENGLISH_ONLY
 ]
-FOREIGN_FLAGS = {"--node-rank", "--strict", "--gpus", "--device", "--user"}  # of others
+# of others
+FOREIGN_FLAGS = {
+    "--device",
+    "--gpus",
+    "--local-addr",
+    "--node-rank",
+    "--rdzv-conf",
+    "--strict",
+    "--user",
+}
 BENCHMARK_FLAGS = {
     flag
     for script in (ROOT / "benchmarks").glob("*.py")

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 # Parameters of glibc's mallopt; see its manual.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
-_PATIENCE = timedelta(minutes=30)  # of processes for one that still validates or reads
+# Seconds that processes wait for one of them, which may still validate or read.
+PATIENCE, _USUAL_PATIENCE = "VIDEOZOO_PEER_TIMEOUT", "1800"
 _LOST = re.compile(
     "gloo|nccl|closed by peer|reset by peer|broken pipe|remote server|connection was|socket", re.I
 )  # in what collectives say where a process has gone
@@ -129,31 +130,60 @@ def joined(device: torch.device) -> Iterator[None]:
         device: of this process: GPUs talk by NCCL, CPUs by gloo.
 
     Raises:
-        VideozooError: another process has ended.
+        VideozooError: the processes do not meet, or another one has ended or has said nothing for
+            the time of VIDEOZOO_PEER_TIMEOUT.
     """
-    import torch
-    import torch.distributed as dist
-
     if not is_worker():
         yield
         return
     if process_place()[1] == 1:
-        if device.type == "cuda":
-            # what NCCL sends objects through; else all take the first
-            torch.cuda.set_device(device)
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=_PATIENCE)
+        _join(device)
     atexit.unregister(_leave)
     try:
         yield
     except RuntimeError as error:
         if process_place()[1] > 1 and _LOST.search(str(error)):
             raise VideozooError(
-                "another process of this run has ended, so this one stops; the same command with"
-                " --resume auto goes on with a training from its last checkpoint"
+                "another process of this run has ended or cannot be reached, so this one stops; the"
+                " same command with --resume auto goes on with a training from its last checkpoint"
             ) from None
         raise
     atexit.register(_leave)
+
+
+def _join(device: torch.device) -> None:
+    import torch
+    import torch.distributed as dist
+
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what NCCL sends objects through; else all take the first
+    backend, patience = "nccl" if device.type == "cuda" else "gloo", _patience()
+    try:
+        dist.init_process_group(backend, timeout=patience)
+    except RuntimeError as error:
+        place = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise VideozooError(
+            f"the processes of this run do not meet at {place} ({reason:.200}): the command must"
+            " run on every machine; where one has several networks, GLOO_SOCKET_IFNAME (GPUs:"
+            " NCCL_SOCKET_IFNAME) names the interface to the others"
+        ) from None
+
+
+def _patience() -> timedelta:
+    """Returns how long a process waits for the others.
+
+    Raises:
+        VideozooError: VIDEOZOO_PEER_TIMEOUT is no such time.
+    """
+    given = os.environ.get(PATIENCE, _USUAL_PATIENCE)
+    try:
+        patience = timedelta(seconds=float(given))
+    except (ValueError, OverflowError):  # words, nan, inf
+        patience = timedelta()
+    if patience < timedelta(seconds=1):
+        raise VideozooError(f"{PATIENCE} is {given}: must be a number of seconds, 1 or more")
+    return patience
 
 
 def _leave() -> None:

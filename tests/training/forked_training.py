@@ -12,6 +12,8 @@ With a place, a training ends itself there by SIGKILL: nothing that a clean exit
 "signal" instead of "place" sends that signal to the process itself after step `at`. With "copies",
 links cannot be made, so files are copied. With "full", writing fails when so many bytes are there.
 
+"reads" is a folder in which each process names, in a file by its rank, what its data sets read.
+
 With "processes", so many forks train together, as torchrun would start them. Prints
 the exit codes of all forks, one list a training; a killed one has minus the signal.
 """
@@ -27,6 +29,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,6 +38,9 @@ from torchmetrics import Metric
 
 import videozoo.training.train
 from videozoo.cli.main import main
+from videozoo.data.clips.dataset import ClipDataset
+from videozoo.data.sample import ClipSample
+from videozoo.data.youtube8m.tfrecord import RecordReader
 from videozoo.training.saving import Checkpoints
 from videozoo.training.state import Position
 from videozoo.training.step import MicroBatches, Stepper, StepResult
@@ -113,6 +119,8 @@ def train(training: dict[str, Any]) -> None:
         copies_only()
     if "full" in training:
         resource.setrlimit(resource.RLIMIT_FSIZE, (training["full"], resource.RLIM_INFINITY))
+    if "reads" in training:
+        note_reads(training["reads"])
     if "signal" in training and int(os.environ.get("RANK", "0")) in training.get("ranks", [0, 1]):
         signal_at(training["signal"], training["at"])
     elif training.get("place") == "rename":
@@ -122,6 +130,23 @@ def train(training: dict[str, Any]) -> None:
     elif "place" in training:
         die_at(training["place"], training["at"])
     main(training["arguments"])
+
+
+def note_reads(folder: str) -> None:
+    """Lets this process write down the records and clips that it reads from here on."""
+    reads = open(os.path.join(folder, os.environ.get("RANK", "0")), "w", buffering=1)  # noqa: SIM115
+    record, clip = RecordReader.read, ClipDataset.read
+
+    def read_record(self: RecordReader, path: Path, offset: int, length: int) -> bytes:
+        reads.write(f"{path}#{offset}\n")
+        return record(self, path, offset, length)
+
+    def read_clip(self: ClipDataset, index: int, *given: Any) -> ClipSample:
+        reads.write(f"{self.name(index)}\n")
+        return clip(self, index, *given)
+
+    RecordReader.read = read_record  # type: ignore[method-assign]
+    ClipDataset.read = read_clip  # type: ignore[method-assign,assignment]
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from videozoo.data.dataset import VideoDataset
+from videozoo.distributed import gathered, process_place
 from videozoo.errors import SampleError, VideozooError
 
 
@@ -29,11 +30,32 @@ class ListedClasses:
 def listed_classes(dataset: VideoDataset) -> ListedClasses:
     """Finds the classes of all samples: in the list where they stand there, else in the data.
 
+    Each of the processes that have joined reads its share.
+
     Raises:
         VideozooError: no sample names a class, or one is out of range.
     """
+    (rank, world), count = process_place(), len(dataset)
+    mine: ListedClasses | VideozooError
+    try:
+        mine = _classes_of(dataset, range(rank, count, world))
+    except VideozooError as error:
+        mine = error
+    listed = ListedClasses([()] * count)
+    for first, share in enumerate(gathered(mine)):
+        if isinstance(share, VideozooError):
+            raise share
+        listed.classes[first::world] = share.classes
+        listed.unreadable |= share.unreadable
+    if len(listed.unreadable) == count:
+        reasons = [reason for _, (_, reason) in sorted(listed.unreadable.items())]
+        raise VideozooError(f"no training sample has a known class; the first: {reasons[0]}")
+    return listed
+
+
+def _classes_of(dataset: VideoDataset, indices: Sequence[int]) -> ListedClasses:
     listed = ListedClasses()
-    for index in range(len(dataset)):
+    for index in indices:
         try:
             classes = tuple(dataset.classes(index))
             if not classes:
@@ -42,9 +64,6 @@ def listed_classes(dataset: VideoDataset) -> ListedClasses:
             classes = ()
             listed.unreadable[index] = (dataset.name(index), str(error))
         listed.classes.append(classes)
-    if len(listed.unreadable) == len(listed.classes):
-        reasons = [reason for _, reason in listed.unreadable.values()]
-        raise VideozooError(f"no training sample has a known class; the first: {reasons[0]}")
     return listed
 
 
