@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,13 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+# A drawn example that is slow says that the machine is busy. (A Python with a GPU may lack it.)
+with suppress(ModuleNotFoundError):
+    from hypothesis import settings
+
+    settings.register_profile("busy", deadline=None)
+    settings.load_profile("busy")
 
 # Tensors in tests are tiny, and tests run in parallel: threads would only wait for each other.
 torch.set_num_threads(1)

@@ -42,6 +42,7 @@ ENGLISH = [
 # of others
 FOREIGN_FLAGS = {
     "--device",
+    "--extra-index-url",
     "--gpus",
     "--local-addr",
     "--node-rank",

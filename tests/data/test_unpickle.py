@@ -192,7 +192,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_pickle(tmp_path, what="the shard")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(at=st.integers(0, len(PYTHON_2) - 1), byte=st.integers(0, 255), cut=st.integers(0, 300))
 def test_damage_never_gives_another_error(at: int, byte: int, cut: int) -> None:
     content = bytearray(PYTHON_2)

@@ -204,7 +204,7 @@ def test_what_is_no_message_is_a_sample_error(data: bytes) -> None:
         parse_example(data, NAMES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     frames=st.integers(1, 6),
     dim=st.sampled_from([1, 2, 125, 126, 127, 128, 1024]),
@@ -238,7 +238,7 @@ def test_round_trip_in_any_order_of_fields(
             np.testing.assert_array_equal(found.features[name], wanted[name])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.integers(0, 10**6), byte=st.integers(0, 255), cut=st.integers(0, 60))
 def test_damage_never_gives_another_error(at: int, byte: int, cut: int) -> None:
     data = bytearray(encode_example(video="v", labels=[1, 300], features=features(0, 5)))
