@@ -34,7 +34,7 @@ from videozoo.progress import progress
 from videozoo.reports.evaluated import check_form, write_evaluated
 from videozoo.reports.results import write_test_result
 from videozoo.scoring import step_size
-from videozoo.shards import Shard, Span
+from videozoo.shards import Listed, Shard, Span, share_out
 from videozoo.zoo.resolve import resolve_weights
 
 PathLike = str | os.PathLike[str]
@@ -114,6 +114,7 @@ def test(
         left = span.indices()
         path = Path(save_dir or ".") / f"{experiment.model}_test_result.json"
         if save_dir is not None:
+            share_out(Listed(span, samples.dataset.name))
             recipe = partial(
                 recipe_of, samples.dataset, settings=settings, protocol=how, device=device.type
             )

@@ -43,6 +43,7 @@ ASKING = tuple(
 _told: list[bool] = []  # that there is no GPU
 LAUNCHED = "VIDEOZOO_LAUNCHED"  # set for the workers that launcher.launch starts
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
+CORES = "VIDEOZOO_CORES"  # of this machine, where a process is to use fewer
 
 
 def settle_process() -> None:
@@ -81,6 +82,8 @@ def leave_stopping_to_others() -> None:
 
 def usable_cores() -> int:
     """Returns how many cores this process may use: a cluster or container may leave it a few."""
+    if CORES in os.environ:
+        return int(os.environ[CORES])
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

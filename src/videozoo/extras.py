@@ -8,6 +8,7 @@ from typing import Any
 from videozoo.errors import VideozooError
 
 EXPORT = '"videozoo[export]"'  # what pip is given, quoted for the shell
+FLEET = '"videozoo[fleet]"'
 HUB = "'videozoo[hub]'"
 PARQUET = "'videozoo[parquet]'"
 
@@ -18,7 +19,7 @@ def imported(module: str, what: str, extra: str) -> Any:
     Args:
         module: of the library.
         what: needs it, and begins the sentence.
-        extra: EXPORT, HUB or PARQUET.
+        extra: EXPORT, FLEET, HUB or PARQUET.
 
     Raises:
         VideozooError: it is not installed.

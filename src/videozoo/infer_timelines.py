@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.experiments import Weights
 from videozoo.families.family import each_once
 from videozoo.files import make_folder
+from videozoo.part_recipe import list_sum
 from videozoo.parts import Parts, opened_parts, say_done
 from videozoo.predict import Predictor, open_predictor
-from videozoo.progress import progress
-from videozoo.shards import Span
+from videozoo.progress import RELAY, progress
+from videozoo.shards import Listed, Shard, Span, share_out
 from videozoo.timeline.segments import Segment, Segmenter
 from videozoo.timeline.source import is_stream
 from videozoo.timeline.windows import Window, check_window
@@ -48,6 +50,7 @@ def infer_timelines(
     log_interval: int = 10,
     each: Each | None = None,
     console: Console | None = None,
+    shard: Shard | None = None,
 ) -> list[VideoTimeline]:
     """Says what is in long videos, and when.
 
@@ -68,6 +71,8 @@ def infer_timelines(
         log_interval: of progress.
         each: see `videos`.
         console: where to show progress; None: nowhere.
+        shard: the share of the videos to do; its parts stay in save_dir, which it needs, and no
+            file is written. A run over all videos takes those of all shards.
 
     Returns:
         What was found in each; of those that cannot be read, why. Where files are written, a part
@@ -85,12 +90,13 @@ def infer_timelines(
     if live and len(videos) > 1:
         raise VideozooError(f"{' '.join(videos)}: a stream is read alone; give no other video")
     names = list(videos) if live else [str(path) for path in each_once(videos, expand_path)]
-    predictor, how, _ = open_predictor(weights, experiment, console, None if live else videos)
+    predictor, how, dataset = open_predictor(weights, experiment, console, None if live else videos)
     thresholds = {"onset": onset, "offset": offset, "min_duration": min_duration, "reject": reject}
     hysteresis = predictor.hysteresis(**thresholds)  # type: ignore[arg-type]
     if save_dir is not None and not live:
         make_folder(save_dir)
     how |= {"window": window, "stride": stride, **thresholds}
+    how |= {} if dataset is None else {"list_sha256": list_sum(None, dataset)}
 
     def of_video(name: str) -> VideoTimeline:
         one = VideoTimeline(as_given(name))
@@ -118,13 +124,22 @@ def infer_timelines(
     if save_dir is None or live:
         return list(map(of_video, names))
     stem = save_dir / f"{experiment.model}_infer_timeline"
-    recipe = {"protocol": how, "top_k": top_k, "videos": list(map(_stamp, names))}
-    with opened_parts(stem, lambda span: recipe, Span(len(names))) as parts:
+    span, relay = Span(len(names), shard=shard), RELAY.get()
+    share_out(Listed(span, names.__getitem__))
+
+    def recipe(span: Span) -> dict[str, Any]:
+        samples = [_stamp(names[index]) for index in span.indices()]
+        return {"protocol": how, "top_k": top_k, "samples": samples}
+
+    with opened_parts(stem, recipe, span) as parts:
         say_done(parts, console)
         for number in parts.left:
             line = json.dumps([number, asdict(of_video(names[number]))])
             parts.add(line.encode(), steps_done=number + 1)
-        write_timelines(stem, _Kept(parts), form, protocol=how)
+            if relay is not None:
+                parts.report(partial(relay, "timeline"))(number + 1, len(names))
+        if shard is None:
+            write_timelines(stem, _Kept(parts), form, protocol=how)
         return [replace(one, windows=one.windows[-1:]) for one in _Kept(parts)]
 
 

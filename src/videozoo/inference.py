@@ -31,7 +31,7 @@ from videozoo.predict import Predictor
 from videozoo.progress import progress
 from videozoo.reports.results import result_size, write_predictions
 from videozoo.scoring import step_size
-from videozoo.shards import Shard, Span
+from videozoo.shards import Listed, Shard, Span, share_out
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class Inference:
         with joined(device):
             span = Span(len(self.dataset), step_size(settings), shard)
             recipe = partial(recipe_of, self.dataset, settings=settings, protocol=how, **more)
+            share_out(Listed(span, self.dataset.name))
             with opened_parts(result, recipe, span) as parts:
                 left = say_done(parts, self.console)
                 prepare(self.dataset, device, self.console, left)

@@ -37,11 +37,13 @@ from videozoo.data.dataset import Report
 from videozoo.distributed import gathered, process_place
 from videozoo.errors import VideozooError
 from videozoo.files import json_text, link_or_copy, write_bytes, write_json
+from videozoo.progress import RELAY
 from videozoo.shards import Shard, Span
 
 # A part is written after so many seconds, or after that share of the time so far: at most so much
 # is lost, and the parts of a day stay a few hundred.
 _SECONDS, _SHARE = 2.0, 0.01
+_PATIENCE = 60.0  # seconds
 RECIPE, DONE = "recipe.json", "done.json"
 Recipe = Callable[[Span], Mapping[str, Any]]
 """Gives what decides the content of parts."""
@@ -184,7 +186,8 @@ def opened_parts(result: Path, recipe: Recipe, span: Span) -> Iterator[Parts]:
     """
     folder, shards = parts_folder(result, span.shard), list[Path]()
     rank, _ = process_place()
-    lock = FileLock(folder / "lock", timeout=0)
+    # a cluster's worker may follow one whose machine has not ended it yet
+    lock = FileLock(folder / "lock", timeout=0 if RELAY.get() is None else _PATIENCE)
     fault = None
     if rank == 0:
         try:
@@ -238,9 +241,12 @@ def _taken(folder: Path, result: Path, recipe: Recipe, span: Span) -> list[Path]
                 f"{result.parent}: {count - len(left)} of {count} shards are done; run these with"
                 f" --shard before, or remove the folders {stem}.*-of-{count}.parts: {numbers}"
             )
+        first = _json_of(folders[1] / RECIPE) or {}
+        device = {key: value for key, value in first.items() if key == "device"}
         for number, one in folders.items():
             own = replace(span, shard=Shard(number, count))
-            if _json_of(one / RECIPE) != _plain(recipe(own)):
+            # All on one device, which the process that only takes the parts need not have.
+            if _json_of(one / RECIPE) != _plain(recipe(own)) | device:
                 raise VideozooError(
                     f"{one}: is of other weights, samples or settings; run this shard again, or"
                     " remove the folder"

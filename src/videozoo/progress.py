@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 
 _SILENT = 3.0  # seconds without a word
+RELAY: ContextVar[Callable[[str, int, int], None] | None] = ContextVar("RELAY", default=None)
+"""Told what is done, and how much of how much, in a process that shows nothing itself."""
 
 
 def indexing(console: Console) -> Callable[[int, int], None]:
@@ -92,6 +96,9 @@ def progress(
         forecast: say first how long it takes, see videozoo.forecast.
     """
     before = done
+    if (relay := RELAY.get()) is not None:
+        yield partial(relay, what) if unit == "videos" else lambda done, total: None
+        return
     foretell = (
         Forecast(lambda text: console.print(text, highlight=False, soft_wrap=True))
         if forecast and is_first_process()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 from videozoo.errors import VideozooError
 
@@ -31,6 +33,9 @@ class Shard:
                 " of 64 jobs"
             )
         return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
 
     @property
     def suffix(self) -> str:
@@ -71,3 +76,36 @@ class Span:
         """Returns the samples of these steps, from some step on."""
         first = max(first_step, self.steps.start) * self.step
         return range(min(first, self.listed), min(self.steps.stop * self.step, self.listed))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list that a run goes over.
+
+    Attributes:
+        span: its samples.
+        name: of a sample, by its index.
+    """
+
+    span: Span
+    name: Callable[[int], str]
+
+    def indices(self, shard: Shard) -> range:
+        """Returns the samples of one of its shards."""
+        return replace(self.span, shard=shard).indices()
+
+
+SHARED_OUT: ContextVar[Callable[[Sequence[Listed]], None] | None]
+SHARED_OUT = ContextVar("SHARED_OUT", default=None)
+"""Has shards of whole lists done elsewhere, all of them: a cluster, see videozoo.fleet."""
+
+
+def share_out(*lists: Listed) -> None:
+    """Has the shards of whole lists done where SHARED_OUT says; the run then takes what they did.
+
+    Args:
+        lists: checked, and not begun. Of a shard nothing happens.
+    """
+    do = SHARED_OUT.get()
+    if do is not None and all(one.span.shard is None for one in lists):
+        do(lists)

@@ -31,7 +31,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
+        assert "Traceback" not in out + err, out + err
         return Outcome(int(stop.value.code or 0), out, err)
 
     return run

@@ -18,7 +18,6 @@ from test_docs import options_of
 
 CLUSTER = Path(__file__).parents[2] / "examples" / "cluster"
 SCRIPTS = sorted(CLUSTER.glob("*.sh"))
-TO_COME = {"--cluster", "--address"}  # options of infer for Ray
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -94,7 +93,7 @@ def test_the_ray_job_has_pods_that_fit_their_schema() -> None:
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     words = job["spec"]["entrypoint"].split()
     assert words[:2] == ["videozoo", "infer"]
-    assert unknown_options("infer", words) <= TO_COME
+    assert not unknown_options("infer", words)
     cluster = job["spec"]["rayClusterSpec"]
     (workers,) = cluster["workerGroupSpecs"]
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]

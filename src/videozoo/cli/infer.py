@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,7 @@ from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.answers import NONE_OF_THESE
 from videozoo.cli import arguments as args
 from videozoo.cli import timelines
+from videozoo.cli.cluster import Address, Cluster, on_cluster
 from videozoo.cli.tables import (
     GOES_ON,
     print_damaged,
@@ -70,6 +73,8 @@ def infer(
     min_duration: timelines.MinDuration = 0.0,
     log_interval: args.LogInterval = 10,
     shard: args.ShardOf = None,
+    cluster: Cluster = None,
+    address: Address = None,
     dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
@@ -101,26 +106,29 @@ def infer(
             use_gpu=(args.parse_switch(use_gpu, "--use-gpu"), "--use-gpu"),
         ),
     )
+    share, settings = Shard.parse(shard), experiment["INFER"]
+    stem = os.path.join(save_dir, f"{experiment.model}_infer_")
+    on_ray = partial(on_cluster, context, cluster, address, use_gpu=settings.use_gpu)
     if timeline:
-        args.refuse_given(context, ("shard", "dry_run"), "is not for --timeline")
-        with results_folder(save_dir) as place:
+        args.refuse_given(context, ("dry_run",), "is not for --timeline")
+        takes = parts_taken(share)
+        with on_ray(result=f"{stem}timeline"), results_folder(save_dir, takes) as place:
             return timelines.run_timeline(
-                paths, named, experiment, window=window, stride=stride, onset=onset, offset=offset,
-                min_duration=min_duration, reject=reject, top_k=infer_topk, save_dir=place,
-                form=format_, log_interval=log_interval,
+                paths, named, experiment, share, window=window, stride=stride, onset=onset,
+                offset=offset, min_duration=min_duration, reject=reject, top_k=infer_topk,
+                save_dir=place, form=format_, log_interval=log_interval,
             )  # fmt: skip
     args.refuse_given(context, timelines.TIMELINE_OPTIONS, "is for --timeline, which is not given")
     if format_ == "srt":
         raise VideozooError("--format srt: is for --timeline; give json or csv")
-    settings = experiment["INFER"]
     from videozoo.inference import open_inference
 
-    if not dry_run and args.launched(
+    if not (dry_run or cluster) and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
-    share = Shard.parse(shard)
-    with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
+    taken = parts_taken(share)
+    with on_ray(result=f"{stem}result"), args.dry_run(dry_run, save_dir, taken) as folder:
         inference = open_inference(
             paths or (),
             named,

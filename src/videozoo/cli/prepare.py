@@ -17,6 +17,7 @@ from rich.filesize import decimal
 
 from videozoo.addresses.places import brought
 from videozoo.cli import arguments as args
+from videozoo.cli.cluster import Address, Cluster, on_cluster
 from videozoo.cli.tables import print_damaged, print_unreadable, shard_done
 from videozoo.distributed import choose_device, is_first_process, joined
 from videozoo.errors import VideozooError
@@ -158,6 +159,8 @@ def features(
     ] = None,
     cache: args.Cache = True,
     shard: args.ShardOf = None,
+    cluster: Cluster = None,
+    address: Address = None,
     dry_run: args.DryRun = False,
 ) -> None:
     """Describe videos by features, for the models of YouTube-8M.
@@ -174,9 +177,12 @@ def features(
     from videozoo.encoders.write_records import CLAIMED_BY, prepare_features
 
     part = Shard.parse(shard)
-    if part is not None and not cache:
-        raise VideozooError("--shard: keeps rows for the run that writes; leave out --no-cache")
-    if not dry_run and args.launched(context, use_gpu=use_gpu, num_gpus=1, devices=devices):
+    if (part or cluster) and not cache:
+        given = "--shard" if part else "--cluster"
+        raise VideozooError(f"{given}: keeps rows for the run that writes; leave out --no-cache")
+    if not (dry_run or cluster) and args.launched(
+        context, use_gpu=use_gpu, num_gpus=1, devices=devices
+    ):
         return
     console = Terminal(quiet=not is_first_process())
     device = choose_device(use_gpu, console.print)
@@ -186,8 +192,12 @@ def features(
         recipe = recipe_of(open_encoder(encoder, device), sampling)
     else:
         args.refuse_given(context, ("rate", "most", "sound"), f"{encoder} says this itself")
-    given = os.path.expanduser(out)
-    with args.dry_run(dry_run, given, CLAIMED_BY) as folder, joined(device), ExitStack() as stack:
+    with (
+        on_cluster(context, cluster, address, use_gpu=use_gpu, result=out),
+        args.dry_run(dry_run, os.path.expanduser(out), CLAIMED_BY) as folder,
+        joined(device),
+        ExitStack() as stack,
+    ):
         lines: dict[str, Callable[[int, int], None]] = {}
 
         def report(name: str, done: int, total: int) -> None:

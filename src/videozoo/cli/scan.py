@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videozoo.cli import arguments as args
+from videozoo.cli.cluster import Address, Cluster, on_cluster
 from videozoo.cli.tables import print_damaged, print_unreadable, shard_done
 from videozoo.config.ini import MODES
 from videozoo.errors import VideozooError, did_you_mean
@@ -18,6 +19,7 @@ from videozoo.terminal import Terminal
 
 
 def scan(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(help="Videos, shards, folders or globs. (default: the config's list)"),
@@ -37,6 +39,8 @@ def scan(
     ] = False,
     set_: args.Set = None,
     shard: args.ShardOf = None,
+    cluster: Cluster = None,
+    address: Address = None,
     dry_run: args.DryRun = False,
 ) -> None:
     """Read every listed sample and write which cannot be used, and why, as a csv.
@@ -66,9 +70,11 @@ def scan(
         samples = open_samples(experiment[section], paths, labelled=False)
     else:
         samples = open_list(experiment, section, labelled=section != "INFER")
+    shown = Terminal(quiet=True) if cluster else console  # the cluster's is shown
     with (
+        on_cluster(context, cluster, address, use_gpu=False, result=out),
         args.dry_run(dry_run, out) as file,
-        progress(console, "scan", 10, forecast=True) as report,
+        progress(shown, "scan", 10, forecast=True) as report,
     ):
         found = scan_samples(
             samples.dataset,

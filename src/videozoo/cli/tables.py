@@ -15,6 +15,7 @@ from videozoo.text import escaped
 
 if TYPE_CHECKING:
     from videozoo.evaluate import Evaluation
+    from videozoo.shards import Shard
 
 GOES_ON = "interrupted; the same command goes on from what is done"
 COLUMNS = {
@@ -25,7 +26,7 @@ COLUMNS = {
 }
 
 
-def shard_done(shard: str) -> str:
+def shard_done(shard: Shard | str) -> str:
     """Returns what is said when a shard is done."""
     return (
         f"shard {shard} is done; when all are, the same command without --shard writes the result"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ import videozoo
 from videozoo import experiments
 from videozoo.addresses.results import parts_taken
 from videozoo.cli import arguments as args
+from videozoo.cli.cluster import Address, Cluster, on_cluster
 from videozoo.cli.tables import (
     GOES_ON,
     print_classes,
@@ -43,6 +45,8 @@ def test(
     ] = "csv",
     log_interval: args.LogInterval = 10,
     shard: args.ShardOf = None,
+    cluster: Cluster = None,
+    address: Address = None,
     dry_run: args.DryRun = False,
     set_: args.Set = None,
     no_use_pyreader: args.NoPyreader = False,
@@ -75,13 +79,17 @@ def test(
         ),
     )
     settings = experiment["TEST"]
-    if not dry_run and args.launched(
+    if not (dry_run or cluster) and args.launched(
         context, use_gpu=settings.use_gpu, num_gpus=settings.num_gpus, devices=devices
     ):
         return
     share = Shard.parse(shard)
+    result = os.path.join(save_dir, f"{experiment.model}_test_result")
     try:
-        with args.dry_run(dry_run, save_dir, parts_taken(share)) as folder:
+        with (
+            on_cluster(context, cluster, address, use_gpu=settings.use_gpu, result=result),
+            args.dry_run(dry_run, save_dir, parts_taken(share)) as folder,
+        ):
             found = videozoo.test(
                 named,
                 experiment=experiment,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from videozoo.cli.tables import GOES_ON, print_unreadable
+from videozoo.cli.tables import GOES_ON, print_unreadable, shard_done
 from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
+from videozoo.shards import SHARED_OUT, Shard
 from videozoo.terminal import Terminal
 from videozoo.text import counted, escaped
 
@@ -56,7 +57,11 @@ _MOST = 20  # segments that are printed of a video
 
 
 def run_timeline(
-    videos: Sequence[str] | None, weights: Weights, experiment: Experiment, **how: Any
+    videos: Sequence[str] | None,
+    weights: Weights,
+    experiment: Experiment,
+    shard: Shard | None,
+    **how: Any,
 ) -> None:
     """Scores videos over time, in one process; see infer_timelines.
 
@@ -72,11 +77,14 @@ def run_timeline(
     if not videos:
         raise VideozooError("--timeline: name the videos, or - for the standard input")
     live = any(map(is_stream, videos))
+    if live and (shard is not None or SHARED_OUT.get() is not None):
+        raise VideozooError(f"{' '.join(videos)}: a stream is read by one process, from its start")
     console = Terminal(highlight=False, soft_wrap=True, quiet=live)
     try:
         found = infer_timelines(
-            videos, weights, experiment, each=_print_line if live else None, console=console, **how
-        )
+            videos, weights, experiment, each=_print_line if live else None, console=console,
+            shard=shard, **how,
+        )  # fmt: skip
     except KeyboardInterrupt:
         console.print(GOES_ON)
         raise
@@ -88,8 +96,11 @@ def run_timeline(
             print(f"{video}: {fault}", file=sys.stderr)
         return
     print_unreadable(faults, console, heading="unreadable, or in part: {}")
+    if shard is not None:
+        console.print(shard_done(shard))
     stem = Path(how["save_dir"]) / f"{experiment.model}_infer_timeline"
-    console.print(f"written to {stem}.json, with the picture of the strip beside it")
+    if shard is None:
+        console.print(f"written to {stem}.json, with the picture of the strip beside it")
     if not all(one.windows for one in found):
         raise typer.Exit(2)
 

@@ -19,7 +19,7 @@ from videozoo.encoders.encoded_videos import EncodedVideos
 from videozoo.encoders.recipe import RECIPE_FILE, SCALE_FILE, Recipe, store_recipe, stored_recipe
 from videozoo.errors import SampleError, VideozooError, as_given
 from videozoo.files import make_folder, write_csv, write_text
-from videozoo.shards import Shard, Span
+from videozoo.shards import Listed, Shard, Span, share_out
 from videozoo.text import counted, escaped, valid
 
 LABEL_FILE = "labels.txt"
@@ -98,6 +98,7 @@ def prepare_features(
     make_folder(out)
     recipe, new = _claimed(out, recipe), not (out / RECIPE_FILE).exists()
     found = []
+    share_out(*(_listed(listing, shard) for listing in listings))
     for name, listing in zip(names, listings, strict=True):
         dataset = EncodedVideos(
             listing.entries,
@@ -115,6 +116,11 @@ def prepare_features(
             recipe, new = _fitted(out, dataset, listing.class_names), False
         found.append(replace(_write(dataset, out / f"{name}.list"), notes=_notes(name, listing)))
     return found
+
+
+def _listed(listing: Listing, shard: Shard | None) -> Listed:
+    entries = listing.entries
+    return Listed(Span(len(entries), shard=shard), lambda index: entries[index].video)
 
 
 def _fitted(out: Path, dataset: EncodedVideos, class_names: Sequence[str] | None) -> Recipe:

@@ -19,7 +19,7 @@ from videozoo.distributed import usable_cores
 from videozoo.errors import VideozooError
 from videozoo.files import appending, write_csv
 from videozoo.part_recipe import stamp_of
-from videozoo.shards import Shard, Span
+from videozoo.shards import Listed, Shard, Span, share_out
 from videozoo.text import csv_value
 
 HEADER = ("index", "sample", "status", "reason")
@@ -95,6 +95,7 @@ def scan_samples(
     """
     span = Span(len(dataset), shard=shard)
     own = span.indices()
+    share_out(Listed(span, dataset.name))
     part, stamp = _part_of(out, dataset, span)
     shards = {} if restart or shard else _shards_of(out, dataset)
     # Written anew, for the last line of a stopped scan may be half there.
