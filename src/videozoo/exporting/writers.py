@@ -93,7 +93,7 @@ def write_openvino(path: Path, graph: Graph, program: ExportedProgram, text: str
     openvino = imported("openvino", "OpenVINO", EXPORT)
     onnx = path.with_suffix(".onnx")
     write_onnx(onnx, graph, program, text)
-    model = openvino.convert_model(onnx)
+    model = openvino.Core().read_model(onnx)  # convert_model tries PyTorch's readers first
     model.set_rt_info(text, [KEY])
     openvino.save_model(model, path, compress_to_fp16=False)
     onnx.unlink()
