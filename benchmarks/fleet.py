@@ -53,6 +53,12 @@ use_gpu = False
 """
 FRAMES, SIZE, FOLDER = 12, (64, 48), 1000  # of a video; videos in a folder
 RESULT, SUMMARY = "TSN_infer_result.json", "TSN_infer_summary.json"
+RUNS = [
+    ("alone", 0, False),
+    ("1 worker", 1, False),
+    ("2 workers", 2, False),
+    ("2 workers, one killed", 2, True),
+]  # name, workers of the cluster, one is killed
 TICK = 0.5  # seconds between two looks at memory
 
 
@@ -60,18 +66,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--videos", type=int, default=5000)
     parser.add_argument("--keep", type=Path, help="folder for videos and results, which stay")
+    names = [name for name, *_ in RUNS]
+    parser.add_argument("--only", nargs="+", default=names, choices=names, help="runs (all)")
     arguments = parser.parse_args()
     print(describe_machine(machine(("videozoo", "torch", "av", "ray"))), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         listing = made_videos(folder, arguments.videos)
         weights = made_weights(folder)
-        rows = [measured("alone", folder, listing, weights)]
-        for workers, kill in ((1, False), (2, False), (2, True)):
-            name = f"{workers} worker{'s' * (workers > 1)}{', one killed' * kill}"
+        rows = []
+        for name, workers, kill in (run for run in RUNS if run[0] in arguments.only):
+            how = (name, folder, listing, weights)
+            if not workers:
+                rows.append(measured(*how))
+                continue
             with ray_cluster(workers) as address:
                 ray = ("--cluster", "ray", "--address", address)
-                rows.append(measured(name, folder, listing, weights, *ray, kill=kill))
+                rows.append(measured(*how, *ray, kill=kill))
         rows = [[*row[:-1], "yes" if row[-1] == rows[0][-1] else "NO"] for row in rows]
         head = ["infer", "videos/s", "s", "MB command", "MB worker", "listed", "read", "bad"]
         table = [list(map(str, row)) for row in rows]

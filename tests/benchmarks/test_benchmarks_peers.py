@@ -55,3 +55,10 @@ def test_engines(script: Callable[..., str]) -> None:
     said = script("engines.py", "LINEAR", "--rounds", 1)
     assert "LINEAR 32x300" in said
     assert said.count("differs by") == 3
+
+
+@pytest.mark.slow
+def test_fleet(script: Callable[..., str]) -> None:
+    said = script("fleet.py", "--videos", 40, "--only", "alone", "1 worker")
+    rows = [line.split() for line in said.splitlines() if line.endswith(("yes", "NO"))]
+    assert [row[-5:] for row in rows] == [["40", "40", "0", "0", "yes"]] * 2
