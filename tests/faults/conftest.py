@@ -12,7 +12,7 @@ from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("VIDEOZOO_TRACEBACK", raising=False)
+    monkeypatch.setenv("VIDEOZOO_TRACEBACK", "")  # unset again, whatever sets it
     monkeypatch.chdir(tmp_path)
 
 
