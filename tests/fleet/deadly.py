@@ -21,14 +21,10 @@ NOTES = Path("notes")  # a line for each thing that a worker told
 
 def noted(words: Any, shard: Shard, tell: Tell, die: Callable[[int], bool]) -> str | None:
     """Does a shard, notes who does what, and kills its process where `die` says so."""
-    import ray
-
-    node = ray.get_runtime_context().get_node_id()
     parts._SECONDS = 0.0  # a part for each step
 
     def told(what: str, done: int, total: int) -> None:
-        with NOTES.open("a") as file:
-            file.write(f"{shard.number} {os.getpid()} {done} {node}\n")
+        note(shard, done)
         tell(what, done, total)
         if die(done):
             time.sleep(0.5)  # for the word to arrive
@@ -65,10 +61,20 @@ def dies_always(words: Any, shard: Shard, tell: Tell) -> str | None:
     return noted(words, shard, tell, lambda done: False)
 
 
-def slow(words: Any, shard: Shard, tell: Tell) -> str | None:
-    """Does a shard, which takes three seconds and more."""
-    time.sleep(3.0)
+def waits(words: Any, shard: Shard, tell: Tell) -> str | None:
+    """Does a shard when there is a file `go`."""
+    note(shard, 0)
+    while not Path("go").exists():
+        time.sleep(0.1)
     return noted(words, shard, tell, lambda done: False)
+
+
+def note(shard: Shard, done: int) -> None:
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    with NOTES.open("a") as file:
+        file.write(f"{shard.number} {os.getpid()} {done} {node}\n")
 
 
 def notes() -> list[tuple[int, int, int, str]]:

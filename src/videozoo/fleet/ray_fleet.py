@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 SHARDS_A_WORKER = 8  # of those at the start: so that machines that come later find some left
 STORE = 100 << 20  # bytes of memory for what travels, of a cluster of this machine alone
 _LOOK = 0.5  # seconds between two looks at what workers have told
+_PATIENCE = 10.0  # seconds, for a cluster that does not answer
 _SHOWN = 5  # videos of a shard that kills
 
 
@@ -171,6 +173,9 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     own = {"num_cpus": usable_cores(), "object_store_memory": STORE, "include_dashboard": False}
     try:
+        if address not in (None, "auto"):  # Ray tries for many minutes, without a word
+            host, _, port = str(address).rpartition(":")
+            socket.create_connection((host, int(port)), _PATIENCE).close()
         with _silent():
             ray.init(
                 address=address or "local",
