@@ -15,6 +15,7 @@ from videozoo.addresses.places import brought, home
 from videozoo.addresses.results import parts_taken, results_folder
 from videozoo.errors import VideozooError, as_given
 from videozoo.files import replacing, write_text
+from videozoo.shards import Shard
 
 RUN = f"{BUCKET}/run"
 
@@ -104,6 +105,18 @@ def test_what_later_runs_keep_to_is_fetched_first() -> None:
     with results_folder(RUN, ("features.json", "*_last.*")) as folder:
         assert [path.name for path in folder.iterdir()] == ["features.json"]
     assert names() == ["run/features.json", "run/train00000.tfrecord"]
+
+
+def test_shards_that_one_machine_does_at_once_do_not_meet() -> None:
+    one, two = Shard(1, 2), Shard(2, 2)
+    with results_folder(RUN, parts_taken(one), one) as folder:
+        write_text(folder / "x_result.1-of-2.parts" / "0000.part", "1")
+        with results_folder(RUN, parts_taken(two), two) as other:
+            write_text(other / "x_result.2-of-2.parts" / "0000.part", "2")
+            assert as_given(other) == RUN
+        assert (folder / "x_result.1-of-2.parts" / "0000.part").is_file()
+    assert names() == [f"run/x_result.{n}-of-2.parts/0000.part" for n in (1, 2)]
+    assert not list(home().glob("results*/**/*.part"))
 
 
 def test_what_is_removed_here_is_removed_there(monkeypatch: pytest.MonkeyPatch) -> None:

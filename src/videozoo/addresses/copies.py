@@ -32,7 +32,7 @@ SIZE_VARIABLE, USUAL_SIZE = "VIDEOZOO_BUCKETS_GB", 20.0
 _GB = 1e9
 _LOCKS = 4096
 _LEFT = 3600.0  # seconds after which a file that is not whole is taken for one that was given up
-_OWN = ("records", "locks", "results")  # folders that hold no copies
+_OWN = ("records", "locks", "results")  # folders that hold no copies, as results.3-of-64 does
 _seen = {"total": -1.0, "new": 0.0}  # bytes of all copies when they were counted, and since
 
 
@@ -127,7 +127,9 @@ def _make_room(new: int, address: str) -> None:
         return
     copies: list[tuple[float, int, Path]] = []
     for place, folders, names in os.walk(home()):
-        folders[:] = [name for name in folders if place != str(home()) or name not in _OWN]
+        folders[:] = [
+            name for name in folders if place != str(home()) or name.partition(".")[0] not in _OWN
+        ]
         for path in (Path(place, name) for name in names):
             with suppress(OSError):  # another process removes it
                 state = path.stat()

@@ -56,7 +56,9 @@ def uploading(function: Callable[P, T]) -> Callable[P, T]:
 
 
 @contextmanager
-def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> Iterator[Path]:
+def results_folder(
+    given: str | os.PathLike[str], takes: Sequence[str] = (), shard: Shard | None = None
+) -> Iterator[Path]:
     """Gives the folder to write results to; what is written there for an address is uploaded.
 
     That happens while the block runs and at its end, whatever ends it; then it goes from here. Only
@@ -65,6 +67,7 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
     Args:
         given: a folder, or an address.
         takes: patterns of names; such files are fetched from the address first.
+        shard: that is done, in a folder of its own: others may be done on this machine meanwhile.
 
     Raises:
         VideozooError: the address cannot be read or written to.
@@ -73,9 +76,10 @@ def results_folder(given: str | os.PathLike[str], takes: Sequence[str] = ()) -> 
         yield brought(given)
         return
     address = os.fspath(given).rstrip("/")
-    folder = home() / "results" / copy_path(address).relative_to(home())
+    root = home() / f"results{shard.suffix if shard else ''}"
+    folder = root / copy_path(address).relative_to(home())
     scheme = address.partition(":")[0]
-    NICKNAMES[f"{home() / 'results' / scheme}/"] = f"{scheme}://"
+    NICKNAMES[f"{root / scheme}/"] = f"{scheme}://"
     taken = _take(address, folder, takes)
     writing.add(folder)
     try:
@@ -137,7 +141,8 @@ class _Uploads(threading.Thread):
         try:
             self._upload()
         except VideozooError as error:
-            where = home() / "results"  # not the folder, which would be shown as the address
+            # not the folder, which would be shown as the address
+            where = home() / self._folder.relative_to(home()).parts[0]
             raise VideozooError(f"{error}; the results are kept below {where}") from None
         for path in self._done:  # another machine may go on from it, so that it would be old here
             path.unlink()

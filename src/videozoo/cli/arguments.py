@@ -15,6 +15,7 @@ from videozoo.addresses.results import results_folder
 from videozoo.errors import VideozooError
 from videozoo.forecast import DRY_RUN, DryRunEndedError
 from videozoo.launcher import launch
+from videozoo.shards import Shard
 from videozoo.specs import SPECS
 
 YES = {"true", "yes", "on", "1", "t", "y"}
@@ -189,16 +190,19 @@ def say_no_effect(**flags: bool) -> None:
 
 
 @contextmanager
-def dry_run(wanted: bool, out: str, takes: Sequence[str] = ()) -> Iterator[str]:
+def dry_run(
+    wanted: bool, out: str, takes: Sequence[str] = (), shard: Shard | None = None
+) -> Iterator[str]:
     """Gives where results go, which is nowhere in a dry run; ends the command after it.
 
     Args:
         wanted: it is a dry run.
         out: where they go else, a folder or an address.
         takes: see results_folder.
+        shard: see results_folder.
     """
     if not wanted:
-        with results_folder(out, takes) as place:
+        with results_folder(out, takes, shard) as place:
             yield str(place)
         return
     before = DRY_RUN.set(True)

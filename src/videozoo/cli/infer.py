@@ -112,7 +112,7 @@ def infer(
     if timeline:
         args.refuse_given(context, ("dry_run",), "is not for --timeline")
         takes = parts_taken(share)
-        with on_ray(result=f"{stem}timeline"), results_folder(save_dir, takes) as place:
+        with on_ray(result=f"{stem}timeline"), results_folder(save_dir, takes, share) as place:
             return timelines.run_timeline(
                 paths, named, experiment, share, window=window, stride=stride, onset=onset,
                 offset=offset, min_duration=min_duration, reject=reject, top_k=infer_topk,
@@ -128,7 +128,7 @@ def infer(
     ):
         return
     taken = parts_taken(share)
-    with on_ray(result=f"{stem}result"), args.dry_run(dry_run, save_dir, taken) as folder:
+    with on_ray(result=f"{stem}result"), args.dry_run(dry_run, save_dir, taken, share) as folder:
         inference = open_inference(
             paths or (),
             named,

@@ -194,7 +194,7 @@ def features(
         args.refuse_given(context, ("rate", "most", "sound"), f"{encoder} says this itself")
     with (
         on_cluster(context, cluster, address, use_gpu=use_gpu, result=out),
-        args.dry_run(dry_run, os.path.expanduser(out), CLAIMED_BY) as folder,
+        args.dry_run(dry_run, os.path.expanduser(out), CLAIMED_BY, part) as folder,
         joined(device),
         ExitStack() as stack,
     ):

@@ -88,7 +88,7 @@ def test(
     try:
         with (
             on_cluster(context, cluster, address, use_gpu=settings.use_gpu, result=result),
-            args.dry_run(dry_run, save_dir, parts_taken(share)) as folder,
+            args.dry_run(dry_run, save_dir, parts_taken(share), share) as folder,
         ):
             found = videozoo.test(
                 named,
