@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 import numpy as np
 from clips_peers import SHORT, Answer, Decord, OpenCV, PyAV, TorchCodec, Video, Videozoo, Work
-from turns import OURS, Peer, PeerError, Running, Table, Times, chosen, measure, start
+from turns import OURS, Peer, PeerError, Running, Table, Times, chosen, measure, started
 
 from reports import machine, options, report
 
@@ -169,13 +169,9 @@ def main() -> None:
     arguments = parser.parse_args()
     about = machine(DISTRIBUTIONS)
     made = tables(sets(arguments.paths, arguments.videos), arguments.frames)
-    running = start(chosen(PEERS, arguments.only))
-    try:
+    with started(chosen(PEERS, arguments.only)) as running:
         able = check(made, running)
         measure(made, able, arguments.rounds)
-    finally:
-        for one in running:
-            one.stop()
     report(made, able, about, arguments)
 
 

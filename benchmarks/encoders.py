@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from encoders_peers import (
     TorchEngine,
     write_onnx,
 )
-from turns import OURS, Peer, Running, Table, Times, chosen, measure, start, version_of
+from turns import OURS, Peer, Table, chosen, compare, measure, started, version_of
 
 from reports import Group, heading, machine, options, show, write_json
 
@@ -69,15 +68,9 @@ def engines(precision: str, onnx: Path) -> tuple[Table[EngineWork], list[Peer]]:
     return Table(title, EngineWork(passes=1), BATCH, "frames"), peers
 
 
-def check(table: Table[EngineWork], running: Sequence[Running]) -> None:
-    """Notes how far each engine's rows are from ours."""
-    right = next(one for one in running if one.peer.name == OURS).ask("check", table.case)
-    for one in running:
-        remark = ""
-        if one.peer.name != OURS:
-            rows = one.ask("check", table.case)
-            remark = f"differs by {np.linalg.norm(rows - right) / np.linalg.norm(right):.1g}"
-        table.times[one.peer.name] = Times(remark=remark)
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Returns how far rows are from ours, by their length."""
+    return float(np.linalg.norm(theirs - ours) / np.linalg.norm(ours))
 
 
 def main() -> None:
@@ -94,16 +87,12 @@ def main() -> None:
         if arguments.folder:
             made.insert(0, stages(arguments.folder))
         for table, peers in made:
-            running = start(chosen(peers, None if table.units == 0 else arguments.only))
-            try:
+            with started(chosen(peers, None if table.units == 0 else arguments.only)) as running:
                 if table.units == 0:
                     table.units = running[0].ask("check", table.case)
                 else:
-                    check(table, running)
+                    compare(table, running, difference)
                 measure([table], running, arguments.rounds)
-            finally:
-                for one in running:
-                    one.stop()
             groups.append(([table], running))
             show(groups[-1], markdown=arguments.markdown)
             if arguments.json:

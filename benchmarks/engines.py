@@ -12,13 +12,12 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from models_peers import two_torch_threads
-from turns import OURS, Bench, Peer, Running, Table, Times, chosen, measure, start
+from models_peers import draw_norms, two_torch_threads
+from turns import OURS, Bench, Peer, Table, chosen, compare, measure, started
 
 from reports import Group, heading, machine, options, show, write_json
 
@@ -67,22 +66,17 @@ def write_files(folder: Path, model: str) -> None:
 
 def _write_files(folder: Path, model: str) -> None:
     import torch
-    from torch import nn
 
     from videozoo.classifier import build_classifier, save_weights
     from videozoo.experiments import open_experiment
     from videozoo.exporting.export import export
-    from videozoo.models.batch_norm import BatchNorm
 
     torch.manual_seed(0)
     experiment = open_experiment(
         model, None, overrides=["MODEL.eigen_file=None"] if model == "NEXTVLAD" else []
     )
     classifier = build_classifier(experiment["INFER"]).eval()
-    for module in classifier.modules():  # statistics as if they were trained
-        if isinstance(module, BatchNorm):
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    draw_norms(classifier)
     save_weights(folder / WEIGHTS, classifier, experiment, None)
     for format in ("onnx", "openvino", "pt2"):
         export(folder / WEIGHTS, format)
@@ -144,14 +138,9 @@ def engines(folder: Path, case: Scoring) -> list[Peer]:
     ]
 
 
-def check(table: Table[Scoring], running: Sequence[Running]) -> None:
-    """Notes how far the logits of each are from ours, by the largest."""
-    right = next(one for one in running if one.peer.name == OURS).ask("check", table.case)
-    for one in running:
-        off = float(np.abs(one.ask("check", table.case) - right).max() / np.abs(right).max())
-        table.times[one.peer.name] = Times(
-            remark="" if one.peer.name == OURS else f"differs by {off:.1g}"
-        )
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Returns the largest difference of logits, by the largest of ours."""
+    return float(np.abs(theirs - ours).max() / np.abs(ours).max())
 
 
 def main() -> None:
@@ -168,13 +157,9 @@ def main() -> None:
                 folder.mkdir()
                 write_files(folder, case.model)
             table = Table(case.title, case, case.videos * case.passes, "videos")
-            running = start(chosen(engines(folder, case), arguments.only))
-            try:
-                check(table, running)
+            with started(chosen(engines(folder, case), arguments.only)) as running:
+                compare(table, running, difference)
                 measure([table], running, arguments.rounds)
-            finally:
-                for one in running:
-                    one.stop()
             groups.append(([table], running))
             show(groups[-1], markdown=arguments.markdown)
             if arguments.json:

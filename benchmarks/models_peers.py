@@ -97,26 +97,34 @@ def autocast(precision: str) -> AbstractContextManager[object]:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def draw_norms(model: nn.Module) -> None:
+    """Gives batch norms statistics and weights as if they were trained."""
+    from torch import nn
+
+    from videozoo.models.batch_norm import BatchNorm
+
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            if module.weight is not None:
+                nn.init.uniform_(module.weight, 0.5, 1.0)
+                nn.init.normal_(module.bias, std=0.1)
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+
+
 def made_model(name: str, *, training: bool) -> nn.Module:
     """Makes a model of the published size; in training without dropout, so that it can be compared.
 
     Batch norms get statistics and weights as if they were trained, which must be right in a copy.
     """
     import torch
-    from torch import nn
 
-    from videozoo.models.batch_norm import BatchNorm
     from videozoo.specs import build_model
 
     torch.manual_seed(0)
     without = {"drop_rate": 0.0} if training else {}
     model = build_model(name, **ARGUMENTS[name], **without)
-    for module in model.modules():
-        if isinstance(module, BatchNorm):
-            nn.init.uniform_(module.weight, 0.5, 1.0)
-            nn.init.normal_(module.bias, std=0.1)
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    draw_norms(model)
     return model.train(training)
 
 

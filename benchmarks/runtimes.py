@@ -19,7 +19,7 @@ import numpy as np
 from models_lstm import OurLstms, OurModel, TorchLstms, TorchModel
 from models_peers import Compiled, Videozoo, Work, Written
 from models_runtimes import OnnxRuntime, Paddle, write_tsn
-from turns import OURS, Peer, PeerError, Running, Table, Times, chosen, measure, start, version_of
+from turns import OURS, Peer, PeerError, Running, Table, Times, chosen, measure, started, version_of
 
 from reports import Group, heading, machine, options, show, write_json
 
@@ -115,13 +115,9 @@ def compare(comparison: Comparison, only: Sequence[str] | None, rounds: int) -> 
     """Starts the peers of one table, compares what they give, and times those that agree."""
     work = comparison.work
     table = Table(comparison.title, work, len(work.lengths) * work.passes, "videos")
-    running = start(chosen(comparison.peers, only))
-    try:
+    with started(chosen(comparison.peers, only)) as running:
         able = check(table, running)
         measure([table], able, rounds)
-    finally:
-        for one in running:
-            one.stop()
     return [table], able
 
 

@@ -15,7 +15,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -159,9 +159,19 @@ def _cpu_time() -> float:
     return total
 
 
-def start(peers: Iterable[Peer]) -> list[Running]:
-    """Starts the peers that are installed and says which are left out."""
-    running = []
+@contextlib.contextmanager
+def started(peers: Iterable[Peer]) -> Iterator[list[Running]]:
+    """Gives the peers that are installed, each in its process; says which are left out."""
+    running: list[Running] = []
+    try:
+        _start(peers, running)
+        yield running
+    finally:
+        for one in running:
+            one.stop()
+
+
+def _start(peers: Iterable[Peer], running: list[Running]) -> None:
     for peer in peers:
         missing = [name for name in peer.needs if version_of(name) is None]
         if missing:
@@ -173,7 +183,18 @@ def start(peers: Iterable[Peer]) -> list[Running]:
             print(f"left out: {error}", flush=True)
     if OURS not in [one.peer.name for one in running]:
         raise SystemExit(f"{OURS} itself cannot be measured: nothing to compare with")
-    return running
+
+
+def compare(
+    table: Table[Any], running: Sequence[Running], difference: Callable[[Any, Any], float]
+) -> None:
+    """Notes of each peer's answer its difference from ours."""
+    right = next(one for one in running if one.peer.name == OURS).ask("check", table.case)
+    for one in running:
+        remark = ""
+        if one.peer.name != OURS:
+            remark = f"differs by {difference(right, one.ask('check', table.case)):.1g}"
+        table.times[one.peer.name] = Times(remark=remark)
 
 
 def measure(tables: Sequence[Table[Any]], running: Sequence[Running], rounds: int) -> None:

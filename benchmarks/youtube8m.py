@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from turns import OURS, Peer, Running, Table, chosen, measure, start
+from turns import OURS, Peer, Running, Table, chosen, measure, started
 from youtube8m_peers import (
     BATCH_SIZE,
     DIMS,
@@ -124,14 +124,10 @@ def main() -> None:
         about = machine(DISTRIBUTIONS)
         pickles = write_pickles(folder, paths)
         listed = peers(paths * arguments.repeat, pickles * arguments.repeat)
-        running = start(chosen(listed, arguments.only))
         table: Table[None] = Table("YouTube-8M", None, 0, "videos")
-        try:
+        with started(chosen(listed, arguments.only)) as running:
             check(table, running)
             measure([table], running, arguments.rounds)
-        finally:
-            for one in running:
-                one.stop()
     report([table], running, about, arguments)
 
 

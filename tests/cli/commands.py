@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,15 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, a home and a cache of each test's own, where a conftest.py has this."""
+    monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VIDEOZOO_TRACEBACK", "")  # unset again, whatever sets it
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -1,16 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-from commands import command  # noqa: F401 (a fixture)
+from commands import command, surroundings  # noqa: F401 (fixtures)
 
 from tiny import clip_data, feature_data  # noqa: F401 (fixtures)
-
-
-@pytest.fixture(autouse=True)
-def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIDEOZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("VIDEOZOO_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("VIDEOZOO_TRACEBACK", "")  # unset again, whatever sets it
-    monkeypatch.chdir(tmp_path)
