@@ -136,8 +136,7 @@ class LoadedWeights:
         classifier: in test mode, on the CPU.
         experiment: the config, the command's or the checkpoint's own.
         labels: class names, where the checkpoint has them.
-        path: the weights.
-        sha256: of the weights.
+        path, sha256: of the weights.
         engine: what computes the logits: torch, onnxruntime or openvino.
     """
 
@@ -169,13 +168,16 @@ def experiment_of(
     return stored_experiment(header, source=str(path), overrides=overrides, flags=flags)
 
 
-def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeights:
+def load_weights(
+    path: Path, experiment: Experiment | None = None, *, of: tuple[Path, str] | None = None
+) -> LoadedWeights:
     """Loads weights strictly into the model they are for.
 
     Args:
         path: a native .safetensors file, what `videozoo export` made of one, a Fluid folder,
             .tar.gz or .pdparams, or a state dict of PyTorch.
         experiment: the config; None: the one that a native or an exported file holds.
+        of: the weights in whose place an export scores, and their SHA-256.
 
     Raises:
         VideozooError: the weights are missing, of another model, or do not fit; everything that
@@ -183,7 +185,7 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     """
     kind = kind_of(path)
     if kind == "export":
-        return _exported(path, experiment or experiment_of(path))
+        return _exported(path, experiment or experiment_of(path), of)
     labels: list[str] | None = None
     if kind == "native":
         checkpoint = load_native(path)
@@ -196,10 +198,8 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
         state, labels = checkpoint.state_dict, checkpoint.labels
         check_state_dict(classifier.model.state_dict(), state, str(path))
         classifier.recipe = carried_recipe(checkpoint, path)
-        num_classes = experiment["INFER"].num_classes
-        classifier.calibration = stored_calibration(
-            checkpoint.extra, num_classes=num_classes, path=path
-        )
+        many = experiment["INFER"].num_classes
+        classifier.calibration = stored_calibration(checkpoint.extra, num_classes=many, path=path)
     else:
         if experiment is None:
             what = "a checkpoint of Fluid" if kind == "fluid" else "a state dict of PyTorch"
@@ -220,14 +220,14 @@ def load_weights(path: Path, experiment: Experiment | None = None) -> LoadedWeig
     return LoadedWeights(classifier.eval(), experiment, labels, path, sha256_of_weights(path))
 
 
-def _exported(path: Path, experiment: Experiment) -> LoadedWeights:
+def _exported(path: Path, experiment: Experiment, of: tuple[Path, str] | None) -> LoadedWeights:
     found, many = open_exported(path, experiment), experiment["INFER"].multi_label
     classifier = Classifier(
         inputs=BatchTensors(), model=found.model, multi_label=many, calibration=found.calibration
     )
     classifier.recipe = found.recipe
-    sha256 = sha256_of_weights(path)
-    return LoadedWeights(classifier, experiment, found.labels, path, sha256, engine_of(path))
+    whose = of or (path, sha256_of_weights(path))
+    return LoadedWeights(classifier, experiment, found.labels, *whose, engine_of(path))
 
 
 class _Undrawn(TorchFunctionMode):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec as find_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.exports import SUFFIXES, export_text
@@ -13,15 +13,23 @@ from videozoo.config import Experiment
 from videozoo.distributed import choose_device, is_first_process
 from videozoo.engines import ENGINES, encoder_path, engine_of
 from videozoo.errors import FileError, VideozooError, as_given
+from videozoo.experiments import Engine
 from videozoo.families import family_of
 from videozoo.reading import parse_json
 from videozoo.specs import SPECS, stored_experiment
 from videozoo.terminal import Terminal
 
-CHOICES = ("auto", "torch", "onnxruntime", "openvino")
+CHOICES: tuple[str, ...] = get_args(Engine)
 _MODES = ("TEST", "INFER")
 _NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 _FORMS = {engine: form for form, engine in ENGINES.items()}
+
+
+class Export(NamedTuple):
+    """An export, and the SHA-256 of the weights that it was made of."""
+
+    path: Path
+    weights_sha256: str
 
 
 def export_path(weights: Path, form: str) -> Path:
@@ -30,7 +38,7 @@ def export_path(weights: Path, form: str) -> Path:
     return weights.with_name(name.removesuffix(".pth").removesuffix(".pt") + SUFFIXES[form])
 
 
-def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> Path | None:
+def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> Export | None:
     """Returns the export that scores in place of weights; None: PyTorch does.
 
     Args:
@@ -69,12 +77,12 @@ def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> 
         except VideozooError as error:
             console.print(f"PyTorch scores: {error}")
             continue
-        console.print(f"{_NAMES[fast]} scores, with {as_given(path)}")
+        console.print(f"{_NAMES[fast]} scores, with {as_given(found.path)}")
         return found
     return None
 
 
-def _checked(weights: Path, experiment: Experiment, engine: str) -> Path:
+def _checked(weights: Path, experiment: Experiment, engine: str) -> Export:
     """Returns the export of weights that an engine takes.
 
     Raises:
@@ -87,15 +95,15 @@ def _checked(weights: Path, experiment: Experiment, engine: str) -> Path:
         raise FileError(path, f"is missing; {anew} writes it")
     header = read_native_header(path)
     told = parse_json(export_text(path) or "{}")
-    made_of = told.get("protocol")
-    if not isinstance(made_of, dict) or made_of.get("weights_sha256") != sha256_of_weights(weights):
+    made_of, sha256 = told.get("protocol"), sha256_of_weights(weights)
+    if not isinstance(made_of, dict) or made_of.get("weights_sha256") != sha256:
         raise FileError(path, f"was made of other weights; {anew} makes it anew")
     stored = stored_experiment(header, source=str(path))
     if any(_graph(stored, mode) != _graph(experiment, mode) for mode in _MODES):
         raise FileError(path, f"was made with another config; {anew} makes it anew with this one")
     if told.get("encoder_carried") is True and not encoder_path(path).is_file():
         raise FileError(encoder_path(path), f"is missing; {anew} writes it")
-    return path
+    return Export(path, sha256)
 
 
 def _graph(experiment: Experiment, mode: str) -> list[Any]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from videozoo.config import Experiment, load_experiment
 from videozoo.config.ini import parse_overrides
@@ -19,6 +19,8 @@ from videozoo.specs import SPECS, find_spec, guess_model, model_of_file_name, na
 from videozoo.zoo.archives import VideoWeights
 from videozoo.zoo.resolve import find_weights
 
+Engine = Literal["auto", "torch", "onnxruntime", "openvino"]
+"""What scores, see engine_choice.chosen_export."""
 DEFAULT_MODEL = "AttentionCluster"
 Flags = Mapping[tuple[str, str], tuple[Any, str]]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rich.console import Console
 
 from videozoo import __version__
 from videozoo.addresses.remote import is_address
-from videozoo.checkpoints.checksum import sha256_of_weights
 from videozoo.checkpoints.exports import SUFFIXES
 from videozoo.classifier import LoadedWeights, load_weights
 from videozoo.config import Experiment
@@ -176,7 +174,7 @@ def open_weights(
     export = chosen_export(found, experiment, weights.engine)
     if export is None:
         return load_weights(found, experiment)
-    return replace(load_weights(export, experiment), path=found, sha256=sha256_of_weights(found))
+    return load_weights(export.path, experiment, of=(found, export.weights_sha256))
 
 
 def pulled(published: VideoWeights | ImageResNet, instead: str = INSTEAD) -> Path:

@@ -12,7 +12,7 @@ from memory_bucket import BUCKET, Troubled, content, names, put
 
 from videozoo.addresses import remote, results
 from videozoo.addresses.places import brought, home
-from videozoo.addresses.results import parts_taken, results_folder
+from videozoo.addresses.results import parts_taken, results_folder, uploading
 from videozoo.errors import VideozooError, as_given
 from videozoo.files import replacing, write_text
 from videozoo.shards import Shard
@@ -117,6 +117,15 @@ def test_shards_that_one_machine_does_at_once_do_not_meet() -> None:
         assert (folder / "x_result.1-of-2.parts" / "0000.part").is_file()
     assert names() == [f"run/x_result.{n}-of-2.parts/0000.part" for n in (1, 2)]
     assert not list(home().glob("results*/**/*.part"))
+
+
+def test_functions_of_the_library_keep_shards_apart_too() -> None:
+    @uploading
+    def work(*, save_dir: object, shard: Shard | None = None) -> str:
+        assert as_given(save_dir) == RUN
+        return str(save_dir)
+
+    assert len({work(save_dir=RUN, shard=one) for one in (None, Shard(1, 2), Shard(2, 2))}) == 3
 
 
 def test_what_is_removed_here_is_removed_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,10 @@ def uploading(function: Callable[P, T]) -> Callable[P, T]:
         given = named.get("save_dir")
         if not is_address(given):
             return function(*args, **named)
-        with results_folder(str(given)) as folder:
+        shard = named.get("shard")
+        with results_folder(
+            str(given), shard=shard if isinstance(shard, Shard) else None
+        ) as folder:
             named["save_dir"] = folder
             return function(*args, **named)
 

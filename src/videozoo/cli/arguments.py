@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from videozoo import distributed
+from videozoo import distributed, experiments
 from videozoo.addresses.results import results_folder
 from videozoo.errors import VideozooError
 from videozoo.forecast import DRY_RUN, DryRunEndedError
@@ -111,7 +111,7 @@ Weights = Annotated[
     ),
 ]
 Engine = Annotated[
-    Literal["auto", "torch", "onnxruntime", "openvino"],
+    experiments.Engine,
     typer.Option(
         "--engine",
         help="What scores: PyTorch, or ONNX Runtime or OpenVINO with the export that lies beside"

@@ -96,11 +96,9 @@ def run_timeline(
             print(f"{video}: {fault}", file=sys.stderr)
         return
     print_unreadable(faults, console, heading="unreadable, or in part: {}")
-    if shard is not None:
-        console.print(shard_done(shard))
     stem = Path(how["save_dir"]) / f"{experiment.model}_infer_timeline"
-    if shard is None:
-        console.print(f"written to {stem}.json, with the picture of the strip beside it")
+    written = f"written to {stem}.json, with the picture of the strip beside it"
+    console.print(written if shard is None else shard_done(shard))
     if not all(one.windows for one in found):
         raise typer.Exit(2)
 

@@ -17,7 +17,7 @@ from videozoo.distributed import is_first_process
 from videozoo.errors import VideozooError
 from videozoo.evaluate import Evaluation
 from videozoo.files import append_csv, write_csv
-from videozoo.forecast import METER, Forecast
+from videozoo.forecast import METER, Forecast, timed
 from videozoo.text import counted
 from videozoo.training.state import Position
 from videozoo.training.step import StepResult
@@ -166,12 +166,11 @@ class TrainingLog:
 
     def waiting(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yields the batches; counts the time until each is there as waiting for data."""
-        before = METER.waited
-        for batch in METER.watched(batches):
-            self._waited += METER.waited - before
-            yield batch
-            before = METER.waited
-            del batch  # the next one comes without it in memory
+        return timed(batches, self._wait)
+
+    def _wait(self, seconds: float) -> None:
+        self._waited += seconds
+        METER.waited += seconds
 
     def step(self, position: Position, result: StepResult) -> None:
         """Shows a step that is done; with each log_interval, the loss and the speed."""
