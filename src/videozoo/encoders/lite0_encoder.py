@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -22,6 +20,7 @@ from videozoo.encoders.encoder import Encoder, Framing, own_precision, pooled_qu
 from videozoo.encoders.network_rows import FirstFrame
 from videozoo.encoders.openvino_engine import OpenVinoEngine, openvino_is_installed
 from videozoo.errors import VideozooError
+from videozoo.models.side_by_side import side_by_side
 
 Precision = Literal["auto", "32", "bf16"]
 Engine = Literal["auto", "torch", "openvino"]
@@ -94,24 +93,14 @@ class EfficientNetLite0Encoder(Encoder):
         """Encodes uint8 [n, 1, 3, 224, 224]; returns float32 [n, 1280], [n, 5120]."""
         pixels = frames[:, 0].to(self._device)  # [n, 3, 224, 224]
         parts = torch.split(pixels, self._at_once)
-        run = self._threads.map if self._device.type == "cpu" else map
-        rows = run(self._rows_of, parts)
+        # Threads of one core each wait for each other less often than a layer's threads.
+        threads = torch.get_num_threads() if self._device.type == "cpu" else 1
+        rows = side_by_side(self._rows, parts, workers=min(threads, len(parts)))
         return tuple(torch.cat(modality) for modality in zip(*rows, strict=True))
 
     def network(self) -> nn.Module:
         """Returns what computes the rows; see Encoder.network."""
         return FirstFrame(FrameRows(load_efficientnet_lite0()[0], torch.float32))
-
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        """Threads of one core each: they wait for each other less often than a layer's threads."""
-        return ThreadPoolExecutor(
-            torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
-        )
-
-    @torch.inference_mode()
-    def _rows_of(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        return self._rows(pixels)
 
 
 def settled_precision(device: torch.device, precision: Precision) -> Literal["32", "bf16"]:

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from videozoo.models import onednn
 from videozoo.models.batch_norm import BatchNorm
+from videozoo.models.onednn import RepeatedProduct
 from videozoo.models.peephole_lstm import PeepholeLSTM
 from videozoo.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -74,7 +75,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedLSTM(PeepholeLSTM):
-    """An LSTM with peepholes whose input product is packed.
+    """An LSTM with peepholes whose products are packed.
 
     Args:
         lstm: it shares its recurrent weight.
@@ -86,11 +87,19 @@ class PackedLSTM(PeepholeLSTM):
         self.weight, self.bias = lstm.weight, lstm.bias
         bias = lstm.bias[: lstm.gates.out_features]
         self.projection = PackedLinear(linear=lstm.gates, dtype=dtype, bias=bias)
+        self._product: tuple[torch.dtype, int, RepeatedProduct] | None = None
 
     def project(self, x: Tensor) -> Tensor:
         """[N, E] -> [N, 4H]."""
         result: Tensor = self.projection(x)
         return result
+
+    def product(self, dtype: torch.dtype, batch: int) -> RepeatedProduct:
+        """See PeepholeLSTM; the last one is kept, it is laid out for one size of batch."""
+        kept = self._product
+        if kept is None or kept[:2] != (dtype, batch):
+            self._product = kept = (dtype, batch, super().product(dtype, batch))
+        return kept[2]
 
 
 class FoldedConv(nn.Module):

@@ -48,7 +48,7 @@ def packed_linear(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def packed_linear_onto(x: Tensor, packed: Tensor, start: Tensor) -> Tensor:
-    """Returns start [S, O] + x [S, I] @ weight.T, [S, O]."""
+    """Returns start [..., S, O] + x [..., S, I] @ weight.T, [..., S, O]."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, start, packed, None, "add")
     return result
 
@@ -105,16 +105,16 @@ class RepeatedProduct:
     """
 
     def __init__(self, weight: Tensor, batch: int) -> None:
+        self.packed = len(weight) == 1 and linears_pack(weight)
+        if self.packed:
+            weight = pack_linear(weight[0].t().contiguous(), batch)
         self.weight = weight
-        self.packed: Tensor | None = None
-        if len(weight) == 1 and linears_pack(weight):
-            self.packed = pack_linear(weight[0].t().contiguous(), batch)
 
     def __call__(self, x: Tensor, start: Tensor) -> Tensor:
         """Takes x [R, S, I] and start [R, S, O] and returns start + x @ weight, [R, S, O]."""
-        if self.packed is None:
-            return torch.baddbmm(start, x, self.weight)  # [R, S, O]
-        return packed_linear_onto(x[0], self.packed, start[0])[None]  # [1, S, O]
+        if self.packed:
+            return packed_linear_onto(x, self.weight, start)  # [1, S, O]
+        return torch.baddbmm(start, x, self.weight)  # [R, S, O]
 
 
 def _is_on(x: Tensor) -> bool:

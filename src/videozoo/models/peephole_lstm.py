@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from math import gcd
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ from torch.autograd.function import once_differentiable
 
 from videozoo.models.layers import quick_tanh
 from videozoo.models.onednn import RepeatedProduct
+from videozoo.models.side_by_side import side_by_side
 
 # The backward pass prepares that many steps at once: enough to share the cost of a call, few
 # enough to stay in a processor's cache.
@@ -59,6 +61,10 @@ class PeepholeLSTM(nn.Module):
             x, self.gates.weight, self.gates.bias + self.bias[: self.gates.out_features]
         )
 
+    def product(self, dtype: torch.dtype, batch: int) -> RepeatedProduct:
+        """Returns the product of steps with the recurrent weight, for at most `batch` videos."""
+        return RepeatedProduct(self.weight.to(dtype)[None], batch)
+
     def forward(self, x: Tensor) -> Tensor:
         """Runs this LSTM alone over videos of L frames: inputs [B, L, E] -> states [B, L, H]."""
         b, frames, e = x.shape
@@ -82,9 +88,16 @@ def run_lstms(
     """
     if inputs[0].device.type != "cpu":
         return _run_group(lstms, inputs, sizes)
-    # One LSTM after the other on a CPU: the weights of one stay in its cache over all steps, those
-    # of several do not.
-    return [_run_group([m], [x], sizes)[0] for m, x in zip(lstms, inputs, strict=True)]
+
+    def alone(pair: tuple[PeepholeLSTM, Tensor]) -> Tensor:
+        return _run_group([pair[0]], [pair[1]], sizes)[0]
+
+    # On a CPU the weights of one LSTM stay in its cache over all steps, those of several do not.
+    pairs = list(zip(lstms, inputs, strict=True))
+    if torch.is_grad_enabled():
+        return [alone(pair) for pair in pairs]
+    workers = gcd(len(pairs), torch.get_num_threads())  # no core is left over in the last turn
+    return side_by_side(alone, pairs, workers=workers)
 
 
 def _run_group(
@@ -93,14 +106,22 @@ def _run_group(
     """Does what `run_lstms` does, all LSTMs in one loop."""
     h = lstms[0].weight.shape[0]
     x = _stack([m.project(x) for m, x in zip(lstms, inputs, strict=True)])  # [R, N, 4H]
-    weight = _stack([m.weight for m in lstms]).to(x.dtype)  # [R, H, 4H]; under autocast x is short
     peepholes = _stack([m.bias[4 * h :].view(3, h) for m in lstms])  # [R, 3, H]
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+    if torch.is_grad_enabled() and (x.requires_grad or any(m.weight.requires_grad for m in lstms)):
+        weight = _stack([m.weight for m in lstms]).to(x.dtype)  # [R, H, 4H]; as short as x
         states: Tensor = _Steps.apply(x, weight, peepholes, sizes)  # type: ignore[no-untyped-call]
     else:
         with torch.autocast(x.device.type, enabled=False):
-            states = _run(x, weight, peepholes, sizes)  # [R, N, H]
+            product = _product(lstms, x.dtype, sizes[0])
+            states = _run(x, product, peepholes, sizes)  # [R, N, H]
     return [states.squeeze(0)] if len(lstms) == 1 else list(states.unbind(0))  # R x [N, H]
+
+
+def _product(lstms: Sequence[PeepholeLSTM], dtype: torch.dtype, batch: int) -> RepeatedProduct:
+    """Returns the product with the recurrent weights of all; a lone LSTM may have kept its own."""
+    if len(lstms) == 1:
+        return lstms[0].product(dtype, batch)
+    return RepeatedProduct(torch.stack([m.weight for m in lstms]).to(dtype), batch)
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -110,7 +131,7 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _run(
     x: Tensor,
-    weight: Tensor,
+    product: RepeatedProduct,
     peepholes: Tensor,
     sizes: Sequence[int],
     kept: tuple[Tensor, Tensor] | None = None,
@@ -119,7 +140,7 @@ def _run(
 
     Args:
         x: [R, N, 4H].
-        weight: [R, H, 4H].
+        product: with the weight [R, H, 4H].
         peepholes: [R, 3, H]: W_ic, W_fc, W_oc.
         sizes: S_t of every step.
         kept: [R, N, 4, H] and [R, N, H] or None: take tanh(g_c), i, f, o and c' of every step.
@@ -127,15 +148,14 @@ def _run(
     Returns:
         States [R, N, H].
     """
-    r, rows, _ = x.shape
-    h = weight.shape[1]
+    r, rows, width = x.shape
+    h = width // 4
     # Short floats are for the products: a cell adds up over hundreds of steps.
     wide = torch.promote_types(x.dtype, torch.float32)
     inner, outer = peepholes.to(wide)[:, None].split_with_sizes(
         [2, 1], dim=2
     )  # [R, 1, 2, H], [R, 1, 1, H]
     outer = outer.squeeze(2)  # [R, 1, H]
-    product = RepeatedProduct(weight, sizes[0])
     states = x.new_empty(r, rows, h)  # [R, N, H]
     gates = torch.empty(r, sizes[0], 4, h, dtype=wide, device=x.device)  # [R, B, 4, H]
     cells = gates.new_zeros(r, sizes[0], h)  # [R, B, H]
@@ -177,7 +197,8 @@ class _Steps(torch.autograd.Function):
         h = weight.shape[1]
         kept = (x.new_empty(r, rows, 4, h), x.new_empty(r, rows, h))  # [R, N, 4, H], [R, N, H]
         with torch.autocast(x.device.type, enabled=False):
-            states = _run(x, weight, peepholes, sizes, kept)  # [R, N, H]
+            product = RepeatedProduct(weight, sizes[0])
+            states = _run(x, product, peepholes, sizes, kept)  # [R, N, H]
         ctx.save_for_backward(weight, peepholes, *kept, states)
         ctx.sizes = sizes
         return states
