@@ -4,7 +4,7 @@
 
 A model of the published size with drawn weights is exported to every format, outside the timing.
 Each engine then scores the same bytes on two threads, as test and infer do it; what it gives is
-compared with PyTorch's float32.
+compared with PyTorch's. With --precision bf16 those that can compute in bfloat16.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,13 @@ class Scoring:
     length: int  # frames, or segments
     passes: int
     shortest: int | None = None  # of the videos; None: all are equally long
+    precision: str = "32"
 
     @property
     def title(self) -> str:
         lengths = "" if self.shortest is None else f"{self.shortest}-"
-        return f"{self.model} {self.videos}x{lengths}{self.length}"
+        short = " bfloat16" if self.precision == "bf16" else ""
+        return f"{self.model} {self.videos}x{lengths}{self.length}{short}"
 
 
 CASES = [
@@ -95,10 +97,18 @@ class Engine(Bench):
         import torch
 
         from videozoo.classifier import load_weights
+        from videozoo.experiments import Weights, open_experiment
         from videozoo.families import family_of
 
-        loaded = load_weights(path)
-        self.classifier = loaded.classifier.for_inference("32")
+        experiment = open_experiment(
+            None,
+            None,
+            weights=Weights.named(str(path)),
+            overrides=[f"MODEL.precision='{case.precision}'"],
+        )
+        loaded = load_weights(path, experiment)
+        self.precision = case.precision
+        self.classifier = loaded.classifier.for_inference(case.precision)
         family = family_of(loaded.experiment["INFER"])
         draw = torch.Generator().manual_seed(0)
         sizes = {"batch": case.videos, "length": case.length, "segments": case.length}
@@ -115,8 +125,10 @@ class Engine(Bench):
     def once(self) -> np.ndarray:
         import torch
 
-        with torch.inference_mode():
-            return self.classifier(self.batch).numpy()
+        from videozoo.models.layers import autocast
+
+        with torch.inference_mode(), autocast(torch.device("cpu"), self.precision):
+            return self.classifier(self.batch).float().numpy()
 
     def run(self, case: Scoring) -> None:
         for _ in range(case.passes):
@@ -127,14 +139,18 @@ class Engine(Bench):
 
 
 def engines(folder: Path, case: Scoring) -> list[Peer]:
-    """Returns videozoo in PyTorch, and the files in their engines."""
+    """Returns videozoo in PyTorch, and the files in those engines that have the precision."""
 
     def peer(name: str, file: str) -> Peer:
         return Peer(name, Engine, (folder / file, case), many_threads=True)
 
     return [
         peer(OURS, WEIGHTS),
-        *(peer(name, file) for name, file in FILES.items()),
+        *(
+            peer(name, file)
+            for name, file in FILES.items()
+            if case.precision == "32" or name == "OpenVINO"
+        ),
     ]
 
 
@@ -146,8 +162,13 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
 def main() -> None:
     parser = options(__doc__.partition("\n")[0], rounds=7)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="(all)")
+    parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     arguments = parser.parse_args()
-    cases = [case for case in CASES if not arguments.models or case.model in arguments.models]
+    cases = [
+        replace(case, precision=arguments.precision)
+        for case in CASES
+        if not arguments.models or case.model in arguments.models
+    ]
     about = machine(DISTRIBUTIONS)
     groups: list[Group] = []
     with tempfile.TemporaryDirectory() as name:

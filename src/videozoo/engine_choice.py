@@ -11,7 +11,7 @@ from videozoo.checkpoints.exports import SUFFIXES, export_text
 from videozoo.checkpoints.native import kind_of, read_native_header
 from videozoo.config import Experiment
 from videozoo.distributed import choose_device, is_first_process
-from videozoo.engines import ENGINES, encoder_path, engine_of
+from videozoo.engines import ENGINES, encoder_path, engine_of, engine_precision
 from videozoo.errors import FileError, VideozooError, as_given
 from videozoo.experiments import Engine
 from videozoo.families import family_of
@@ -45,7 +45,7 @@ def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> 
         weights: a checkpoint, or an export, which is scored by its own engine.
         experiment: the config.
         engine: one of CHOICES; "auto": an export that lies there, was made of these weights with
-            this config and scores as fast as PyTorch or faster, where a CPU computes in float32;
+            this config and scores as fast as PyTorch or faster, on a CPU and in the same precision;
             None: PyTorch, or whatever scores an export that is given.
 
     Raises:
@@ -62,11 +62,11 @@ def chosen_export(weights: Path, experiment: Experiment, engine: str | None) -> 
         return None
     if engine != "auto":
         return None if engine == "torch" else _checked(weights, experiment, engine)
-    if any(experiment[mode].precision != "32" for mode in _MODES):
-        return None
     for fast in SPECS[experiment.model].fast_engines:
         path = export_path(weights, _FORMS[fast])
-        if not path.is_file() or choose_device(experiment["INFER"].use_gpu).type != "cpu":
+        if engine_precision(fast, experiment) is None or not path.is_file():
+            continue
+        if choose_device(experiment["INFER"].use_gpu).type != "cpu":
             continue
         console = Terminal(stderr=True, highlight=False, soft_wrap=True)
         console.quiet = not is_first_process()

@@ -23,17 +23,19 @@ from videozoo.extras import EXPORT, imported
 from videozoo.reading import parse_json
 
 ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "pt2": "torch"}  # what runs each form
+_PRECISIONS = {"onnxruntime": ["32"], "openvino": ["32", "bf16"], "torch": ["32"]}
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
 _CLIPS_AT_ONCE = 16  # images: memory does not grow with a protocol of many views
 
 
-def open_engine(path: Path, form: str, inputs: Sequence[str]) -> Run:
-    """Opens a file in its engine, on the CPU, in float32.
+def open_engine(path: Path, form: str, inputs: Sequence[str], precision: str = "32") -> Run:
+    """Opens a file in its engine, on the CPU.
 
     Args:
         path: written by `videozoo export`.
         form: "onnx", "pt2" or "openvino".
         inputs: names of the tensors that it takes.
+        precision: what `engine_precision` gave.
 
     Returns:
         Takes the tensors, returns float32 tensors, all on the CPU.
@@ -42,7 +44,9 @@ def open_engine(path: Path, form: str, inputs: Sequence[str]) -> Run:
         VideozooError: the engine is not installed, or cannot open the file.
     """
     try:
-        return _OPEN[form](path, inputs)
+        if form == "openvino":
+            return _openvino(path, inputs, precision)
+        return _pt2(path, inputs) if form == "pt2" else _onnx(path, inputs)
     except VideozooError:
         raise
     except Exception as error:  # each engine has its own kinds
@@ -64,11 +68,11 @@ def _onnx(path: Path, inputs: Sequence[str]) -> Run:
     return run
 
 
-def _openvino(path: Path, inputs: Sequence[str]) -> Run:
+def _openvino(path: Path, inputs: Sequence[str], precision: str) -> Run:
     openvino = imported("openvino", str(path), EXPORT)
     # left alone it computes in bfloat16 where the processor does, 1e-3 off
     hints = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     compiled = openvino.Core().compile_model(str(path), "CPU", hints)
@@ -90,13 +94,6 @@ def _pt2(path: Path, inputs: Sequence[str]) -> Run:
             return [t.clone() for t in module(*(t.clone() for t in tensors))]
 
     return run
-
-
-_OPEN: dict[str, Callable[[Path, Sequence[str]], Run]] = {
-    "onnx": _onnx,
-    "openvino": _openvino,
-    "pt2": _pt2,
-}
 
 
 class EngineModel(nn.Module):
@@ -184,6 +181,15 @@ def engine_of(path: Path) -> str:
     return ENGINES[_form_of(path)]
 
 
+def engine_precision(engine: str, experiment: Experiment) -> str | None:
+    """Returns the precision in which an engine does what test and infer ask for; None: it cannot.
+
+    A file is opened once for both, so they must ask for the same.
+    """
+    asked = {experiment[mode].precision for mode in ("TEST", "INFER")}
+    return asked.pop() if len(asked) == 1 and asked <= set(_PRECISIONS[engine]) else None
+
+
 def _form_of(path: Path) -> str:
     return next(form for form, suffix in SUFFIXES.items() if suffix == path.suffix.lower())
 
@@ -219,8 +225,10 @@ def open_exported(path: Path, experiment: Experiment) -> ExportedModel:
     header = read_native_header(path)
     if header.model != experiment.model:
         raise FileError(path, f"holds a {header.model}, not a {experiment.model}")
-    if any(experiment[mode].precision != "32" for mode in ("TEST", "INFER")):
-        raise FileError(path, "computes in float32; leave precision out")
+    precision = engine_precision(engine_of(path), experiment)
+    if precision is None:
+        known = " or ".join(_PRECISIONS[engine_of(path)])
+        raise FileError(path, f"computes in precision {known}, test and infer in the same one")
     description = parse_json(export_text(path) or "{}")
     if description.get("part") != "model":
         kind = brief(description.get("part"))
@@ -240,7 +248,8 @@ def open_exported(path: Path, experiment: Experiment) -> ExportedModel:
     )
     if recipe is not None and description.get("encoder_carried") is True:
         recipe = replace(recipe, packed={OPENED: EngineEncoder(recipe, path)})
-    run = open_engine(path, _form_of(path), [one.name for one in inputs])
+    names = [one.name for one in inputs]
+    run = open_engine(path, _form_of(path), names, precision)
     return ExportedModel(EngineModel(run, inputs, path), header.labels, recipe, calibration)
 
 

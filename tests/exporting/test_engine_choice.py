@@ -17,7 +17,9 @@ from cli.commands import Command, command
 from tiny import World, clip_world, feature_world
 from videozoo import engine_choice
 from videozoo.calibration import Calibration, write_calibration
-from videozoo.experiments import Weights, open_experiment
+from videozoo.classifier import LoadedWeights
+from videozoo.errors import VideozooError
+from videozoo.experiments import Engine, Weights, open_experiment
 from videozoo.inputs import open_weights
 
 __all__ = ["command"]
@@ -25,8 +27,8 @@ __all__ = ["command"]
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A LINEAR with its ONNX export beside it, not to be changed."""
-    world = feature_world(tmp_path_factory.mktemp("linear"), "LINEAR")
+    """An AttentionCluster with its ONNX export beside it, not to be changed."""
+    world = feature_world(tmp_path_factory.mktemp("cluster"), "AttentionCluster")
     videozoo.export(world.weights, "onnx")
     return world
 
@@ -53,9 +55,9 @@ def infer(command: Command, world: World) -> Run:
             *arguments,
         )  # fmt: skip
         assert ended.code == 0, ended.err
-        protocol = json.loads((out / "LINEAR_infer_summary.json").read_text())["protocol"]
+        protocol = json.loads((out / "AttentionCluster_infer_summary.json").read_text())["protocol"]
         assert protocol["weights"] == str(world.weights)
-        found = json.loads((out / "LINEAR_infer_result.json").read_text())
+        found = json.loads((out / "AttentionCluster_infer_result.json").read_text())
         return protocol["engine"], scores_of(found), ended.err
 
     return run
@@ -143,6 +145,30 @@ def test_another_config_is_another_graph(
     found = open_weights(Weights.named(str(clips.weights), "auto"), experiment)
     assert found.engine == engine
     assert ("was made with another config" in capsys.readouterr().err) == (engine == "torch")
+
+
+def test_openvino_computes_in_bfloat16_where_both_modes_ask_for_it(
+    clips: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def loaded(engine: Engine, *overrides: str) -> LoadedWeights:
+        weights = Weights.named(str(clips.weights), engine)
+        return open_weights(
+            weights, open_experiment(None, None, weights=weights, overrides=list(overrides))
+        )
+
+    short = loaded("auto", "MODEL.precision='bf16'")
+    assert short.engine == "openvino"
+    exact, ours, other = (
+        found.classifier.model(torch.full((1, 3, 3, 32, 32), 100, dtype=torch.uint8))
+        for found in (loaded("openvino"), short, loaded("openvino"))
+    )
+    assert torch.equal(exact, other)
+    assert torch.allclose(ours, exact, atol=0.05)
+    capsys.readouterr()
+    assert loaded("auto", "INFER.precision='bf16'").engine == "torch"
+    assert capsys.readouterr().err == ""
+    with pytest.raises(VideozooError, match=r"in precision 32 or bf16, test and infer in the same"):
+        loaded("openvino", "INFER.precision='bf16'")
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ def test_the_commands_take_an_export(
     ("overrides", "sentence"),
     [
         (["INFER.target_size=24"], "takes clips uint8 [batch, segments, 3, 32, 32]"),
-        (["MODEL.precision='bf16'"], "computes in float32"),
+        (["MODEL.precision='bf16'"], "computes in precision 32, test and infer in the same one"),
     ],
 )
 def test_what_the_graph_does_not_take_is_refused(

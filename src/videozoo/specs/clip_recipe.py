@@ -22,7 +22,6 @@ def clip_spec(**fields: Any) -> ModelSpec:
         weight_decay=lambda settings: float(settings.l2_weight_decay),
         decays=lambda name: True,
         rate_factor=_thirds,
-        fast_engines=("openvino",),
         default_pretrain=_resnet50,
         **fields,
     )

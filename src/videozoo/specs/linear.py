@@ -39,4 +39,5 @@ SPEC = ModelSpec(
     construct=construct,
     weight_decay=lambda settings: float(settings.weight_decay),
     decays=lambda name: name == "classifier.weight",
+    fast_engines=("openvino",),
 )

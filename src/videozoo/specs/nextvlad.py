@@ -119,6 +119,6 @@ SPEC = ModelSpec(
     decays=lambda name: name.startswith("classifier."),
     rate_factor=rate_factor,
     clip_norm=clip_norm,
-    fast_engines=("openvino",),
+    fast_engines=(),
     fluid_names=fluid_names,
 )

@@ -39,4 +39,4 @@ def fluid_names(model: nn.Module, settings: ClipSettings) -> Table:
     return stnet_names(model)
 
 
-SPEC = clip_spec(keys=StNetSettings, construct=construct, fluid_names=fluid_names)
+SPEC = clip_spec(keys=StNetSettings, construct=construct, fast_engines=(), fluid_names=fluid_names)

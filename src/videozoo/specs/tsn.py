@@ -50,4 +50,6 @@ def fluid_names(model: nn.Module, settings: ClipSettings) -> Table:
     return tsn_names(model)
 
 
-SPEC = clip_spec(keys=TSNSettings, construct=construct, fluid_names=fluid_names)
+SPEC = clip_spec(
+    keys=TSNSettings, construct=construct, fast_engines=("openvino",), fluid_names=fluid_names
+)
