@@ -92,7 +92,7 @@ def run_lstms(
     def alone(pair: tuple[PeepholeLSTM, Tensor]) -> Tensor:
         return _run_group([pair[0]], [pair[1]], sizes)[0]
 
-    # On a CPU the weights of one LSTM stay in its cache over all steps, those of several do not.
+    # A core that steps through several LSTMs would fetch the weights of all at every step.
     pairs = list(zip(lstms, inputs, strict=True))
     if torch.is_grad_enabled():
         return [alone(pair) for pair in pairs]
