@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,6 +32,17 @@ with suppress(ModuleNotFoundError):
 
 # Tensors in tests are tiny, and tests run in parallel: threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_word_of_children() -> Iterator[None]:
+    """Takes away what a DataLoader with workers leaves in the process for good.
+
+    Where a processor has AMX, the kernel could not deliver that signal to pytest, and ended it.
+    """
+    yield
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
