@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
-from videozoo.models import peephole_lstm
-from videozoo.models.peephole_lstm import PeepholeLSTM, _run_group, _Steps, run_lstms
+from videozoo.models import peephole_steps
+from videozoo.models.peephole_lstm import PeepholeLSTM, _run_group, run_lstms
+from videozoo.models.peephole_steps import Steps
 
 
 def random_lstm(inputs: int = 5, hidden: int = 4) -> PeepholeLSTM:
@@ -56,7 +57,7 @@ def test_states_follow_the_equations() -> None:
         wanted = [
             packed([one_by_one(m, v) for v in vs])[0] for m, vs in zip(lstms, videos, strict=True)
         ]
-        # On a GPU all LSTMs go through one loop, on a CPU one after the other.
+        # On a GPU all LSTMs go through one loop, on a CPU each through its own.
         for states in (run_lstms(lstms, inputs, sizes), _run_group(lstms, inputs, sizes)):
             for ours, theirs in zip(states, wanted, strict=True):
                 torch.testing.assert_close(ours, theirs)
@@ -73,7 +74,7 @@ def test_training_and_test_paths_agree() -> None:
 
 @pytest.mark.parametrize("onednn", [True, False])
 def test_gradients_are_autograds(onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peephole_lstm, "_CHUNK", 3)
+    monkeypatch.setattr(peephole_steps, "_CHUNK", 3)
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", onednn)
     torch.manual_seed(0)
     lstms = [random_lstm(), random_lstm()]
@@ -96,7 +97,7 @@ def test_gradcheck() -> None:
     x = torch.randn(2, 6, 12, dtype=torch.double, requires_grad=True)
     weight = torch.randn(2, 3, 12, dtype=torch.double, requires_grad=True)
     peepholes = torch.randn(2, 3, 3, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(_Steps.apply, (x, weight, peepholes, [3, 2, 1]))
+    assert torch.autograd.gradcheck(Steps.apply, (x, weight, peepholes, [3, 2, 1]))
 
 
 def test_one_frame() -> None:
