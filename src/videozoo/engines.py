@@ -228,7 +228,11 @@ def open_exported(path: Path, experiment: Experiment) -> ExportedModel:
     precision = engine_precision(engine_of(path), experiment)
     if precision is None:
         known = " or ".join(_PRECISIONS[engine_of(path)])
-        raise FileError(path, f"computes in precision {known}, test and infer in the same one")
+        raise FileError(
+            path,
+            f"computes in precision {known}, test and infer in the same one; leave precision out,"
+            " then it is 32",
+        )
     description = parse_json(export_text(path) or "{}")
     if description.get("part") != "model":
         kind = brief(description.get("part"))
